@@ -1,0 +1,2 @@
+//! lazymesh.
+fn main() {}

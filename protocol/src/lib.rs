@@ -1,0 +1,42 @@
+//! What the lazymesh filter and its collector say to each other, and nothing else.
+//!
+//! The wire is JSON over HTTP/1.1: `POST /v1/resolve` carries a [`ResolveRequest`] and is answered by a
+//! [`ResolveResponse`]; `POST /v1/reports` carries a [`Reports`] and is answered by a [`ReportsResponse`].
+//! Errors are RFC 9457 problem documents, which the filter never reads: any status but 200 is a failure to it.
+//!
+//! Unknown fields are ignored on both sides, so that a filter and a collector of neighbouring versions
+//! understand each other while a mesh is being upgraded.
+
+mod config;
+mod report;
+mod resolve;
+
+pub use config::FilterConfig;
+pub use report::{RejectedReport, Report, Reports, ReportsResponse};
+pub use resolve::{Decision, PassthroughReason, Protocol, ResolveRequest, ResolveResponse, Source};
+
+/// Path of the collector's ingest endpoint that answers a [`ResolveRequest`].
+pub const RESOLVE_PATH: &str = "/v1/resolve";
+/// Path of the collector's ingest endpoint that takes [`Reports`].
+pub const REPORTS_PATH: &str = "/v1/reports";
+
+/// Request header by which the filter names the cluster a request leaves through. The catch-all virtual
+/// host has a route with `cluster_header` on it; the header never leaves the sidecar.
+pub const CLUSTER_HEADER: &str = "x-lazymesh-cluster";
+/// Name of the ORIGINAL_DST cluster with Istio mTLS that [`Decision::Direct`] sends through.
+pub const DIRECT_CLUSTER: &str = "lazymesh-direct";
+/// Istio's cluster for traffic to anywhere, as the application dialled it.
+pub const PASSTHROUGH_CLUSTER: &str = "PassthroughCluster";
+
+/// Largest authority, in bytes, that either side looks at: a DNS name of 253 bytes, a trailing dot, and `:65535`.
+pub const MAX_AUTHORITY_BYTES: usize = 260;
+/// Largest body of a [`ResolveRequest`], in bytes, that the collector reads.
+pub const MAX_RESOLVE_BYTES: usize = 8 * 1024;
+/// Largest body of [`Reports`], in bytes, that the collector reads.
+pub const MAX_REPORTS_BYTES: usize = 256 * 1024;
+/// Most items in one [`Reports`].
+pub const MAX_REPORTS: usize = 256;
+/// Largest answer, in bytes, that the filter reads.
+pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
+/// Most service accounts in one [`Decision::Direct`]; a service with more is held instead.
+pub const MAX_SUBJECT_ALT_NAMES: usize = 32;
