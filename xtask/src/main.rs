@@ -1,2 +1,65 @@
-//! lazymesh.
-fn main() {}
+//! `cargo xtask`: everything a developer or CI does to lazymesh, in the same words on every machine.
+//!
+//! A task is a list of ordinary commands (cargo, cargo-deny, Envoy) with the tools they need fetched first.
+//! What the tasks run lives in the other crates; nothing here knows about Istio or the filter.
+
+mod build_filter;
+mod command;
+mod lab;
+mod run;
+mod test;
+mod tools;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Development tasks of lazymesh.")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds the Wasm module and prints where it is and its size
+    BuildFilter,
+    /// Shows the main job on a real Envoy: a first request to an unknown host, and what comes of it
+    Demo {
+        /// Leave everything running and print the URLs, until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Runs every check that CI runs; with a filter, only the tests whose names contain it
+    Test {
+        /// As `cargo test FILTER`
+        filter: Option<String>,
+    },
+    /// Measures one figure of docs/performance.md
+    Bench {
+        /// Name of the benchmark, for example `first-request`
+        name: String,
+        /// One JSON object per line instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetches the pinned tools that the other tasks use and prints where they are
+    Tools,
+}
+
+fn main() -> anyhow::Result<()> {
+    let root = workspace_root();
+    match Cli::parse().task {
+        Task::BuildFilter => build_filter::run(&root).map(drop),
+        Task::Demo { keep } => run::demo(&root, keep),
+        Task::Test { filter } => test::run(&root, filter.as_deref()),
+        Task::Bench { name, json } => run::bench(&root, &name, json),
+        Task::Tools => tools::print_all(),
+    }
+}
+
+fn workspace_root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}

@@ -1,0 +1,48 @@
+//! Running other programs so that a failure says which step it was.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// The cargo that runs this task, in the workspace's folder.
+pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root).args(arguments);
+    cargo
+}
+
+/// Runs `command` to its end.
+///
+/// # Errors
+/// When it cannot be started, or ends with any status but 0.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let line = line(command);
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Becomes `command`, which so gets the terminal's signals and gives its own exit status.
+///
+/// # Errors
+/// Returns only when it cannot be started.
+pub(crate) fn become_process(mut command: Command) -> Result<()> {
+    let line = line(&command);
+    Err(command.exec()).with_context(|| format!("cannot start `{line}`"))
+}
+
+fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(command.get_program());
+    std::iter::once(program)
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,32 @@
+//! The tasks that show or measure lazymesh at work: programs of the e2e crate, given the real parts.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::command;
+use crate::lab::{Lab, Profile};
+
+/// The demonstration. Its exit status is the task's.
+pub(crate) fn demo(root: &Path, keep: bool) -> Result<()> {
+    // The dev profile builds in half the time and nothing is measured here.
+    let arguments: &[&str] = if keep { &["--keep"] } else { &[] };
+    program(root, Profile::Dev, "lazymesh-demo", arguments)
+}
+
+/// One benchmark by name.
+pub(crate) fn bench(root: &Path, name: &str, json: bool) -> Result<()> {
+    let arguments: &[&str] = if json { &[name, "--json"] } else { &[name] };
+    program(root, Profile::Release, "lazymesh-bench", arguments)
+}
+
+fn program(root: &Path, profile: Profile, name: &str, arguments: &[&str]) -> Result<()> {
+    let lab = Lab::prepare(root, profile)?;
+    let mut cargo = command::cargo(
+        root,
+        &["run", "--quiet", "--package", "lazymesh-e2e", "--bin", name],
+    );
+    cargo.args(profile.arguments()).arg("--").args(arguments);
+    lab.tell(&mut cargo);
+    command::become_process(cargo)
+}

