@@ -1,0 +1,232 @@
+//! Who needs what: the dependencies that were learned or pinned, and the hosts outside the mesh that were seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Learned;
+use crate::names::{EgressHost, Workload};
+
+/// Where a dependency comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A sidecar met the host.
+    Learned,
+    /// A person asked for it.
+    Pinned,
+}
+
+/// A workload's need for one egress host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// Who needs it.
+    pub source: Workload,
+    /// What is needed.
+    pub host: EgressHost,
+    /// When it was first met, in milliseconds since 1970.
+    pub first_seen_ms: u64,
+    /// When it was last met, in milliseconds since 1970.
+    pub last_seen_ms: u64,
+    /// Requests or connections that were reported.
+    pub count: u64,
+    /// Learned or pinned.
+    pub origin: Origin,
+}
+
+/// A host outside the mesh that a workload called. Recorded, never put into a Sidecar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalHost {
+    /// Who called it.
+    pub source: Workload,
+    /// Host, with its port unless that is the protocol's own.
+    pub host: String,
+    /// When it was first met, in milliseconds since 1970.
+    pub first_seen_ms: u64,
+    /// When it was last met, in milliseconds since 1970.
+    pub last_seen_ms: u64,
+    /// Requests or connections that were reported.
+    pub count: u64,
+}
+
+/// How far a graph may grow by learning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most workloads.
+    pub workloads: usize,
+    /// Most dependencies of one workload.
+    pub dependencies_per_workload: usize,
+    /// Most external hosts of one workload.
+    pub externals_per_workload: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workloads: 20_000,
+            dependencies_per_workload: 2_000,
+            externals_per_workload: 500,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    dependencies: BTreeMap<EgressHost, Dependency>,
+    externals: BTreeMap<String, ExternalHost>,
+}
+
+/// All dependencies, by workload and by host.
+#[derive(Debug, Default)]
+pub struct Graph {
+    limits: Limits,
+    nodes: BTreeMap<Workload, Node>,
+    dependents: BTreeMap<EgressHost, BTreeSet<Workload>>,
+}
+
+impl Graph {
+    /// An empty graph.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a dependency, or merges it into the one that is there: earliest first use, latest last use, larger
+    /// count, and pinned if either is.
+    ///
+    /// Takes it whatever the limits say: what was once acknowledged is never dropped. Ask [`Graph::admits`] first.
+    pub fn insert(&mut self, dependency: Dependency) {
+        let dependents = self.dependents.entry(dependency.host.clone()).or_default();
+        dependents.insert(dependency.source.clone());
+        let node = self.nodes.entry(dependency.source.clone()).or_default();
+        node.dependencies
+            .entry(dependency.host.clone())
+            .and_modify(|known| {
+                known.first_seen_ms = known.first_seen_ms.min(dependency.first_seen_ms);
+                known.last_seen_ms = known.last_seen_ms.max(dependency.last_seen_ms);
+                known.count = known.count.max(dependency.count);
+                known.origin = known.origin.max(dependency.origin);
+            })
+            .or_insert(dependency);
+    }
+
+    /// As [`Graph::insert`], for a host outside the mesh.
+    pub fn insert_external(&mut self, external: ExternalHost) {
+        let node = self.nodes.entry(external.source.clone()).or_default();
+        node.externals
+            .entry(external.host.clone())
+            .and_modify(|known| {
+                known.first_seen_ms = known.first_seen_ms.min(external.first_seen_ms);
+                known.last_seen_ms = known.last_seen_ms.max(external.last_seen_ms);
+                known.count = known.count.max(external.count);
+            })
+            .or_insert(external);
+    }
+
+    /// Whether the dependency is there.
+    #[must_use]
+    pub fn knows(&self, workload: &Workload, host: &EgressHost) -> bool {
+        self.nodes
+            .get(workload)
+            .is_some_and(|node| node.dependencies.contains_key(host))
+    }
+
+    /// Whether the external host is there.
+    #[must_use]
+    pub fn knows_external(&self, workload: &Workload, host: &str) -> bool {
+        self.nodes
+            .get(workload)
+            .is_some_and(|node| node.externals.contains_key(host))
+    }
+
+    /// Whether this is known already, or there is room to learn it.
+    #[must_use]
+    pub fn admits(&self, workload: &Workload, learned: &Learned) -> bool {
+        let Some(node) = self.nodes.get(workload) else {
+            return matches!(learned, Learned::Nothing) || self.nodes.len() < self.limits.workloads;
+        };
+        match learned {
+            Learned::Host(host) => {
+                node.dependencies.len() < self.limits.dependencies_per_workload
+                    || node.dependencies.contains_key(host)
+            }
+            Learned::External(host) => {
+                node.externals.len() < self.limits.externals_per_workload
+                    || node.externals.contains_key(host)
+            }
+            Learned::Nothing => true,
+        }
+    }
+
+    /// Counts further uses of a known dependency; `false` if it is not known.
+    pub fn touch(
+        &mut self,
+        workload: &Workload,
+        host: &EgressHost,
+        now_ms: u64,
+        count: u64,
+    ) -> bool {
+        let node = self.nodes.get_mut(workload);
+        let Some(known) = node.and_then(|node| node.dependencies.get_mut(host)) else {
+            return false;
+        };
+        known.last_seen_ms = known.last_seen_ms.max(now_ms);
+        known.count = known.count.saturating_add(count);
+        true
+    }
+
+    /// Counts further uses of a known external host; `false` if it is not known.
+    pub fn touch_external(
+        &mut self,
+        workload: &Workload,
+        host: &str,
+        now_ms: u64,
+        count: u64,
+    ) -> bool {
+        let node = self.nodes.get_mut(workload);
+        let Some(known) = node.and_then(|node| node.externals.get_mut(host)) else {
+            return false;
+        };
+        known.last_seen_ms = known.last_seen_ms.max(now_ms);
+        known.count = known.count.saturating_add(count);
+        true
+    }
+
+    /// Every workload that was learned about, sorted.
+    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.nodes.keys()
+    }
+
+    /// What a workload needs, sorted by host.
+    pub fn dependencies(&self, workload: &Workload) -> impl Iterator<Item = &Dependency> {
+        self.nodes
+            .get(workload)
+            .into_iter()
+            .flat_map(|node| node.dependencies.values())
+    }
+
+    /// Who needs a host, sorted by workload.
+    pub fn dependents(&self, host: &EgressHost) -> impl Iterator<Item = &Dependency> {
+        let workloads = self.dependents.get_key_value(host);
+        workloads.into_iter().flat_map(move |(host, workloads)| {
+            workloads
+                .iter()
+                .filter_map(move |workload| self.nodes.get(workload)?.dependencies.get(host))
+        })
+    }
+
+    /// Every external host, sorted by workload and host.
+    pub fn externals(&self) -> impl Iterator<Item = &ExternalHost> {
+        self.nodes.values().flat_map(|node| node.externals.values())
+    }
+
+    /// Every dependency, sorted by workload and host.
+    pub fn iter(&self) -> impl Iterator<Item = &Dependency> {
+        self.nodes
+            .values()
+            .flat_map(|node| node.dependencies.values())
+    }
+}

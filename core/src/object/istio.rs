@@ -1,0 +1,286 @@
+use serde::Deserialize;
+
+use super::meta::{Metadata, Selector, or_default};
+
+/// `networking.istio.io ServiceEntry`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ServiceEntry {
+    /// Its name and labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// What it adds to the mesh.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: ServiceEntrySpec,
+    /// What istiod gave it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub status: ServiceEntryStatus,
+}
+
+/// What a [`ServiceEntry`] adds to the mesh.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServiceEntrySpec {
+    /// Hosts, with wildcards.
+    #[serde(deserialize_with = "or_default")]
+    pub hosts: Vec<String>,
+    /// IP addresses and CIDR blocks.
+    #[serde(deserialize_with = "or_default")]
+    pub addresses: Vec<String>,
+    /// Ports.
+    #[serde(deserialize_with = "or_default")]
+    pub ports: Vec<ServiceEntryPort>,
+    /// Namespaces that may see it; empty for all.
+    #[serde(deserialize_with = "or_default")]
+    pub export_to: Vec<String>,
+}
+
+/// One port of a [`ServiceEntry`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ServiceEntryPort {
+    /// Number.
+    pub number: u16,
+}
+
+/// What istiod gave a [`ServiceEntry`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ServiceEntryStatus {
+    /// Addresses that istiod allocated for its DNS.
+    #[serde(deserialize_with = "or_default")]
+    pub addresses: Vec<AllocatedAddress>,
+}
+
+/// An address that istiod allocated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AllocatedAddress {
+    /// The address.
+    pub value: String,
+    /// The host it stands for; empty for all hosts of the entry.
+    #[serde(deserialize_with = "or_default")]
+    pub host: String,
+}
+
+/// `networking.istio.io VirtualService`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct VirtualService {
+    /// Its name and labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// Its routes.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: VirtualServiceSpec,
+}
+
+/// The routes of a [`VirtualService`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct VirtualServiceSpec {
+    /// Hosts, with wildcards; none for a delegate.
+    #[serde(deserialize_with = "or_default")]
+    pub hosts: Vec<String>,
+    /// Gateways; none, or `mesh` among them, for sidecars.
+    #[serde(deserialize_with = "or_default")]
+    pub gateways: Vec<String>,
+    /// Namespaces that may see it; empty for all.
+    #[serde(deserialize_with = "or_default")]
+    pub export_to: Vec<String>,
+    /// HTTP routes, in order.
+    #[serde(deserialize_with = "or_default")]
+    pub http: Vec<HttpRoute>,
+    /// TCP routes, in order.
+    #[serde(deserialize_with = "or_default")]
+    pub tcp: Vec<StreamRoute>,
+    /// Routes of TLS that is passed through, in order.
+    #[serde(deserialize_with = "or_default")]
+    pub tls: Vec<StreamRoute>,
+}
+
+/// One HTTP route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HttpRoute {
+    /// What it applies to; none for everything.
+    #[serde(rename = "match", deserialize_with = "or_default")]
+    pub matches: Vec<RouteMatch>,
+    /// Where it goes.
+    #[serde(deserialize_with = "or_default")]
+    pub route: Vec<WeightedDestination>,
+    /// Where a copy of it goes.
+    pub mirror: Option<Destination>,
+    /// Where copies of it go.
+    #[serde(deserialize_with = "or_default")]
+    pub mirrors: Vec<HttpMirror>,
+    /// The VirtualService whose routes stand in its place.
+    pub delegate: Option<Delegate>,
+}
+
+/// One TCP or TLS route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct StreamRoute {
+    /// What it applies to; none for everything.
+    #[serde(rename = "match", deserialize_with = "or_default")]
+    pub matches: Vec<RouteMatch>,
+    /// Where it goes.
+    #[serde(deserialize_with = "or_default")]
+    pub route: Vec<WeightedDestination>,
+}
+
+/// A condition of a route. Lazymesh reads only what a first request shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RouteMatch {
+    /// Names in a TLS hello.
+    #[serde(deserialize_with = "or_default")]
+    pub sni_hosts: Vec<String>,
+}
+
+/// A destination and its share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct WeightedDestination {
+    /// The destination.
+    #[serde(deserialize_with = "or_default")]
+    pub destination: Destination,
+    /// Its share; 0 when it is the only one.
+    #[serde(deserialize_with = "or_default")]
+    pub weight: u32,
+}
+
+/// A mirror.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HttpMirror {
+    /// The destination.
+    #[serde(deserialize_with = "or_default")]
+    pub destination: Destination,
+}
+
+/// Where a route goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Destination {
+    /// Host; a name without dots is a service in the VirtualService's namespace.
+    #[serde(deserialize_with = "or_default")]
+    pub host: String,
+    /// Subset of a DestinationRule; empty for none.
+    #[serde(deserialize_with = "or_default")]
+    pub subset: String,
+    /// Port; absent for the only one, or the one that was dialled.
+    pub port: Option<PortNumber>,
+}
+
+/// A port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PortNumber {
+    /// Its number.
+    pub number: u16,
+}
+
+/// Name of a delegate VirtualService.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Delegate {
+    /// Name.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    /// Namespace; empty for that of the root.
+    #[serde(deserialize_with = "or_default")]
+    pub namespace: String,
+}
+
+/// `networking.istio.io DestinationRule`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct DestinationRule {
+    /// Its name and labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// What it does.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: DestinationRuleSpec,
+}
+
+/// What a [`DestinationRule`] does. Only whether it does anything is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DestinationRuleSpec {
+    /// Host, with a wildcard; a name without dots is a service in the rule's namespace.
+    #[serde(deserialize_with = "or_default")]
+    pub host: String,
+    /// Namespaces that may see it; empty for all.
+    #[serde(deserialize_with = "or_default")]
+    pub export_to: Vec<String>,
+    /// Load balancing, connection pools, TLS.
+    #[serde(deserialize_with = "is_there")]
+    pub traffic_policy: bool,
+    /// Subsets.
+    #[serde(deserialize_with = "is_there")]
+    pub subsets: bool,
+}
+
+/// `networking.istio.io Sidecar`. Only what it selects is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Sidecar {
+    /// Its name and labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// What it selects.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: SidecarSpecification,
+}
+
+/// What a [`Sidecar`] selects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SidecarSpecification {
+    /// The pods; none for the namespace's default.
+    pub workload_selector: Option<Selector>,
+}
+
+/// `security.istio.io PeerAuthentication`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PeerAuthentication {
+    /// Its name and labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// What it asks of callers.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: PeerAuthenticationSpec,
+}
+
+/// What a [`PeerAuthentication`] asks of callers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PeerAuthenticationSpec {
+    /// The pods; none for all of the namespace, or of the mesh in the root namespace.
+    pub selector: Option<Selector>,
+    /// For every port.
+    #[serde(deserialize_with = "or_default")]
+    pub mtls: MutualTls,
+    /// By port of the pod, written as text.
+    #[serde(deserialize_with = "or_default")]
+    pub port_level_mtls: std::collections::BTreeMap<String, MutualTls>,
+}
+
+/// A mode of mutual TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct MutualTls {
+    /// `STRICT`, `PERMISSIVE`, `DISABLE`, or `UNSET` (also when empty).
+    #[serde(deserialize_with = "or_default")]
+    pub mode: String,
+}
+
+/// Whether a field holds anything but null and an empty list or map.
+fn is_there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    use serde_json::Value;
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    })
+}

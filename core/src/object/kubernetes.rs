@@ -1,0 +1,164 @@
+use serde::Deserialize;
+
+use super::meta::{Metadata, or_default};
+
+/// `v1 Namespace`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Namespace {
+    /// Its name and labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// `v1 Service`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Service {
+    /// Its name and labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// What it is.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: ServiceSpec,
+}
+
+/// What a [`Service`] is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServiceSpec {
+    /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
+    #[serde(rename = "type", deserialize_with = "or_default")]
+    pub kind: String,
+    /// An address, `None` for a headless service, or nothing.
+    #[serde(rename = "clusterIP", deserialize_with = "or_default")]
+    pub cluster_ip: String,
+    /// All addresses of a dual-stack service.
+    #[serde(rename = "clusterIPs", deserialize_with = "or_default")]
+    pub cluster_ips: Vec<String>,
+    /// The DNS name that an `ExternalName` stands for.
+    #[serde(deserialize_with = "or_default")]
+    pub external_name: String,
+    /// Its ports.
+    #[serde(deserialize_with = "or_default")]
+    pub ports: Vec<ServicePort>,
+}
+
+/// One port of a [`Service`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServicePort {
+    /// Name; the EndpointSlice's port of the same name is its target.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    /// Number.
+    pub port: u16,
+    /// `TCP` (also when empty), `UDP` or `SCTP`.
+    #[serde(deserialize_with = "or_default")]
+    pub protocol: String,
+}
+
+/// `discovery.k8s.io/v1 EndpointSlice`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct EndpointSlice {
+    /// Its name, and the label that names its service.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// The endpoints.
+    #[serde(default, deserialize_with = "or_default")]
+    pub endpoints: Vec<Endpoint>,
+    /// The ports that all of them have.
+    #[serde(default, deserialize_with = "or_default")]
+    pub ports: Vec<EndpointPort>,
+}
+
+/// One endpoint of an [`EndpointSlice`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Endpoint {
+    /// IP addresses.
+    #[serde(deserialize_with = "or_default")]
+    pub addresses: Vec<String>,
+    /// Its state.
+    #[serde(deserialize_with = "or_default")]
+    pub conditions: EndpointConditions,
+    /// What stands behind it.
+    pub target_ref: Option<EndpointTarget>,
+}
+
+/// State of an [`Endpoint`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct EndpointConditions {
+    /// Whether it takes traffic; Kubernetes takes unknown for yes.
+    pub ready: Option<bool>,
+}
+
+/// What stands behind an [`Endpoint`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct EndpointTarget {
+    /// `Pod`, or something else.
+    #[serde(deserialize_with = "or_default")]
+    pub kind: String,
+    /// Name.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+}
+
+/// One port of an [`EndpointSlice`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct EndpointPort {
+    /// Name of the service's port.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    /// Number on the endpoint; absent for all of them.
+    pub port: Option<u16>,
+}
+
+/// `v1 Pod`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Pod {
+    /// Its name and labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// What it runs as.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: PodSpec,
+    /// Where it runs.
+    #[serde(default, deserialize_with = "or_default")]
+    pub status: PodStatus,
+}
+
+/// What a [`Pod`] runs as.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodSpec {
+    /// Service account; empty in a manifest that leaves it to Kubernetes.
+    #[serde(deserialize_with = "or_default")]
+    pub service_account_name: String,
+    /// Whether it shares its node's address.
+    #[serde(deserialize_with = "or_default")]
+    pub host_network: bool,
+}
+
+/// Where a [`Pod`] runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodStatus {
+    /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+    #[serde(deserialize_with = "or_default")]
+    pub phase: String,
+    /// First address.
+    #[serde(rename = "podIP", deserialize_with = "or_default")]
+    pub pod_ip: String,
+    /// All addresses.
+    #[serde(rename = "podIPs", deserialize_with = "or_default")]
+    pub pod_ips: Vec<PodIp>,
+}
+
+/// One address of a [`Pod`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PodIp {
+    /// The address.
+    #[serde(default)]
+    pub ip: String,
+}
