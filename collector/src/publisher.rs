@@ -1,0 +1,95 @@
+//! Where finished Sidecars go. What to publish is decided in `lazymesh_core`; a publisher only carries it out.
+//!
+//! Every publisher keeps one promise: it touches nothing that does not carry
+//! `app.kubernetes.io/managed-by: lazymesh`, and a Sidecar that is already as it should be is left alone.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use lazymesh_core::SidecarSpec;
+
+/// What publishing a Sidecar came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishOutcome {
+    /// It was not there before.
+    Created,
+    /// It was there and looked different.
+    Updated,
+    /// It was there exactly so; nothing was written.
+    Unchanged,
+}
+
+/// A Sidecar of ours that is in place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Published {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Why a Sidecar could not be published or withdrawn.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Something is in the Sidecar's place that lazymesh does not own. It was left as it is.
+    #[error("{place} is not labelled as managed by lazymesh; left alone")]
+    NotOurs {
+        /// The file or object.
+        place: String,
+    },
+    /// The namespace or the name cannot be published under.
+    #[error("{name:?} is no name of a Kubernetes object")]
+    Name {
+        /// The namespace or name.
+        name: String,
+    },
+    /// The Sidecar cannot be written down.
+    #[error("cannot render {place}: {reason}")]
+    Render {
+        /// The file or object.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file or directory could not be used.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl PublishError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// A place that Sidecars are published to.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Makes the Sidecar in place look like this.
+    ///
+    /// # Errors
+    /// [`PublishError`]; what was in place before is then still there, whole.
+    async fn publish(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, PublishError>;
+
+    /// Takes a Sidecar out. False when there was none.
+    ///
+    /// # Errors
+    /// [`PublishError::NotOurs`] when what is there is not ours, and others.
+    async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, PublishError>;
+
+    /// Everything of ours that is in place, sorted, whoever put it there and when: what a collector that was
+    /// restarted has to withdraw when nobody needs it any more.
+    ///
+    /// # Errors
+    /// [`PublishError`] when the place cannot be read.
+    async fn list(&self) -> Result<Vec<Published>, PublishError>;
+}

@@ -1,0 +1,92 @@
+//! Where the dependency graph outlives the collector.
+//!
+//! A report is acknowledged only after [`Store::commit`] returned, and `commit` returns only when the change
+//! survives kill -9 and a power cut. Everything else in here follows from that sentence:
+//!
+//! - [`group_commit`](self) puts one writer thread between the callers and the disk: it takes everything that
+//!   is queued, writes it as one batch, syncs once and then wakes all of its callers. A disk that needs 4 ms
+//!   for a sync still takes thousands of new dependencies a second.
+//! - A write that failed is never tried again. After a failed fsync Linux marks the lost pages clean, so the next
+//!   fsync succeeds without having written them ("fsyncgate"). The store refuses every further commit
+//!   until it is opened anew.
+//! - The form on disk ([`record`](self)) is separate from the types of `lazymesh_core`, and has a version.
+//! - A record that cannot be read is never dropped: it stays where it is, is logged, and comes back in
+//!   [`Snapshot::damaged`]. One bad record must not keep the whole mesh from its graph, and what it said is
+//!   learned again from traffic, which also overwrites it.
+//!
+//! Deliberately absent: queries. The graph in memory answers those; the store is read once, at the start.
+
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod group_commit;
+mod record;
+mod schema;
+mod sled;
+
+use async_trait::async_trait;
+use lazymesh_core::{Dependency, EgressHost, ExternalHost, Workload};
+
+pub use self::error::StoreError;
+pub use self::sled::SledStore;
+
+/// One durable change of the graph. The last change to a record wins.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Writes this dependency, over what the store has for its source and host.
+    Dependency(Dependency),
+    /// Writes this external host, over what the store has for its source and host.
+    External(ExternalHost),
+    /// Takes a dependency out; nothing happens when there is none.
+    RemoveDependency {
+        /// Who depended.
+        source: Workload,
+        /// On what.
+        host: EgressHost,
+    },
+}
+
+/// Everything that a store holds.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// In the order of source and host.
+    pub dependencies: Vec<Dependency>,
+    /// In the order of source and host.
+    pub externals: Vec<ExternalHost>,
+    /// Records that could not be read. They are still in the store, as they were.
+    pub damaged: Vec<DamagedRecord>,
+}
+
+/// A record that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRecord {
+    /// Its key, with everything but printable ASCII escaped.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A durable home for the graph.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Reads everything, after all commits that were queued before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read at all; single bad records are in [`Snapshot::damaged`].
+    async fn load(&self) -> Result<Snapshot, StoreError>;
+
+    /// Makes the changes durable, all of them or none. Returns when they survive a power cut.
+    ///
+    /// A caller that stops waiting does not take its changes back.
+    ///
+    /// # Errors
+    /// On any error the changes must be taken for lost. After [`StoreError::Write`] every further commit is
+    /// refused with [`StoreError::Refused`].
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError>;
+
+    /// Finishes what is queued and lets go of the files. Closing again does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::WriterDied`] when the writer thread had ended before.
+    async fn close(&self) -> Result<(), StoreError>;
+}

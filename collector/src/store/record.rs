@@ -1,0 +1,258 @@
+//! The form of records on disk, schema version 1.
+//!
+//! | key | value |
+//! |---|---|
+//! | `schema` | the version, in decimal digits |
+//! | `d/<namespace>/<workload>/<host's namespace>/<host>` | JSON of [`DependencyValue`] |
+//! | `e/<namespace>/<workload>/<host>` | JSON of [`ExternalValue`] |
+//!
+//! No part but the last can contain a `/`. Readers ignore fields that they do not know and have a default for
+//! fields that came later, so only a change that an older reader would misread needs a new version.
+
+use std::fmt::Display;
+
+use lazymesh_core::{Dependency, EgressHost, ExternalHost, Origin, Workload};
+use serde::{Deserialize, Serialize};
+
+use super::{Change, DamagedRecord, Snapshot, StoreError};
+
+pub(super) const SCHEMA_KEY: &[u8] = b"schema";
+
+/// Longest key, in bytes. Names in Kubernetes and DNS need at most 63 + 63 + 63 + 253 and the separators.
+/// With it an inner node of sled (256 keys) stays below 128 KiB, above which sled would put it into a
+/// file of its own that it never syncs.
+const MAX_KEY_BYTES: usize = 480;
+
+/// What a writer does to one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Put { key: Vec<u8>, value: Vec<u8> },
+    Delete { key: Vec<u8> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct DependencyValue {
+    first_seen_ms: u64,
+    last_seen_ms: u64,
+    count: u64,
+    origin: Origin,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExternalValue {
+    first_seen_ms: u64,
+    last_seen_ms: u64,
+    count: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Key {
+    Dependency(Workload, EgressHost),
+    External(Workload, String),
+}
+
+/// Encodes a change, and makes sure that its key will be read back as the same record.
+pub(super) fn encode(change: &Change) -> Result<Op, StoreError> {
+    match change {
+        Change::Dependency(dependency) => put(
+            &Key::Dependency(dependency.source.clone(), dependency.host.clone()),
+            &DependencyValue {
+                first_seen_ms: dependency.first_seen_ms,
+                last_seen_ms: dependency.last_seen_ms,
+                count: dependency.count,
+                origin: dependency.origin,
+            },
+        ),
+        Change::External(external) => put(
+            &Key::External(external.source.clone(), external.host.clone()),
+            &ExternalValue {
+                first_seen_ms: external.first_seen_ms,
+                last_seen_ms: external.last_seen_ms,
+                count: external.count,
+            },
+        ),
+        Change::RemoveDependency { source, host } => Ok(Op::Delete {
+            key: encode_key(&Key::Dependency(source.clone(), host.clone()))?,
+        }),
+    }
+}
+
+/// Adds one record to the snapshot.
+pub(super) fn decode_into(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) {
+    if key == SCHEMA_KEY {
+        return;
+    }
+    if let Err(reason) = try_decode(snapshot, key, value) {
+        let key = key.escape_ascii().to_string();
+        tracing::error!(
+            key,
+            reason,
+            "a record of the store cannot be read; it is left as it is"
+        );
+        snapshot.damaged.push(DamagedRecord { key, reason });
+    }
+}
+
+fn try_decode(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) -> Result<(), String> {
+    match decode_key(key)? {
+        Key::Dependency(source, host) => {
+            let value: DependencyValue = serde_json::from_slice(value).map_err(text)?;
+            snapshot.dependencies.push(Dependency {
+                source,
+                host,
+                first_seen_ms: value.first_seen_ms,
+                last_seen_ms: value.last_seen_ms,
+                count: value.count,
+                origin: value.origin,
+            });
+        }
+        Key::External(source, host) => {
+            let value: ExternalValue = serde_json::from_slice(value).map_err(text)?;
+            snapshot.externals.push(ExternalHost {
+                source,
+                host,
+                first_seen_ms: value.first_seen_ms,
+                last_seen_ms: value.last_seen_ms,
+                count: value.count,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn put(key: &Key, value: &impl Serialize) -> Result<Op, StoreError> {
+    let encoded = encode_key(key)?;
+    let value = serde_json::to_vec(value).map_err(|error| unstorable(&encoded, error))?;
+    Ok(Op::Put {
+        key: encoded,
+        value,
+    })
+}
+
+fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
+    let encoded = match key {
+        Key::Dependency(source, host) => format!("d/{source}/{host}"),
+        Key::External(source, host) => format!("e/{source}/{host}"),
+    }
+    .into_bytes();
+    if encoded.len() > MAX_KEY_BYTES {
+        let reason = format!("{} bytes of names, at most {MAX_KEY_BYTES}", encoded.len());
+        return Err(unstorable(&encoded, reason));
+    }
+    match decode_key(&encoded) {
+        Ok(decoded) if decoded == *key => Ok(encoded),
+        Ok(_) => Err(unstorable(&encoded, "would be read back as another record")),
+        Err(reason) => Err(unstorable(&encoded, reason)),
+    }
+}
+
+fn decode_key(key: &[u8]) -> Result<Key, String> {
+    let key = std::str::from_utf8(key).map_err(text)?;
+    let mut parts = key.splitn(4, '/');
+    let (Some(kind), Some(namespace), Some(name), Some(host)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err("not a key of a record".to_owned());
+    };
+    let source = Workload::new(namespace, name).map_err(text)?;
+    match kind {
+        "d" => Ok(Key::Dependency(source, host.parse().map_err(text)?)),
+        "e" if !host.is_empty() => Ok(Key::External(source, host.to_owned())),
+        _ => Err("not a key of a record".to_owned()),
+    }
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+fn unstorable(key: &[u8], reason: impl Display) -> StoreError {
+    let shown = &key[..key.len().min(64)];
+    StoreError::Unstorable {
+        key: shown.escape_ascii().to_string(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixtures::{dependency, external};
+
+    fn decode(key: &[u8], value: &[u8]) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        decode_into(&mut snapshot, key, value);
+        snapshot
+    }
+
+    fn put(change: &Change) -> (Vec<u8>, Vec<u8>) {
+        match encode(change).unwrap() {
+            Op::Put { key, value } => (key, value),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_dependency_is_read_back() {
+        let (key, value) = put(&Change::Dependency(dependency("web", "reviews")));
+        assert_eq!(key, b"d/shop/web/prod/reviews.prod.svc.cluster.local");
+        assert_eq!(
+            value,
+            br#"{"first_seen_ms":1000,"last_seen_ms":2000,"count":3,"origin":"learned"}"#
+        );
+        let back = decode(&key, &value);
+        assert_eq!(back.dependencies, [dependency("web", "reviews")]);
+    }
+
+    #[test]
+    fn an_external_host_is_read_back() {
+        for host in ["example.com", "example.com:8443", "[2001:db8::1]:80"] {
+            let (key, value) = put(&Change::External(external("web", host)));
+            let back = decode(&key, &value);
+            assert_eq!(back.externals, [external("web", host)]);
+        }
+    }
+
+    #[test]
+    fn fields_of_a_later_version_are_ignored() {
+        let value =
+            br#"{"first_seen_ms":1,"last_seen_ms":2,"count":3,"origin":"pinned","why":"x"}"#;
+        let back = decode(b"d/shop/web/prod/a.prod.svc.cluster.local", value);
+        assert_eq!(back.dependencies[0].origin, Origin::Pinned);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_reported() {
+        let good =
+            br#"{"first_seen_ms":1,"last_seen_ms":2,"count":3,"origin":"learned"}"#.as_slice();
+        let cases: [(&[u8], &[u8]); 6] = [
+            (b"d/shop/web/prod/a.prod.svc.cluster.local", b"{"),
+            (b"d/shop/web/prod/a.prod.svc.cluster.local", b"{}"),
+            (b"d/shop/web", good),
+            (b"x/shop/web/prod/a", good),
+            (b"e/shop/web/", good),
+            (b"\xff\x00", good),
+        ];
+        for (key, value) in cases {
+            let back = decode(key, value);
+            assert!(back.dependencies.is_empty() && back.externals.is_empty());
+            assert_eq!(back.damaged[0].key, key.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn what_would_not_be_read_back_is_refused() {
+        let check = |change: Change, expect: &str| {
+            let error = encode(&change).unwrap_err().to_string();
+            assert!(error.contains(expect), "{error}");
+        };
+        check(Change::External(external("web", "")), "not a key");
+        check(
+            Change::External(external("web", &"x".repeat(500))),
+            "at most 480",
+        );
+        let mut slash = dependency("web", "a");
+        slash.host.namespace = "a/b".to_owned();
+        check(Change::Dependency(slash), "");
+    }
+}
