@@ -1,0 +1,85 @@
+//! The attachment as a whole: what a mesh's administrator chooses, and the objects that follow from it.
+
+use std::collections::BTreeSet;
+
+use lazymesh_protocol::FilterConfig;
+use serde_json::Value;
+
+use crate::{AttachmentError, IstioVersion, check, envoy_filter, port_anchor, wasm_plugin};
+
+/// What to attach, and to which Istio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Version of the control plane, on which a name in the objects depends.
+    pub istio: IstioVersion,
+    /// Istio's root namespace, whose WasmPlugins and EnvoyFilters are for the whole mesh.
+    pub root_namespace: String,
+    /// Namespace of lazymesh itself, for the port anchor.
+    pub namespace: String,
+    /// Name of the WasmPlugin and the EnvoyFilter, and prefix of the port anchor's.
+    pub name: String,
+    /// Where proxies fetch the module, `oci://…`; best pinned, `oci://…@sha256:…`.
+    pub image: String,
+    /// Digest that the image must have, lower-case hex: of its manifest for `oci://`, else of the module.
+    pub sha256: Option<String>,
+    /// Configuration of the filter.
+    pub config: FilterConfig,
+    /// Ports on which the mesh speaks HTTP, or may speak it where Istio detects the protocol.
+    pub http_ports: BTreeSet<u16>,
+}
+
+impl Attachment {
+    /// An attachment with the usual names, for port 80.
+    #[must_use]
+    pub fn new(istio: IstioVersion, image: impl Into<String>, config: FilterConfig) -> Self {
+        Self {
+            istio,
+            root_namespace: "istio-system".to_owned(),
+            namespace: "lazymesh-system".to_owned(),
+            name: "lazymesh".to_owned(),
+            image: image.into(),
+            sha256: None,
+            config,
+            http_ports: BTreeSet::from([80]),
+        }
+    }
+
+    /// Whether Kubernetes and Istio would take the objects.
+    ///
+    /// # Errors
+    /// The first field that they would refuse.
+    pub fn check(&self) -> Result<(), AttachmentError> {
+        check::attachment(self)
+    }
+
+    /// EnvoyFilter, WasmPlugin and, if there are HTTP ports, the port anchor.
+    ///
+    /// In the order to apply them: a WasmPlugin before its EnvoyFilter would run on every request for a moment.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Value> {
+        let mut objects = vec![envoy_filter::object(self), wasm_plugin::object(self)];
+        objects.extend(port_anchor::object(self));
+        objects
+    }
+
+    /// The objects as one stream of YAML documents.
+    #[must_use]
+    pub fn yaml(&self) -> String {
+        // Long strings stay on their line, so that a name is found by searching for it.
+        let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+        serde_saphyr::to_string_multiple_with_options(&self.objects(), options)
+            .expect("every JSON value is a YAML value")
+    }
+
+    /// Name of the HTTP filter that Istio makes of the WasmPlugin, `extensions.istio.io/…`.
+    #[must_use]
+    pub fn plugin_entry(&self) -> String {
+        self.istio.plugin_entry(&self.root_namespace, &self.name)
+    }
+
+    /// Name of the port anchor, a Service in [`Attachment::namespace`] that every sidecar must see.
+    #[must_use]
+    pub fn anchor_name(&self) -> String {
+        format!("{}-ports", self.name)
+    }
+}
