@@ -1,0 +1,69 @@
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use hyper::{rt::Read, rt::Write, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{Call, Ledger, Transport, handler};
+use crate::certificates::identity_of;
+
+/// First byte of a TLS handshake record.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+pub(super) async fn accept(listener: TcpListener, transport: Transport, ledger: Arc<Ledger>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (transport, ledger) = (transport.clone(), Arc::clone(&ledger));
+        tokio::spawn(async move {
+            // A refused handshake or a broken connection is the caller's to notice.
+            let _ = connection(stream, &transport, ledger).await;
+        });
+    }
+}
+
+async fn connection(stream: TcpStream, transport: &Transport, ledger: Arc<Ledger>) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let address = stream.local_addr()?;
+    match (transport, speaks_tls(&stream).await?) {
+        (Transport::Strict(tls) | Transport::Permissive(tls), true) => {
+            let stream = TlsAcceptor::from(Arc::clone(tls)).accept(stream).await?;
+            let peer = Some(peer(&stream)?);
+            serve(TokioIo::new(stream), Call { peer, address }, ledger).await
+        }
+        (Transport::Permissive(_) | Transport::Plain, false) => {
+            let peer = None;
+            serve(TokioIo::new(stream), Call { peer, address }, ledger).await
+        }
+        (Transport::Strict(_), false) => bail!("plain text to a STRICT workload at {address}"),
+        (Transport::Plain, true) => bail!("TLS to a workload without a sidecar at {address}"),
+    }
+}
+
+async fn speaks_tls(stream: &TcpStream) -> Result<bool> {
+    let mut first = [0];
+    stream.peek(&mut first).await?;
+    Ok(first == [TLS_HANDSHAKE])
+}
+
+fn peer(stream: &TlsStream<TcpStream>) -> Result<String> {
+    let (_, session) = stream.get_ref();
+    let certificates = session.peer_certificates().unwrap_or_default();
+    identity_of(certificates.first().context("no client certificate")?)
+}
+
+async fn serve(
+    io: impl Read + Write + Unpin + Send + 'static,
+    call: Call,
+    ledger: Arc<Ledger>,
+) -> Result<()> {
+    let service =
+        service_fn(move |request| handler::handle(request, call.clone(), Arc::clone(&ledger)));
+    auto::Builder::new(TokioExecutor::new())
+        .serve_connection_with_upgrades(io, service)
+        .await
+        .map_err(anyhow::Error::from_boxed)
+}

@@ -1,0 +1,134 @@
+//! The real collector, as a process of its own, so that it can be killed.
+
+use std::{
+    fs::File,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::Stdio,
+};
+
+use anyhow::{Context, Result};
+use tokio::process::{Child, Command};
+
+use crate::{client::Plain, envoy, parts, wait};
+
+/// How a collector is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it listens.
+    pub address: Ipv4Addr,
+    /// Manifests that it reads.
+    pub manifests: PathBuf,
+    /// Sidecars that it writes.
+    pub sidecars: PathBuf,
+    /// Its store.
+    pub store: PathBuf,
+    /// Its log.
+    pub log: PathBuf,
+    /// `namespace/host` entries that every Sidecar has.
+    pub always: Vec<String>,
+}
+
+impl Options {
+    /// Where filters ask.
+    #[must_use]
+    pub fn ingest(&self) -> SocketAddr {
+        (self.address, 8480).into()
+    }
+
+    /// Where people ask.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        (self.address, 8481).into()
+    }
+}
+
+/// A collector that runs, or that was killed. It is killed when dropped.
+pub struct Collector {
+    options: Options,
+    child: Option<Child>,
+    admin: Plain,
+}
+
+impl Collector {
+    /// Starts it, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready: the message has the end of its log.
+    pub async fn start(options: Options) -> Result<Self> {
+        let mut collector = Self {
+            admin: Plain::new(options.admin()),
+            options,
+            child: None,
+        };
+        collector.restart().await?;
+        Ok(collector)
+    }
+
+    /// Starts it again, on the same addresses and the same store.
+    ///
+    /// # Errors
+    /// As [`Collector::start`].
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill().await?;
+        let mut child = self.options.command()?.spawn()?;
+        let ready = wait::until("the collector to be ready", async || {
+            let exit = child.try_wait()?;
+            anyhow::ensure!(exit.is_none(), "it ended with {exit:?}");
+            self.admin.text("/readyz").await
+        });
+        let log = || {
+            format!(
+                "the collector's log ends with:\n{}",
+                envoy::tail(&self.options.log, 30)
+            )
+        };
+        ready.await.with_context(log)?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// kill -9.
+    ///
+    /// # Errors
+    /// When the process cannot be killed.
+    pub async fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Its REST interface for people.
+    #[must_use]
+    pub fn admin(&self) -> &Plain {
+        &self.admin
+    }
+}
+
+impl Options {
+    fn command(&self) -> Result<Command> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = Command::new(parts::lazymesh()?);
+        command
+            .arg("collector")
+            .arg("--ingest")
+            .arg(self.ingest().to_string())
+            .arg("--admin")
+            .arg(self.admin().to_string())
+            .arg("--manifests")
+            .arg(&self.manifests)
+            .arg("--sidecars")
+            .arg(&self.sidecars)
+            .arg("--store")
+            .arg(&self.store)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true);
+        for host in &self.always {
+            command.arg("--always").arg(host);
+        }
+        Ok(command)
+    }
+}

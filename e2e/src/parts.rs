@@ -1,0 +1,43 @@
+//! The binaries under test. `cargo xtask` fetches or builds them and says where they are.
+
+use std::{env, path::PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+/// A real Envoy.
+///
+/// # Errors
+/// When `cargo xtask` did not say where it is.
+pub fn envoy() -> Result<PathBuf> {
+    part("LAZYMESH_ENVOY")
+}
+
+/// The filter's Wasm module.
+///
+/// # Errors
+/// As [`envoy`].
+pub fn filter() -> Result<PathBuf> {
+    part("LAZYMESH_FILTER")
+}
+
+/// The `lazymesh` binary.
+///
+/// # Errors
+/// As [`envoy`].
+pub fn lazymesh() -> Result<PathBuf> {
+    part("LAZYMESH_BIN")
+}
+
+fn part(variable: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(
+        env::var_os(variable)
+            .with_context(|| format!("{variable} is not set: run `cargo xtask test`"))?,
+    );
+    ensure!(
+        path.is_file(),
+        "{variable}={} is no file: run `cargo xtask test`",
+        path.display()
+    );
+    // Envoy reads the path from its configuration, not from our working directory.
+    Ok(path.canonicalize()?)
+}

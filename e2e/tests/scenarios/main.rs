@@ -1,0 +1,3 @@
+//! What lazymesh does on a real Envoy, one behaviour a module.
+
+mod resolved;
