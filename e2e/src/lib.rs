@@ -8,7 +8,6 @@
 //!
 //! The demo and the benchmarks are built from the same pieces.
 
-mod attachment;
 pub mod backend;
 pub mod certificates;
 pub mod client;

@@ -1,5 +1,6 @@
 //! A whole mesh: backends, collector, istiod's stand-in, and one workload's sidecar.
 
+mod attachment;
 mod builder;
 mod start;
 

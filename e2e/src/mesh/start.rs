@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::{
     COLLECTOR_SERVICE, CollectorKind, Mesh, MeshBuilder, NAMESPACE, SYSTEM_NAMESPACE, WORKLOAD,
+    attachment,
 };
 use crate::{
-    attachment,
     backend::{Backend, Transport},
     certificates::{CertificateAuthority, spiffe},
     client::{Client, Dialer, Names},

@@ -9,8 +9,8 @@ use lazymesh_envoyfilters::{
 };
 use serde_json::{Value, json};
 
+use super::{Filter, MeshBuilder};
 use crate::{
-    Filter, MeshBuilder,
     envoy::{Sources, files, files::Files},
     istiod::Patches,
     parts,
@@ -20,7 +20,7 @@ use crate::{
 const ISTIO: IstioVersion = IstioVersion::V1_30;
 
 /// The HTTP filter and what goes into routes and clusters; the module is written to where ECDS reads it.
-pub(crate) fn attach(
+pub(super) fn attach(
     builder: &MeshBuilder,
     http_ports: &BTreeSet<u16>,
     files: &Files,

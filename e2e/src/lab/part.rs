@@ -1,0 +1,152 @@
+//! One process of the lab: started, watched, restarted, and its log shown when it fails.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::sandbox::only_child;
+use crate::wait;
+
+/// How much of a log a failure shows.
+const TAIL_LINES: usize = 25;
+
+/// How long a process may take to end when asked to.
+const ENDING: Duration = Duration::from_secs(20);
+
+/// A process in a sandbox. It is not ended on drop: its sandbox ends it.
+pub struct Part {
+    name: String,
+    log: PathBuf,
+    command: Box<dyn Fn() -> Command + Send + Sync>,
+    child: Mutex<Option<Child>>,
+}
+
+impl Part {
+    /// Starts the process that `command` gives, which must be made by a sandbox. It logs to `logs/<name>.log`.
+    pub(super) fn start(
+        name: &str,
+        logs: &Path,
+        command: impl Fn() -> Command + Send + Sync + 'static,
+    ) -> Result<Self> {
+        fs::create_dir_all(logs)?;
+        let part = Self {
+            name: name.to_owned(),
+            log: logs.join(format!("{name}.log")),
+            command: Box::new(command),
+            child: Mutex::new(None),
+        };
+        part.start_again()?;
+        Ok(part)
+    }
+
+    /// Starts it again, after [`Part::kill`] or [`Part::stop`].
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start_again(&self) -> Result<()> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let child = (self.command)()
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.name))?;
+        *self.child() = Some(child);
+        Ok(())
+    }
+
+    /// Ends it as `kill -9` does.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub async fn kill(&self) -> Result<()> {
+        self.end(Signal::KILL).await
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn stop(&self) -> Result<()> {
+        self.end(Signal::TERM).await
+    }
+
+    async fn end(&self, signal: Signal) -> Result<()> {
+        let Some(mut child) = self.child().take() else {
+            return Ok(());
+        };
+        // Our child is nsenter, which passes no signals on; the program is its child.
+        let outer = i32::try_from(child.id())?;
+        if let Ok(Some(inner)) = only_child(outer) {
+            let pid = Pid::from_raw(inner).context("a process without a number")?;
+            kill_process(pid, signal)?;
+        }
+        let ended = wait::until_within(&format!("{} to end", self.name), ENDING, async || {
+            child.try_wait()?.context("it is still running")
+        });
+        ended.await.map(drop)
+    }
+
+    /// Waits until `probe` succeeds.
+    ///
+    /// # Errors
+    /// With the end of the log, when the process ends or `probe` fails for as long as `patience`.
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        mut probe: impl AsyncFnMut() -> Result<T>,
+    ) -> Result<T> {
+        let mut ended = None;
+        let outcome = wait::until_within(what, patience, async || match self.ended()? {
+            Some(status) => {
+                ended = Some(status);
+                Ok(None)
+            }
+            None => probe().await.map(Some),
+        });
+        match outcome.await {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(anyhow!("{} ended: {}", self.name, describe(ended))),
+            Err(error) => Err(error),
+        }
+        .with_context(|| self.tail())
+    }
+
+    fn ended(&self) -> Result<Option<ExitStatus>> {
+        match self.child().as_mut() {
+            Some(child) => Ok(child.try_wait()?),
+            None => Ok(None),
+        }
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The whole log so far.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
+    }
+
+    fn tail(&self) -> String {
+        let log = self.log().unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+        format!("{} failed; the end of {}:\n{}", self.name, self.log.display(), tail.join("\n"))
+    }
+}
+
+fn describe(status: Option<ExitStatus>) -> String {
+    status.map_or_else(|| "unknown status".to_owned(), |status| status.to_string())
+}
