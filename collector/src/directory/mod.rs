@@ -1,0 +1,19 @@
+//! Directories of manifests, for GitOps, dry runs and demos: one to read the mesh from, one to write
+//! Sidecars to. Both behave like the Kubernetes API would: what is read is validated, what is written is
+//! written as a whole or not at all.
+//!
+//! The two may be the same directory.
+
+mod catalog;
+mod manifest;
+mod problem;
+mod publisher;
+mod scan;
+mod source;
+mod tree;
+mod yaml;
+
+pub use catalog::Event;
+pub use problem::Problem;
+pub use publisher::DirectoryPublisher;
+pub use source::{DirectorySource, SourceError};
