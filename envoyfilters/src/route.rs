@@ -10,6 +10,10 @@ pub(crate) const ALLOW_ANY: &str = "allow_any";
 /// Istio's catch-all virtual hosts: under `ALLOW_ANY`, and under `REGISTRY_ONLY`.
 pub const CATCH_ALL_VIRTUAL_HOSTS: [&str; 2] = [ALLOW_ANY, "block_all"];
 
+const FILTER_CONFIG: &str = "type.googleapis.com/envoy.config.route.v3.FilterConfig";
+const RBAC_PER_ROUTE: &str =
+    "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute";
+
 /// Longest silence on the catch-all route. It bounds a request that was paused when its Wasm VM died; the longest
 /// pause that the filter itself makes is an order of magnitude shorter. Only while the filter is missing altogether
 /// does it bound live streams, so it is also longer than the silences of ordinary long polling.
@@ -17,17 +21,17 @@ const CATCH_ALL_IDLE_TIMEOUT: &str = "60s";
 
 /// Merged into the catch-all virtual hosts, the only place where the filter runs.
 ///
-/// The switch is a `FilterConfig` with a configuration that no filter has: an empty one cannot be written in an
-/// EnvoyFilter, and since it is optional Envoy ignores what it does not know and keeps the switch.
+/// The switch is a `FilterConfig`, which must carry a configuration that Envoy knows a filter for. It gets the
+/// empty one of RBAC: nothing to the module, and to the RBAC filter that stands in for a missing module it says
+/// to check nothing.
 #[must_use]
 pub fn virtual_host_patch(attachment: &Attachment) -> Value {
     let entry = attachment.plugin_entry();
     json!({
         "typed_per_filter_config": {
             entry: {
-                "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
-                "config": { "@type": "type.googleapis.com/google.protobuf.Empty", "value": {} },
-                "is_optional": true,
+                "@type": FILTER_CONFIG,
+                "config": { "@type": RBAC_PER_ROUTE },
             },
         },
     })
