@@ -27,6 +27,7 @@ pub use attachment::Attachment;
 pub use check::AttachmentError;
 pub use direct_cluster::direct_cluster;
 pub use http_filter::http_filter;
+pub use lazymesh_protocol::FilterConfig;
 pub use route::{
     CATCH_ALL_VIRTUAL_HOSTS, catch_all_route_patch, cluster_header_route, virtual_host_patch,
 };
