@@ -1,0 +1,49 @@
+//! The callbacks that the module exports: these and no more. Bodies, trailers, responses and log events have none, so
+//! the host never enters the VM for them.
+
+use super::vm::enter;
+use crate::host::Action;
+
+/// Tells the host which ABI this is.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(context: u32, parent: u32) {
+    enter((), |vm| vm.create(context, parent));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_configure(context: u32, size: usize) -> u32 {
+    enter(false, |vm| vm.configure(context, size)).into()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_tick(context: u32) {
+    enter((), |vm| vm.tick(context));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
+    match enter(Action::Continue, |vm| vm.request_headers(context)) {
+        Action::Continue => 0,
+        // StopIteration, which the host makes StopAllIterationAndWatermark: the body waits too, within its limits.
+        Action::Pause => 1,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_http_call_response(
+    context: u32,
+    token: u32,
+    _headers: u32,
+    body_size: usize,
+    _trailers: u32,
+) {
+    enter((), |vm| vm.call_end(context, token, body_size));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_delete(context: u32) {
+    enter((), |vm| vm.delete(context));
+}

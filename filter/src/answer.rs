@@ -1,0 +1,195 @@
+//! What counts as an answer of the collector. Anything else is a failure, whatever it says.
+
+use lazymesh_protocol::{Decision, MAX_RESPONSE_BYTES, MAX_SUBJECT_ALT_NAMES, ResolveResponse};
+
+/// Longest name of a cluster, SNI or SPIFFE identity, in bytes: SPIFFE's own bound.
+const MAX_NAME_BYTES: usize = 2_048;
+
+/// Why something is not an answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerError {
+    /// Connection failure or reset.
+    #[error("no answer")]
+    None,
+    /// The collector refuses this one question: it works, so this says nothing about the next one.
+    #[error("refused")]
+    Refused,
+    /// Any other status than 200; Envoy's own time-out is a 504.
+    #[error("status {0}")]
+    Status(String),
+    /// More than is ever read.
+    #[error("{0} bytes, more than {MAX_RESPONSE_BYTES}")]
+    TooLarge(usize),
+    /// Not the JSON of a [`ResolveResponse`].
+    #[error("not a decision: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A decision that must not be followed.
+    #[error("unusable decision: {0}")]
+    Unusable(&'static str),
+}
+
+/// Reads an answer. `body` is asked for only when its size is one that may be read.
+pub(crate) fn read(
+    status: Option<Vec<u8>>,
+    size: usize,
+    body: impl FnOnce() -> Option<Vec<u8>>,
+) -> Result<ResolveResponse, AnswerError> {
+    let status = status.ok_or(AnswerError::None)?;
+    match status.as_slice() {
+        b"200" => {}
+        // 408 and 429 tell of the collector's state, like 5xx; the other 4xx of the question.
+        [b'4', ..] if status != b"408" && status != b"429" => return Err(AnswerError::Refused),
+        _ => {
+            return Err(AnswerError::Status(
+                String::from_utf8_lossy(&status).into_owned(),
+            ));
+        }
+    }
+    if size > MAX_RESPONSE_BYTES {
+        return Err(AnswerError::TooLarge(size));
+    }
+    let response: ResolveResponse = serde_json::from_slice(&body().ok_or(AnswerError::None)?)?;
+    usable(&response.decision).map_err(AnswerError::Unusable)?;
+    Ok(response)
+}
+
+/// Whether a decision may be followed: it ends up in headers, TLS settings and comma-separated lists.
+pub(crate) fn usable(decision: &Decision) -> Result<(), &'static str> {
+    match decision {
+        Decision::Direct {
+            subject_alt_names,
+            server_name,
+        } => {
+            if subject_alt_names.is_empty() {
+                return Err("direct without subject_alt_names would trust every workload");
+            }
+            if subject_alt_names.len() > MAX_SUBJECT_ALT_NAMES {
+                return Err("too many subject_alt_names");
+            }
+            if !subject_alt_names
+                .iter()
+                .all(|name| is_name(name) && !name.contains(','))
+            {
+                return Err("subject_alt_names has an entry that is no SPIFFE identity");
+            }
+            check(is_name(server_name), "server_name is no SNI")
+        }
+        // The prefix also keeps the name from being read as a protobuf by the host's probe.
+        Decision::Hold { cluster, .. } => check(
+            is_name(cluster) && cluster.starts_with("outbound|"),
+            "cluster is no outbound cluster",
+        ),
+        Decision::Gateway { cluster } => check(is_name(cluster), "cluster is no name of a cluster"),
+        Decision::Passthrough { .. } => Ok(()),
+    }
+}
+
+fn check(holds: bool, otherwise: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: &str, body: &str, expect: Result<(), &str>) {
+        let status = (!status.is_empty()).then(|| status.as_bytes().to_vec());
+        let got = read(status, body.len(), || Some(body.as_bytes().to_vec()));
+        match (got, expect) {
+            (Ok(_), Ok(())) => {}
+            (Err(got), Err(expect)) => assert!(got.to_string().contains(expect), "{body}: {got}"),
+            (got, expect) => panic!("{body}: {got:?}, expected {expect:?}"),
+        }
+    }
+
+    const PASS: &str = r#"{"decision":"passthrough","reason":"external","ttl_ms":1}"#;
+
+    #[test]
+    fn answers() {
+        check("200", PASS, Ok(()));
+        check(
+            "200",
+            r#"{"decision":"gateway","cluster":"g","ttl_ms":1,"new":[]}"#,
+            Ok(()),
+        );
+        check(
+            "200",
+            r#"{"decision":"hold","cluster":"outbound|80||a","timeout_ms":1,"ttl_ms":1}"#,
+            Ok(()),
+        );
+        check(
+            "200",
+            r#"{"decision":"direct","subject_alt_names":["spiffe://a"],"server_name":"s","ttl_ms":1}"#,
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn what_is_no_answer() {
+        check("", PASS, Err("no answer"));
+        check("500", PASS, Err("status 500"));
+        check("204", "", Err("status 204"));
+        check("504", "", Err("status 504"));
+        check("429", "", Err("status 429"));
+        check("400", PASS, Err("refused"));
+        check("200", "", Err("not a decision"));
+        check("200", "<html>", Err("not a decision"));
+        check(
+            "200",
+            r#"{"decision":"new","ttl_ms":1}"#,
+            Err("not a decision"),
+        );
+        check(
+            "200",
+            &format!("{PASS}{}", " ".repeat(MAX_RESPONSE_BYTES)),
+            Err("more than"),
+        );
+    }
+
+    #[test]
+    fn decisions_that_must_not_be_followed() {
+        let direct = |sans: &str, sni: &str| {
+            format!(
+                r#"{{"decision":"direct","subject_alt_names":[{sans}],"server_name":"{sni}","ttl_ms":1}}"#
+            )
+        };
+        check("200", &direct("", "s"), Err("without subject_alt_names"));
+        check("200", &direct(r#""""#, "s"), Err("no SPIFFE identity"));
+        check(
+            "200",
+            &direct(r#""a,spiffe://b""#, "s"),
+            Err("no SPIFFE identity"),
+        );
+        check("200", &direct(r#""a""#, ""), Err("no SNI"));
+        check(
+            "200",
+            &direct(&vec![r#""a""#; 33].join(","), "s"),
+            Err("too many"),
+        );
+        let hold = |cluster: &str| {
+            format!(r#"{{"decision":"hold","cluster":"{cluster}","timeout_ms":1,"ttl_ms":1}}"#)
+        };
+        check("200", &hold(""), Err("no outbound cluster"));
+        check("200", &hold("inbound|80||"), Err("no outbound cluster"));
+        check(
+            "200",
+            &hold(r"outbound|80||a\r\nx: y"),
+            Err("no outbound cluster"),
+        );
+        check(
+            "200",
+            r#"{"decision":"gateway","cluster":"a b","ttl_ms":1}"#,
+            Err("no name"),
+        );
+    }
+
+    #[test]
+    fn a_large_body_is_never_read() {
+        let got = read(Some(b"200".to_vec()), 100 << 20, || panic!("read"));
+        assert!(matches!(got, Err(AnswerError::TooLarge(_))));
+    }
+}

@@ -1,0 +1,26 @@
+//! Whom the filter speaks for, from the proxy's node metadata as Istio's injector and pilot-agent fill it.
+
+use lazymesh_protocol::Source;
+
+use crate::host::Host;
+
+const CANONICAL_NAME: &str = "service.istio.io/canonical-name";
+
+/// The workload of this proxy; `None` while, or where, its metadata does not tell.
+pub(crate) fn source(host: &impl Host) -> Option<Source> {
+    Some(Source {
+        namespace: metadata(host, &["NAMESPACE"])?,
+        workload: metadata(host, &["LABELS", CANONICAL_NAME])
+            .or_else(|| metadata(host, &["WORKLOAD_NAME"]))?,
+        service_account: metadata(host, &["SERVICE_ACCOUNT"]),
+    })
+}
+
+fn metadata(host: &impl Host, path: &[&str]) -> Option<String> {
+    let at = |prefix: &[&str]| host.property(&[prefix, path].concat());
+    // `node` is what `xds.node` was called before Envoy had the xds attributes.
+    let bytes = at(&["xds", "node", "metadata"]).or_else(|| at(&["node", "metadata"]))?;
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.is_empty())
+}

@@ -1,0 +1,55 @@
+//! The filter's own Envoy metrics. Envoy shows them as `wasmcustom.<name>`.
+//!
+//! All workers share one value per name, so gauges are only ever added to, and what a worker added it takes back.
+
+/// What Envoy makes of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only ever grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+macro_rules! metrics {
+    ($($variant:ident, $kind:ident, $name:literal, $doc:literal;)*) => {
+        /// One of the filter's metrics.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Metric { $(#[doc = $doc] $variant,)* }
+
+        impl Metric {
+            /// Every metric, in the order of its discriminant.
+            pub const ALL: &'static [Metric] = &[$(Metric::$variant,)*];
+
+            /// Its name, without Envoy's prefix.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Metric::$variant => $name,)* }
+            }
+
+            /// What it is.
+            #[must_use]
+            pub fn kind(self) -> Kind {
+                match self { $(Metric::$variant => Kind::$kind,)* }
+            }
+        }
+    };
+}
+
+metrics! {
+    Unresolved, Counter, "lazymesh_unresolved", "Requests that only the catch-all virtual host matched.";
+    Direct, Counter, "lazymesh_decisions_direct", "Requests sent on with decision direct.";
+    Hold, Counter, "lazymesh_decisions_hold", "Requests with decision hold, in time or not.";
+    Passthrough, Counter, "lazymesh_decisions_passthrough", "Requests that the collector let pass as dialled.";
+    Gateway, Counter, "lazymesh_decisions_gateway", "Requests sent to a gateway.";
+    Undecided, Counter, "lazymesh_undecided", "Requests passed as dialled because no decision was to be had.";
+    CacheHits, Counter, "lazymesh_cache_hits", "Requests whose decision was in the cache.";
+    Callouts, Counter, "lazymesh_callouts", "Questions to the collector.";
+    CalloutFailures, Counter, "lazymesh_callout_failures", "Questions without a valid answer in time.";
+    HoldTimeouts, Counter, "lazymesh_hold_timeouts", "Held requests whose cluster did not come in time.";
+    Held, Gauge, "lazymesh_held", "Requests held now.";
+    HoldTime, Histogram, "lazymesh_hold_ms", "Milliseconds that held requests waited for their cluster.";
+    BreakersOpen, Gauge, "lazymesh_breaker_open", "Workers whose circuit breaker is not closed.";
+}

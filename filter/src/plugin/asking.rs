@@ -1,0 +1,166 @@
+//! The plugin's calls to the collector: questions and reports.
+
+use lazymesh_protocol::{
+    Decision, MAX_RESPONSE_BYTES, PassthroughReason, REPORTS_PATH, RESOLVE_PATH, Reports,
+    ResolveResponse, Source,
+};
+
+use super::{Plugin, size};
+use crate::answer::{self, AnswerError};
+use crate::decisions::Entry;
+use crate::flights::{Flight, Waiter};
+use crate::host::{Call, Host, Token};
+use crate::identity;
+use crate::metrics::Metric;
+use crate::question::Question;
+
+/// The host's own time-out comes first, so that it cancels the call; this is for hosts that forget.
+const GRACE_MS: u64 = 20;
+/// How long a question that the collector refused is not asked again.
+const REFUSED_TTL_MS: u32 = 5_000;
+
+impl Plugin {
+    /// Starts a callout about this question, for whom others may join. False: it may not be asked now, or could not be.
+    pub(super) fn ask(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        question: Question,
+        first: Waiter,
+    ) -> bool {
+        if self.flights.len() >= size(self.config.max_callouts) {
+            return false;
+        }
+        let Some(request) = self.source(host).map(|source| question.ask(source)) else {
+            return false;
+        };
+        let Ok(body) = serde_json::to_vec(&request) else {
+            return false;
+        };
+        if !self.breaker.admit(now_ms) {
+            return false;
+        }
+        host.add(Metric::Callouts, 1);
+        let Some(token) = self.call(host, RESOLVE_PATH, &body) else {
+            self.fail(host, now_ms, "it has no cluster, or no healthy host");
+            return false;
+        };
+        let timeout_ms = u64::from(self.config.resolve_timeout_ms);
+        let deadline_ms = now_ms.saturating_add(timeout_ms).saturating_add(GRACE_MS);
+        self.flights.start(token, question, deadline_ms, first);
+        true
+    }
+
+    pub(super) fn end_call(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        token: Token,
+        body_bytes: usize,
+    ) {
+        let status = host.call_status();
+        if self.counts.end(token, status.as_deref() == Some(b"200")) {
+            return;
+        }
+        let Some(landed) = self.flights.land(token) else {
+            return;
+        };
+        match answer::read(status, body_bytes, || host.call_body(MAX_RESPONSE_BYTES)) {
+            Ok(response) => {
+                self.succeed(host);
+                self.learn(now_ms, &landed, &response);
+                self.release(host, now_ms, landed.waiters, &response.decision);
+            }
+            Err(AnswerError::Refused) => {
+                self.succeed(host);
+                host.add(Metric::CalloutFailures, 1);
+                let decision = Decision::Passthrough {
+                    reason: PassthroughReason::External,
+                };
+                let response = ResolveResponse {
+                    decision,
+                    host: None,
+                    ttl_ms: REFUSED_TTL_MS,
+                };
+                self.learn(now_ms, &landed, &response);
+                self.give_up(host, landed.waiters);
+            }
+            Err(error) => {
+                self.fail(host, now_ms, &error.to_string());
+                self.give_up(host, landed.waiters);
+            }
+        }
+    }
+
+    pub(super) fn end_overdue_calls(&mut self, host: &mut impl Host, now_ms: u64) {
+        while let Some(landed) = self.flights.land_overdue(now_ms) {
+            self.fail(host, now_ms, "no answer in time");
+            self.give_up(host, landed.waiters);
+        }
+    }
+
+    /// Sends the counts that are due. They never keep a failing collector busy.
+    pub(super) fn report(&mut self, host: &mut impl Host, now_ms: u64) {
+        if self.counts.due_ms().is_none_or(|due_ms| due_ms > now_ms) {
+            return;
+        }
+        let token = self.send_reports(host);
+        self.counts.sent(token, now_ms);
+    }
+
+    fn send_reports(&mut self, host: &mut impl Host) -> Option<Token> {
+        if !self.breaker.is_closed() {
+            return None;
+        }
+        let source = self.source(host)?.clone();
+        let reports = Reports {
+            source,
+            reports: self.counts.reports(),
+        };
+        let body = serde_json::to_vec(&reports).ok()?;
+        self.call(host, REPORTS_PATH, &body)
+    }
+
+    fn call(&self, host: &mut impl Host, path: &'static str, body: &[u8]) -> Option<Token> {
+        host.call(&Call {
+            cluster: &self.config.collector_cluster,
+            authority: &self.config.collector_authority,
+            path,
+            body,
+            timeout_ms: self.config.resolve_timeout_ms,
+        })
+    }
+
+    fn learn(&mut self, now_ms: u64, landed: &Flight, response: &ResolveResponse) {
+        if response.ttl_ms > 0 {
+            let expires_ms = now_ms.saturating_add(response.ttl_ms.into());
+            let decision = response.decision.clone();
+            self.decisions.insert(
+                landed.question.clone(),
+                Entry {
+                    decision,
+                    expires_ms,
+                },
+            );
+        }
+    }
+
+    /// Read when first needed: while the plugin starts, not every proxy has its metadata at hand.
+    fn source(&mut self, host: &impl Host) -> Option<&Source> {
+        if self.source.is_none() {
+            self.source = identity::source(host);
+        }
+        self.source.as_ref()
+    }
+
+    fn succeed(&mut self, host: &mut impl Host) {
+        let change = self.breaker.succeed();
+        self.note(host, change, "");
+    }
+
+    fn fail(&mut self, host: &mut impl Host, now_ms: u64, reason: &str) {
+        host.add(Metric::CalloutFailures, 1);
+        let change = self.breaker.fail(now_ms);
+        self.note(host, change, reason);
+    }
+}

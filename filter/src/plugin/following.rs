@@ -1,0 +1,137 @@
+//! How the plugin follows a decision, at once or after a hold.
+
+use lazymesh_protocol::Decision;
+
+use super::{Plugin, undecided};
+use crate::catch_all::CatchAll;
+use crate::flights::Waiter;
+use crate::holds::{Held, Presence};
+use crate::host::{Action, ContextId, Host};
+use crate::metrics::Metric;
+use crate::route;
+
+impl Plugin {
+    /// Follows a decision for the selected request.
+    pub(super) fn follow(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        context: ContextId,
+        catch_all: CatchAll,
+        decision: &Decision,
+    ) -> Action {
+        match decision {
+            Decision::Direct {
+                subject_alt_names,
+                server_name,
+            } => {
+                if !route::direct(host, subject_alt_names, server_name) {
+                    return undecided(host, catch_all);
+                }
+                host.add(Metric::Direct, 1);
+            }
+            Decision::Hold {
+                cluster,
+                timeout_ms,
+            } => {
+                host.add(Metric::Hold, 1);
+                return self.hold(host, now_ms, context, catch_all, cluster, *timeout_ms);
+            }
+            Decision::Passthrough { .. } => {
+                host.add(Metric::Passthrough, 1);
+                route::as_dialled(host, catch_all);
+            }
+            Decision::Gateway { cluster } => {
+                host.add(Metric::Gateway, 1);
+                route::through(host, cluster);
+            }
+        }
+        Action::Continue
+    }
+
+    /// Follows a decision for all who waited for it.
+    pub(super) fn release(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        waiters: Vec<Waiter>,
+        decision: &Decision,
+    ) {
+        for (context, catch_all) in waiters {
+            if host.select(context)
+                && self.follow(host, now_ms, context, catch_all, decision) == Action::Continue
+            {
+                host.resume();
+            }
+        }
+    }
+
+    /// Sends on all who waited in vain.
+    pub(super) fn give_up(&self, host: &mut impl Host, waiters: Vec<Waiter>) {
+        for (context, catch_all) in waiters {
+            if host.select(context) {
+                undecided(host, catch_all);
+                host.resume();
+            }
+        }
+    }
+
+    /// Sends on those held requests whose cluster has come or whose time has run out.
+    pub(super) fn release_held(&mut self, host: &mut impl Host, now_ms: u64) {
+        for (held, here) in self.holds.release(host, now_ms) {
+            self.end_hold(host, now_ms, &held, here);
+        }
+    }
+
+    pub(super) fn end_hold(&self, host: &mut impl Host, now_ms: u64, held: &Held, here: bool) {
+        host.add(Metric::Held, -1);
+        host.record(Metric::HoldTime, now_ms.saturating_sub(held.since_ms));
+        if !here {
+            host.add(Metric::HoldTimeouts, 1);
+        }
+        if !host.select(held.context) {
+            return;
+        }
+        if here {
+            route::through(host, &held.cluster);
+        } else {
+            route::as_dialled(host, held.catch_all);
+        }
+        host.resume();
+    }
+
+    fn hold(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        context: ContextId,
+        catch_all: CatchAll,
+        cluster: &str,
+        timeout_ms: u32,
+    ) -> Action {
+        match self.holds.look(host, cluster, now_ms) {
+            Presence::Here => {
+                route::through(host, cluster);
+                Action::Continue
+            }
+            Presence::Absent if self.has_room() => {
+                let timeout_ms = timeout_ms.min(self.config.max_hold_ms);
+                let deadline_ms = now_ms.saturating_add(timeout_ms.into());
+                let cluster = cluster.to_owned();
+                self.holds.hold(Held {
+                    context,
+                    cluster,
+                    catch_all,
+                    since_ms: now_ms,
+                    deadline_ms,
+                });
+                host.add(Metric::Held, 1);
+                Action::Pause
+            }
+            Presence::Absent | Presence::InVain => {
+                route::as_dialled(host, catch_all);
+                Action::Continue
+            }
+        }
+    }
+}

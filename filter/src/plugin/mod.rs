@@ -1,0 +1,195 @@
+//! What the filter does, callback by callback.
+//!
+//! One [`Plugin`] is one configured filter in one worker. Callbacks come with the time, in milliseconds of a clock
+//! that never goes back and that all workers share.
+
+mod asking;
+mod following;
+
+use lazymesh_protocol::{FilterConfig, Source};
+
+use crate::alarm::Alarm;
+use crate::breaker::{Breaker, Change};
+use crate::catch_all::CatchAll;
+use crate::config::{self, ConfigError};
+use crate::counts::Counts;
+use crate::flights::Flights;
+use crate::holds::{Holds, PROBE_INTERVAL_MS};
+use crate::host::{Action, ContextId, Host, Level, Token};
+use crate::metrics::Metric;
+use crate::question::Question;
+use crate::route;
+use crate::shared::SharedDecisions;
+
+/// One configured filter in one worker.
+#[derive(Debug)]
+pub struct Plugin {
+    config: FilterConfig,
+    source: Option<Source>,
+    decisions: SharedDecisions,
+    flights: Flights,
+    holds: Holds,
+    breaker: Breaker,
+    counts: Counts,
+    alarm: Alarm,
+}
+
+impl Plugin {
+    /// A filter with this JSON of a [`FilterConfig`]. `seed` should differ between workers and sidecars.
+    ///
+    /// # Errors
+    /// When the configuration is malformed, or could not work.
+    pub fn new(json: &[u8], seed: u64) -> Result<Self, ConfigError> {
+        let config = config::parse(json)?;
+        Ok(Self {
+            source: None,
+            decisions: SharedDecisions::new(size(config.max_hosts)),
+            flights: Flights::default(),
+            holds: Holds::default(),
+            breaker: Breaker::new(
+                config.breaker_failures,
+                config.breaker_backoff_ms,
+                config.breaker_max_backoff_ms,
+                seed,
+            ),
+            counts: Counts::new(config.report_interval_ms),
+            alarm: Alarm::default(),
+            config,
+        })
+    }
+
+    /// The headers of a request have come; it is the selected context.
+    pub fn on_request(&mut self, host: &mut impl Host, now_ms: u64, context: ContextId) -> Action {
+        let Some(catch_all) = CatchAll::of(host) else {
+            return Action::Continue;
+        };
+        host.add(Metric::Unresolved, 1);
+        route::strip(host);
+        let action = self.decide(host, now_ms, context, catch_all);
+        self.settle(host, now_ms);
+        action
+    }
+
+    /// A call has ended. It is enough to know the size of the body: a large one is never read.
+    pub fn on_call_end(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        token: Token,
+        body_bytes: usize,
+    ) {
+        self.end_call(host, now_ms, token, body_bytes);
+        self.settle(host, now_ms);
+    }
+
+    /// The timer that [`Host::set_tick`] has set rings.
+    pub fn on_tick(&mut self, host: &mut impl Host, now_ms: u64) {
+        self.end_overdue_calls(host, now_ms);
+        self.release_held(host, now_ms);
+        self.report(host, now_ms);
+        self.decisions.write(host, now_ms);
+        if let Some(period_ms) = self.alarm.next(self.due_ms(now_ms), now_ms) {
+            host.set_tick(period_ms);
+        }
+    }
+
+    /// A request is gone, whether it was paused or not.
+    pub fn on_request_gone(&mut self, host: &mut impl Host, context: ContextId) {
+        self.flights.forget(context);
+        if self.holds.forget(context) {
+            host.add(Metric::Held, -1);
+        }
+    }
+
+    /// The plugin itself goes, and with it its calls and its timer: nobody may be left waiting for them.
+    pub fn on_shutdown(&mut self, host: &mut impl Host, now_ms: u64) {
+        while let Some(landed) = self.flights.land_any() {
+            self.give_up(host, landed.waiters);
+        }
+        while let Some(held) = self.holds.release_any() {
+            self.end_hold(host, now_ms, &held, false);
+        }
+        if !self.breaker.is_closed() {
+            host.add(Metric::BreakersOpen, -1);
+        }
+    }
+
+    fn decide(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        context: ContextId,
+        catch_all: CatchAll,
+    ) -> Action {
+        let Some(question) = Question::of(host) else {
+            return undecided(host, catch_all);
+        };
+        if let Some(decision) = self.decisions.get(host, &question, now_ms).cloned() {
+            host.add(Metric::CacheHits, 1);
+            self.counts.add(&question, now_ms);
+            return self.follow(host, now_ms, context, catch_all, &decision);
+        }
+        let waits = self.has_room()
+            && (self.flights.join(&question, (context, catch_all))
+                || self.ask(host, now_ms, question, (context, catch_all)));
+        if waits {
+            Action::Pause
+        } else {
+            undecided(host, catch_all)
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.flights.waiting().saturating_add(self.holds.len()) < size(self.config.max_paused)
+    }
+
+    /// What every callback ends with: shares what was learned, and sets the alarm.
+    fn settle(&mut self, host: &mut impl Host, now_ms: u64) {
+        self.decisions.write(host, now_ms);
+        if let Some(period_ms) = self.alarm.by(self.due_ms(now_ms), now_ms) {
+            host.set_tick(period_ms);
+        }
+    }
+
+    fn due_ms(&self, now_ms: u64) -> Option<u64> {
+        let probe_ms = (self.holds.len() > 0).then(|| now_ms.saturating_add(PROBE_INTERVAL_MS));
+        [
+            self.flights.due_ms(),
+            probe_ms,
+            self.counts.due_ms(),
+            self.decisions.due_ms(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn note(&self, host: &mut impl Host, change: Change, reason: &str) {
+        match change {
+            Change::None => {}
+            Change::Opened => {
+                host.add(Metric::BreakersOpen, 1);
+                let reason = reason.escape_debug();
+                host.log(
+                    Level::Warn,
+                    &format!("lazymesh: the collector fails ({reason}); requests pass as dialled"),
+                );
+            }
+            Change::Closed => {
+                host.add(Metric::BreakersOpen, -1);
+                host.log(Level::Info, "lazymesh: the collector answers again");
+            }
+        }
+    }
+}
+
+/// Sends the selected request on without a decision.
+fn undecided(host: &mut impl Host, catch_all: CatchAll) -> Action {
+    host.add(Metric::Undecided, 1);
+    route::as_dialled(host, catch_all);
+    Action::Continue
+}
+
+fn size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

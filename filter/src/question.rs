@@ -1,0 +1,65 @@
+//! What a request is about: the key of decisions, callouts and counts.
+
+use lazymesh_protocol::{MAX_AUTHORITY_BYTES, Protocol, Report, ResolveRequest, Source};
+
+use crate::host::Host;
+
+/// One unresolved host, as one application names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Question {
+    /// Lower case, so that spellings of one host share one callout; a host name has no case.
+    pub(crate) authority: Option<String>,
+    /// `IP:port` that the application dialled.
+    pub(crate) destination: Option<String>,
+}
+
+impl Question {
+    /// What the selected request is about; `None` when it is nothing that could be the name of a host.
+    pub(crate) fn of(host: &impl Host) -> Option<Self> {
+        let authority = match host.request_header(":authority") {
+            Some(bytes) if !bytes.is_empty() => Some(authority(bytes)?),
+            _ => None,
+        };
+        let destination = host
+            .property(&["destination", "address"])
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .filter(|text| !text.is_empty() && text.len() <= MAX_AUTHORITY_BYTES);
+        if authority.is_none() && destination.is_none() {
+            return None;
+        }
+        Some(Self {
+            authority,
+            destination,
+        })
+    }
+
+    /// The message that asks it.
+    pub(crate) fn ask(&self, source: &Source) -> ResolveRequest {
+        ResolveRequest {
+            source: source.clone(),
+            authority: self.authority.clone(),
+            destination: self.destination.clone(),
+            protocol: Protocol::Http,
+        }
+    }
+
+    /// The message that counts it.
+    pub(crate) fn report(&self, count: u64) -> Report {
+        Report {
+            authority: self.authority.clone(),
+            destination: self.destination.clone(),
+            protocol: Protocol::Http,
+            count,
+        }
+    }
+}
+
+/// Whatever is longer than a host name or has bytes that none has is not worth the collector's time.
+fn authority(bytes: Vec<u8>) -> Option<String> {
+    if bytes.len() > MAX_AUTHORITY_BYTES || !bytes.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    String::from_utf8(bytes)
+        .ok()
+        .map(|text| text.to_ascii_lowercase())
+}
