@@ -46,6 +46,15 @@ impl Client {
         Self { dialer, http }
     }
 
+    /// A client that speaks HTTP/2 with prior knowledge, over one connection.
+    #[must_use]
+    pub fn http2(dialer: Dialer) -> Self {
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .http2_only(true)
+            .build(dialer.clone());
+        Self { dialer, http }
+    }
+
     /// The dialer, for protocols of one's own.
     #[must_use]
     pub fn dialer(&self) -> &Dialer {

@@ -110,6 +110,23 @@ impl Envoy {
         Ok(stats.get(name).copied().unwrap_or_default())
     }
 
+    /// One of the filter's own metrics, for example `lazymesh_callouts`.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn filter_metric(&self, name: &str) -> Result<u64> {
+        self.stat(&format!("wasmcustom.{name}")).await
+    }
+
+    /// Requests that left through this cluster; 0 when Envoy does not have it (yet).
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn requests_through(&self, cluster: &str) -> Result<u64> {
+        self.stat(&format!("cluster.{cluster}.upstream_rq_total"))
+            .await
+    }
+
     /// What the process takes now.
     ///
     /// # Errors

@@ -66,10 +66,10 @@ impl Mesh {
         &self.client
     }
 
-    /// Another application behind the same sidecar, with connections of its own.
+    /// Another application behind the same sidecar, with one HTTP/2 connection of its own.
     #[must_use]
-    pub fn another_client(&self) -> Client {
-        Client::new(Dialer::new(self.envoy.outbound(), self.names.clone()))
+    pub fn http2_client(&self) -> Client {
+        Client::http2(Dialer::new(self.envoy.outbound(), self.names.clone()))
     }
 
     /// SPIFFE identity of the sidecar's workload.

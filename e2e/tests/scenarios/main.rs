@@ -1,3 +1,13 @@
 //! What lazymesh does on a real Envoy, one behaviour a module.
 
+mod absent;
+mod concurrent;
+mod direct;
+mod header;
+mod hold;
+mod passthrough;
+mod registry_only;
 mod resolved;
+mod restart;
+mod streams;
+mod trouble;

@@ -1,0 +1,296 @@
+//! etcd and kube-apiserver, with the few controllers of Kubernetes that a mesh needs, kube-proxy and the name server.
+
+use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use serde_json::json;
+
+use super::{
+    cluster::Cluster,
+    network::{DNS, PODS, SERVICES, Uplink, connect},
+    part::Part,
+    sandbox::Sandbox,
+    tools::Tools,
+};
+
+const PORT: u16 = 6443;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The node's name in Kubernetes.
+pub(super) const NODE: &str = "lab";
+
+/// The parts of Kubernetes.
+pub(super) struct Kubernetes {
+    pub(super) cluster: Cluster,
+    pub(super) etcd: Part,
+    pub(super) apiserver: Part,
+    pub(super) others: Vec<Part>,
+}
+
+/// Where kube-apiserver's files are, and what its clients need.
+struct Files<'a> {
+    folder: &'a Path,
+    address: Ipv4Addr,
+}
+
+impl Kubernetes {
+    pub(super) async fn start(
+        tools: &Tools,
+        node: &Sandbox,
+        uplink: &Uplink,
+        folder: &Path,
+    ) -> Result<Self> {
+        let files = Files {
+            folder,
+            address: uplink.node,
+        };
+        files.write()?;
+        let etcd = start_etcd(tools, node, folder)?;
+        etcd.until("etcd to listen", PATIENCE, async || {
+            connect(node, (Ipv4Addr::LOCALHOST, 2379).into()).await.map(drop)
+        })
+        .await?;
+        let apiserver = files.start_apiserver(tools, node)?;
+        let cluster = Cluster::connect(&files.kubeconfig()?).await?;
+        apiserver
+            .until("kube-apiserver to be ready", PATIENCE, async || cluster.is_ready().await)
+            .await?;
+        apply_node(&cluster, uplink.node).await?;
+        let others = files.start_others(tools, node)?;
+        Ok(Self {
+            cluster,
+            etcd,
+            apiserver,
+            others,
+        })
+    }
+}
+
+fn start_etcd(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
+    let (program, data, node) = (tools.program("etcd"), folder.join("etcd"), node.clone());
+    Part::start("etcd", &folder.join("logs"), move || {
+        let mut command = node.command(&program);
+        command
+            .arg("--data-dir")
+            .arg(&data)
+            // The lab's objects need not survive a power cut.
+            .args(["--unsafe-no-fsync", "--log-level", "warn"])
+            .args(["--listen-client-urls", "http://127.0.0.1:2379"])
+            .args(["--advertise-client-urls", "http://127.0.0.1:2379"])
+            .args(["--listen-peer-urls", "http://127.0.0.1:2380"]);
+        command
+    })
+}
+
+/// The path of the kubeconfig with every right.
+pub(super) fn kubeconfig(folder: &Path) -> std::path::PathBuf {
+    folder.join("kubeconfig")
+}
+
+impl Files<'_> {
+    fn at(&self, name: &str) -> std::path::PathBuf {
+        self.folder.join("kubernetes").join(name)
+    }
+
+    fn write(&self) -> Result<()> {
+        fs::create_dir_all(self.folder.join("kubernetes"))?;
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name.push(DnType::CommonName, "lab");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let mut server = CertificateParams::new(vec!["kubernetes.default.svc".to_owned()])?;
+        let cluster_ip = Ipv4Addr::new(10, 96, 0, 1);
+        for address in [self.address, cluster_ip, Ipv4Addr::LOCALHOST] {
+            server.subject_alt_names.push(SanType::IpAddress(address.into()));
+        }
+        let server = server.signed_by(&key, &ca)?;
+        let accounts = KeyPair::generate()?;
+        let token: String = rcgen::KeyPair::generate()?
+            .public_key_raw()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        for (name, text) in [
+            ("ca.crt", ca.pem()),
+            ("server.crt", server.pem()),
+            ("server.key", key.serialize_pem()),
+            ("accounts.key", accounts.serialize_pem()),
+            ("accounts.pub", accounts.public_key_pem()),
+            ("tokens.csv", format!("{token},admin,admin,\"system:masters\"\n")),
+        ] {
+            fs::write(self.at(name), text)?;
+        }
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "lab",
+            "contexts": [{ "name": "lab", "context": { "cluster": "lab", "user": "admin" } }],
+            "clusters": [{ "name": "lab", "cluster": {
+                "server": format!("https://{}:{PORT}", self.address),
+                "certificate-authority": self.at("ca.crt"),
+            } }],
+            "users": [{ "name": "admin", "user": { "token": token } }],
+        });
+        // JSON is YAML.
+        fs::write(kubeconfig(self.folder), serde_json::to_string_pretty(&kubeconfig)?)?;
+        Ok(())
+    }
+
+    fn kubeconfig(&self) -> Result<String> {
+        Ok(fs::read_to_string(kubeconfig(self.folder))?)
+    }
+
+    fn start_apiserver(&self, tools: &Tools, node: &Sandbox) -> Result<Part> {
+        let (program, node) = (tools.program("kube-apiserver"), node.clone());
+        let address = self.address.to_string();
+        let files = [
+            ("--tls-cert-file", self.at("server.crt")),
+            ("--tls-private-key-file", self.at("server.key")),
+            ("--service-account-key-file", self.at("accounts.pub")),
+            ("--service-account-signing-key-file", self.at("accounts.key")),
+            ("--token-auth-file", self.at("tokens.csv")),
+            ("--cert-dir", self.at("certificates")),
+        ];
+        Part::start("kube-apiserver", &self.folder.join("logs"), move || {
+            let mut command = node.command(&program);
+            command
+                .args(["--etcd-servers", "http://127.0.0.1:2379"])
+                .args(["--advertise-address", &address])
+                .args(["--secure-port", &PORT.to_string()])
+                .args(["--service-cluster-ip-range", SERVICES])
+                .args(["--service-account-issuer", "https://kubernetes.default.svc.cluster.local"])
+                .args(["--authorization-mode", "RBAC"])
+                .args(["--anonymous-auth", "false"])
+                // Pods are run by the lab, which gives them the tokens they need.
+                .args(["--disable-admission-plugins", "ServiceAccount"]);
+            for (flag, path) in &files {
+                command.arg(flag).arg(path);
+            }
+            command
+        })
+    }
+
+    fn start_others(&self, tools: &Tools, node: &Sandbox) -> Result<Vec<Part>> {
+        let kubeconfig = kubeconfig(self.folder);
+        let proxy = json!({
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "mode": "nftables",
+            "clusterCIDR": PODS,
+            "hostnameOverride": NODE,
+            "clientConnection": { "kubeconfig": &kubeconfig },
+            // At once, where a real node gathers changes for a second.
+            "nftables": { "minSyncPeriod": "0s", "syncPeriod": "30s" },
+            // The machine's limits are not the lab's to change.
+            "conntrack": { "maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s" },
+        });
+        fs::write(self.at("kube-proxy.yaml"), serde_json::to_string_pretty(&proxy)?)?;
+        fs::write(self.at("Corefile"), corefile(self.address, &kubeconfig, &hosts(self.folder)))?;
+        fs::write(hosts(self.folder), "")?;
+        let part = |name: &str, arguments: Vec<std::ffi::OsString>| {
+            let (program, node) = (tools.program(name), node.clone());
+            Part::start(name, &self.folder.join("logs"), move || {
+                let mut command = node.command(&program);
+                command.args(&arguments);
+                command
+            })
+        };
+        Ok(vec![
+            part("controllers", vec!["--kubeconfig".into(), kubeconfig.clone().into()])?,
+            part("kube-proxy", vec!["--config".into(), self.at("kube-proxy.yaml").into()])?,
+            part("coredns", vec!["-conf".into(), self.at("Corefile").into()])?,
+        ])
+    }
+}
+
+/// Names outside the cluster, in the format of /etc/hosts.
+pub(super) fn hosts(folder: &Path) -> std::path::PathBuf {
+    folder.join("hosts")
+}
+
+fn corefile(address: Ipv4Addr, kubeconfig: &Path, hosts: &Path) -> String {
+    format!(
+        "cluster.local in-addr.arpa {{
+  bind {address}
+  errors
+  ready {address}:8181
+  kubernetes {{
+    kubeconfig {}
+    ttl 0
+  }}
+}}
+. {{
+  bind {address}
+  errors
+  hosts {} {{
+    reload 100ms
+    ttl 1
+  }}
+}}
+",
+        kubeconfig.display(),
+        hosts.display()
+    )
+}
+
+/// The node, and the name server's Service.
+async fn apply_node(cluster: &Cluster, address: Ipv4Addr) -> Result<()> {
+    let node = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": NODE, "labels": { "kubernetes.io/hostname": NODE } },
+        "spec": { "podCIDR": PODS },
+    });
+    cluster.apply_object(&node).await?;
+    let status = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": NODE },
+        "status": {
+            "addresses": [{ "type": "InternalIP", "address": address }],
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "Lab", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z", "lastHeartbeatTime": "2026-01-01T00:00:00Z" }],
+        },
+    });
+    cluster.apply_status(&status).await?;
+    let dns = Some(DNS);
+    let ports = [("dns", "UDP", 53), ("dns-tcp", "TCP", 53)];
+    on_node(cluster, "kube-system", "kube-dns", dns, &ports, address).await
+}
+
+/// A Service for what runs on the node itself, in the node's network.
+pub(super) async fn on_node(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    cluster_ip: Option<Ipv4Addr>,
+    ports: &[(&str, &str, u16)],
+    address: Ipv4Addr,
+) -> Result<()> {
+    ensure!(!ports.is_empty(), "{name} has no ports");
+    let ports: Vec<_> = ports
+        .iter()
+        .map(|(name, protocol, port)| json!({ "name": name, "protocol": protocol, "port": port }))
+        .collect();
+    let mut service = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": { "namespace": namespace, "name": name },
+        "spec": { "ports": &ports },
+    });
+    if let Some(cluster_ip) = cluster_ip {
+        service["spec"]["clusterIP"] = json!(cluster_ip);
+    }
+    cluster.apply_object(&service).await.context("a Service of the lab")?;
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": { "namespace": namespace, "name": name, "labels": { "kubernetes.io/service-name": name } },
+        "addressType": "IPv4",
+        "endpoints": [{ "addresses": [address], "conditions": { "ready": true } }],
+        "ports": &ports,
+    });
+    cluster.apply_object(&slice).await.map(drop)
+}
