@@ -1,30 +1,56 @@
 //! The index of what Kubernetes and Istio say exists.
+//!
+//! Objects come and go one at a time, in any order; a question is answered from indexes by host, by address and
+//! by workload, without a scan. Nothing here decides anything: that is `decision` and `sidecar`.
+
+mod addresses;
+mod endpoints;
+mod export;
+mod hosts;
+mod mode;
+mod namespaced;
+mod peers;
+mod pods;
+mod routes;
+mod rules;
+mod services;
+mod user_sidecars;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::mesh::Mesh;
 use crate::names::{EgressHost, Workload};
-use crate::object::{Object, ObjectKey};
+use crate::object::{Kind, Object, ObjectKey};
 
-/// What lazymesh does for a workload: label `lazymesh.io/mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Its Sidecar is published.
-    Enforce,
-    /// Its dependencies are learned, its scope is left alone.
-    Learn,
-    /// Nothing.
-    Off,
-}
+use self::endpoints::EndpointIndex;
+use self::peers::PeerIndex;
+use self::pods::PodIndex;
+use self::routes::RouteIndex;
+use self::rules::RuleIndex;
+use self::services::ServiceIndex;
+use self::user_sidecars::UserSidecars;
+
+pub(crate) use self::endpoints::Endpoint;
+pub use self::mode::Mode;
+pub(crate) use self::pods::{CANONICAL_NAME_LABEL, Pod};
+pub(crate) use self::routes::Route;
+pub(crate) use self::services::{Form, MeshService, Port};
+pub(crate) use self::user_sidecars::MANAGED_BY;
 
 /// All objects, by what questions ask for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inventory {
     mesh: Mesh,
     objects: BTreeMap<ObjectKey, Object>,
+    services_count: usize,
+    modes: BTreeMap<String, Option<Mode>>,
+    pub(crate) services: ServiceIndex,
+    pub(crate) endpoints: EndpointIndex,
+    pub(crate) pods: PodIndex,
+    pub(crate) routes: RouteIndex,
+    pub(crate) rules: RuleIndex,
+    pub(crate) peers: PeerIndex,
+    pub(crate) user_sidecars: UserSidecars,
 }
 
 impl Inventory {
@@ -33,72 +59,171 @@ impl Inventory {
     pub fn new(mesh: Mesh) -> Self {
         Self {
             mesh,
-            objects: BTreeMap::new(),
+            ..Self::default()
         }
     }
-    /// Adds or replaces an object; `false` if nothing changed.
+
+    /// Adds an object, or replaces the one with its key. `false` if nothing that lazymesh reads has changed.
     pub fn apply(&mut self, object: Object) -> bool {
         let key = object.key();
-        let old = self.objects.insert(key.clone(), object);
-        old.as_ref() != self.objects.get(&key)
+        if let Some(old) = self.objects.get(&key) {
+            if *old == object {
+                return false;
+            }
+            self.remove(&key);
+        }
+        self.index(&object);
+        self.objects.insert(key, object);
+        true
     }
+
     /// Removes an object; `false` if it was not there.
     pub fn remove(&mut self, key: &ObjectKey) -> bool {
-        self.objects.remove(key).is_some()
+        let Some(object) = self.objects.remove(key) else {
+            return false;
+        };
+        self.unindex(&object);
+        true
     }
+
+    fn index(&mut self, object: &Object) {
+        let domain = &self.mesh.cluster_domain;
+        match object {
+            Object::Namespace(namespace) => {
+                let metadata = &namespace.metadata;
+                self.modes
+                    .insert(metadata.name.clone(), Mode::of(&metadata.labels));
+            }
+            Object::Service(service) => {
+                self.services_count += 1;
+                if let Some(service) = services::of_service(service, domain) {
+                    self.services.insert(service);
+                }
+            }
+            Object::ServiceEntry(entry) => {
+                services::of_entry(entry).for_each(|service| self.services.insert(service));
+            }
+            Object::EndpointSlice(slice) => self.endpoints.insert(slice),
+            Object::Pod(pod) => self.pods.insert(pod),
+            Object::VirtualService(route) => self.routes.insert(route, domain),
+            Object::DestinationRule(rule) => self.rules.insert(rule, domain),
+            Object::Sidecar(sidecar) => self.user_sidecars.insert(sidecar),
+            Object::PeerAuthentication(policy) => self.peers.insert(policy),
+        }
+    }
+
+    fn unindex(&mut self, object: &Object) {
+        let domain = &self.mesh.cluster_domain;
+        match object {
+            Object::Namespace(namespace) => {
+                self.modes.remove(&namespace.metadata.name);
+            }
+            Object::Service(service) => {
+                self.services_count -= 1;
+                if let Some(service) = services::of_service(service, domain) {
+                    self.services.remove(&service);
+                }
+            }
+            Object::ServiceEntry(entry) => {
+                services::of_entry(entry).for_each(|service| self.services.remove(&service));
+            }
+            Object::EndpointSlice(slice) => self.endpoints.remove(slice),
+            Object::Pod(pod) => self
+                .pods
+                .remove(&pod.metadata.namespace, &pod.metadata.name),
+            Object::VirtualService(route) => self.routes.remove(route, domain),
+            Object::DestinationRule(rule) => self.rules.remove(rule, domain),
+            Object::Sidecar(sidecar) => {
+                self.user_sidecars
+                    .remove(&sidecar.metadata.namespace, &sidecar.metadata.name);
+            }
+            Object::PeerAuthentication(policy) => {
+                self.peers
+                    .remove(&policy.metadata.namespace, &policy.metadata.name);
+            }
+        }
+    }
+
     /// The names that the mesh's configuration decides.
     #[must_use]
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
     }
-    /// How many objects there are.
+
+    /// How many objects there are, of all kinds.
     #[must_use]
     pub fn len(&self) -> usize {
         self.objects.len()
     }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
-    /// How many Services there are.
+
+    /// How many Kubernetes Services there are.
     #[must_use]
     pub fn services(&self) -> usize {
-        self.objects
-            .values()
-            .filter(|o| matches!(o, Object::Service(_)))
-            .count()
+        self.services_count
     }
-    /// A workload's mode.
+
+    /// A workload's mode: its pods', or its namespace's for pods without a label, and for a workload without
+    /// pods.
     #[must_use]
     pub fn mode(&self, workload: &Workload) -> Mode {
-        self.namespace_mode(&workload.namespace)
+        let inherited = self.namespace_mode(&workload.namespace);
+        let pods = self
+            .pods
+            .of(workload)
+            .map(|pod| pod.mode.unwrap_or(inherited));
+        pods.max().unwrap_or(inherited)
     }
-    /// Every namespace, sorted.
+
+    /// The names of all Namespaces, sorted.
     pub fn namespaces(&self) -> impl Iterator<Item = &str> {
-        self.objects.values().filter_map(|o| match o {
-            Object::Namespace(namespace) => Some(namespace.metadata.name.as_str()),
-            _ => None,
-        })
+        self.modes.keys().map(String::as_str)
     }
+
     /// A namespace's mode.
     #[must_use]
-    pub fn namespace_mode(&self, _namespace: &str) -> Mode {
-        Mode::Off
+    pub fn namespace_mode(&self, namespace: &str) -> Mode {
+        self.modes
+            .get(namespace)
+            .copied()
+            .flatten()
+            .unwrap_or(Mode::Off)
     }
-    /// The workloads that have pods in a namespace, sorted.
+
+    /// The workloads that have pods in a namespace, sorted. A pod without a canonical name has none.
     #[must_use]
-    pub fn workloads_in(&self, _namespace: &str) -> Vec<Workload> {
-        Vec::new()
+    pub fn workloads_in(&self, namespace: &str) -> Vec<Workload> {
+        self.pods.workloads_in(namespace).collect()
     }
-    /// The service accounts of a workload's pods.
+
+    /// The service accounts that a workload's pods run as.
     #[must_use]
-    pub fn service_accounts(&self, _workload: &Workload) -> BTreeSet<String> {
-        BTreeSet::new()
+    pub fn service_accounts(&self, workload: &Workload) -> BTreeSet<String> {
+        self.pods
+            .of(workload)
+            .map(|pod| pod.service_account.clone())
+            .collect()
     }
-    /// The egress host of a Kubernetes Service.
+
+    /// The egress host of a Kubernetes Service, if there is such a Service.
     #[must_use]
-    pub fn egress_host_of(&self, _namespace: &str, _service: &str) -> Option<EgressHost> {
-        None
+    pub fn egress_host_of(&self, namespace: &str, service: &str) -> Option<EgressHost> {
+        let (namespace, name) = (namespace.to_owned(), service.to_owned());
+        let key = ObjectKey {
+            kind: Kind::Service,
+            namespace,
+            name,
+        };
+        match self.objects.get(&key)? {
+            Object::Service(service) => {
+                Some(services::of_service(service, &self.mesh.cluster_domain)?.egress)
+            }
+            _ => None,
+        }
     }
 }

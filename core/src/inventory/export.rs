@@ -1,0 +1,33 @@
+/// Which namespaces may see an object: Istio's `exportTo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExportTo {
+    Everyone,
+    Only(Vec<String>),
+}
+
+impl ExportTo {
+    /// Reads `exportTo` of an object in `namespace`. Empty means everyone, which is Istio's default.
+    pub(crate) fn new<'a>(namespace: &str, entries: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut only = Vec::new();
+        for entry in entries {
+            match entry.trim() {
+                "*" => return Self::Everyone,
+                "." => only.push(namespace.to_owned()),
+                // `~` is no namespace's name, so that an object with it is seen by nobody.
+                other => only.push(other.to_owned()),
+            }
+        }
+        if only.is_empty() {
+            Self::Everyone
+        } else {
+            Self::Only(only)
+        }
+    }
+
+    pub(crate) fn allows(&self, namespace: &str) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::Only(namespaces) => namespaces.iter().any(|entry| entry == namespace),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Pods, by name, by address and by workload.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::mode::Mode;
+use super::namespaced::Namespaced;
+use crate::names::Workload;
+use crate::object;
+
+/// Label by which the injector says what a pod's workload is called.
+pub(crate) const CANONICAL_NAME_LABEL: &str = "service.istio.io/canonical-name";
+const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
+/// What Kubernetes gives a pod that names none.
+const DEFAULT_SERVICE_ACCOUNT: &str = "default";
+
+/// What lazymesh keeps of a pod.
+#[derive(Debug)]
+pub(crate) struct Pod {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) service_account: String,
+    /// Whether its sidecar takes Istio mTLS.
+    pub(crate) speaks_mtls: bool,
+    /// What its own label asks for.
+    pub(crate) mode: Option<Mode>,
+    addresses: Vec<IpAddr>,
+}
+
+/// Pods that run, or are about to.
+#[derive(Debug, Default)]
+pub(crate) struct PodIndex {
+    pods: Namespaced<Arc<Pod>>,
+    by_address: HashMap<IpAddr, BTreeMap<(String, String), Arc<Pod>>>,
+    by_workload: Namespaced<BTreeMap<String, Arc<Pod>>>,
+}
+
+impl PodIndex {
+    pub(crate) fn insert(&mut self, object: &object::Pod) {
+        // A pod that has ended keeps its address in its status, though another may have it by now.
+        if matches!(object.status.phase.as_str(), "Succeeded" | "Failed") {
+            return;
+        }
+        let pod = Arc::new(read_pod(object));
+        let (namespace, name) = (&pod.namespace, &pod.name);
+        self.pods.insert(namespace, name, Arc::clone(&pod));
+        for address in &pod.addresses {
+            let pods = self.by_address.entry(*address).or_default();
+            pods.insert((namespace.clone(), name.clone()), Arc::clone(&pod));
+        }
+        if let Some(workload) = pod.labels.get(CANONICAL_NAME_LABEL) {
+            let pods = self.by_workload.entry(namespace, workload);
+            pods.insert(name.clone(), Arc::clone(&pod));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, namespace: &str, name: &str) {
+        let Some(pod) = self.pods.get(namespace, name).cloned() else {
+            return;
+        };
+        self.pods.remove(namespace, name);
+        let place = (namespace.to_owned(), name.to_owned());
+        for address in &pod.addresses {
+            if let Some(pods) = self.by_address.get_mut(address) {
+                pods.remove(&place);
+                if pods.is_empty() {
+                    self.by_address.remove(address);
+                }
+            }
+        }
+        let Some(workload) = pod.labels.get(CANONICAL_NAME_LABEL) else {
+            return;
+        };
+        if let Some(pods) = self.by_workload.get_mut(namespace, workload) {
+            pods.remove(name);
+            if pods.is_empty() {
+                self.by_workload.remove(namespace, workload);
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Pod> {
+        self.pods.get(namespace, name).map(Arc::as_ref)
+    }
+
+    /// The pod that has an address, if only one has.
+    pub(crate) fn at(&self, address: IpAddr) -> Option<&Pod> {
+        let pods = self.by_address.get(&address)?;
+        if pods.len() == 1 {
+            pods.values().next().map(Arc::as_ref)
+        } else {
+            None
+        }
+    }
+
+    /// A workload's pods, sorted by name.
+    pub(crate) fn of(&self, workload: &Workload) -> impl Iterator<Item = &Pod> {
+        let pods = self.by_workload.get(&workload.namespace, &workload.name);
+        pods.into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
+    }
+
+    /// The workloads that have pods in a namespace, sorted.
+    pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
+        let names = self.by_workload.iter_in(namespace).map(|(name, _)| name);
+        names.filter_map(move |name| Workload::new(namespace, name.as_str()).ok())
+    }
+}
+
+fn read_pod(object: &object::Pod) -> Pod {
+    let (metadata, status) = (&object.metadata, &object.status);
+    let account = object.spec.service_account_name.as_str();
+    Pod {
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone(),
+        labels: metadata.labels.clone(),
+        service_account: if account.is_empty() {
+            DEFAULT_SERVICE_ACCOUNT
+        } else {
+            account
+        }
+        .to_owned(),
+        speaks_mtls: metadata
+            .labels
+            .get(TLS_MODE_LABEL)
+            .is_some_and(|mode| mode == "istio"),
+        mode: Mode::of(&metadata.labels),
+        addresses: read_addresses(object, status),
+    }
+}
+
+/// None for a pod that shares its node's address: it says nothing about who answers there.
+fn read_addresses(object: &object::Pod, status: &object::PodStatus) -> Vec<IpAddr> {
+    if object.spec.host_network {
+        return Vec::new();
+    }
+    let texts = status
+        .pod_ips
+        .iter()
+        .map(|entry| &entry.ip)
+        .chain([&status.pod_ip]);
+    let addresses: BTreeSet<_> = texts.filter_map(|text| text.parse().ok()).collect();
+    addresses.into_iter().collect()
+}

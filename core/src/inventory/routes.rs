@@ -1,0 +1,201 @@
+//! VirtualServices that sidecars obey, by host.
+
+use std::sync::Arc;
+
+use super::export::ExportTo;
+use super::hosts::{HostIndex, Ranked};
+use super::namespaced::Namespaced;
+use super::services::normalise;
+use crate::object::{
+    Destination, HttpRoute, VirtualService, VirtualServiceSpec, WeightedDestination,
+};
+
+/// The gateway's name that stands for all sidecars.
+const MESH_GATEWAY: &str = "mesh";
+
+/// A VirtualService, its hosts full and lower case.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) spec: VirtualServiceSpec,
+    export_to: ExportTo,
+    created: String,
+}
+
+impl Route {
+    pub(crate) fn is_visible_to(&self, namespace: &str) -> bool {
+        self.export_to.allows(namespace)
+    }
+}
+
+impl Ranked for Route {
+    fn rank(&self) -> (bool, &str, &str, &str) {
+        (false, &self.created, &self.namespace, &self.name)
+    }
+}
+
+/// VirtualServices by host, and delegates by name.
+#[derive(Debug, Default)]
+pub(crate) struct RouteIndex {
+    hosts: HostIndex<Route>,
+    delegates: Namespaced<Route>,
+}
+
+impl RouteIndex {
+    pub(crate) fn insert(&mut self, object: &VirtualService, cluster_domain: &str) {
+        let route = read_route(object, cluster_domain);
+        if route.spec.hosts.is_empty() {
+            let (namespace, name) = (route.namespace.clone(), route.name.clone());
+            self.delegates.insert(&namespace, &name, route);
+        } else if binds_sidecars(&route.spec) {
+            let route = Arc::new(route);
+            for host in &route.spec.hosts {
+                self.hosts.insert(host, &route);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, object: &VirtualService, cluster_domain: &str) {
+        let route = read_route(object, cluster_domain);
+        if route.spec.hosts.is_empty() {
+            self.delegates.remove(&route.namespace, &route.name);
+        } else {
+            for host in &route.spec.hosts {
+                self.hosts.remove(host, &route);
+            }
+        }
+    }
+
+    /// The VirtualServices of this very host that a client obeys, the one that Istio prefers first.
+    pub(crate) fn exact(&self, host: &str, client: &str) -> impl Iterator<Item = &Route> {
+        let routes = self.hosts.exact(host).iter();
+        routes
+            .map(Arc::as_ref)
+            .filter(move |route| route.is_visible_to(client))
+    }
+
+    /// Those that cover a host by name or by wildcard, most specific first.
+    pub(crate) fn covering(&self, host: &str, client: &str) -> impl Iterator<Item = &Route> {
+        let routes = self.hosts.covering(host).map(Arc::as_ref);
+        routes.filter(move |route| route.is_visible_to(client))
+    }
+
+    /// The most specific wildcard that covers a name: the VirtualService and its host.
+    pub(crate) fn wildcard(&self, name: &str, client: &str) -> Option<(&Route, String)> {
+        // `*` alone is no host of a sidecar's VirtualService.
+        let mut wild = self
+            .hosts
+            .wild(name)
+            .filter(|(suffix, _)| !suffix.is_empty());
+        wild.find_map(|(suffix, routes)| {
+            let route = routes.iter().find(|route| route.is_visible_to(client))?;
+            Some((route.as_ref(), format!("*{suffix}")))
+        })
+    }
+
+    /// The HTTP routes of a VirtualService, with delegates in place.
+    ///
+    /// Istio merges one level only: a delegate that delegates is invalid. So no cycle can be followed.
+    pub(crate) fn http<'a>(&'a self, root: &'a Route) -> impl Iterator<Item = HttpLeg<'a>> {
+        root.spec.http.iter().flat_map(move |route| {
+            let own = HttpLeg {
+                route,
+                conditional: !route.matches.is_empty(),
+            };
+            let delegate = self.delegate(root, route);
+            let merged = delegate.into_iter().flat_map(move |delegate| {
+                delegate.spec.http.iter().map(move |inner| HttpLeg {
+                    route: inner,
+                    conditional: own.conditional || !inner.matches.is_empty(),
+                })
+            });
+            std::iter::once(own).chain(merged)
+        })
+    }
+
+    fn delegate(&self, root: &Route, route: &HttpRoute) -> Option<&Route> {
+        let name = route.delegate.as_ref()?;
+        let namespace = if name.namespace.is_empty() {
+            &root.namespace
+        } else {
+            &name.namespace
+        };
+        let delegate = self.delegates.get(namespace, &name.name)?;
+        delegate.is_visible_to(&root.namespace).then_some(delegate)
+    }
+
+    /// Every host that a VirtualService sends to or mirrors to, delegates included.
+    pub(crate) fn destinations<'a>(&'a self, root: &'a Route) -> impl Iterator<Item = &'a str> {
+        let http = self.http(root).flat_map(|leg| {
+            let mirrors = leg.route.mirrors.iter().map(|mirror| &mirror.destination);
+            let weighted = leg.route.route.iter().map(|weighted| &weighted.destination);
+            weighted.chain(&leg.route.mirror).chain(mirrors)
+        });
+        let streams = root.spec.tcp.iter().chain(&root.spec.tls);
+        let streams = streams
+            .flat_map(|route| &route.route)
+            .map(|weighted| &weighted.destination);
+        http.chain(streams)
+            .map(|destination| destination.host.as_str())
+    }
+}
+
+/// One HTTP route of a VirtualService or of its delegate.
+#[derive(Clone, Copy)]
+pub(crate) struct HttpLeg<'a> {
+    pub(crate) route: &'a HttpRoute,
+    /// Whether only some requests take it.
+    pub(crate) conditional: bool,
+}
+
+fn binds_sidecars(spec: &VirtualServiceSpec) -> bool {
+    spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| gateway == MESH_GATEWAY)
+}
+
+fn read_route(object: &VirtualService, cluster_domain: &str) -> Route {
+    let metadata = &object.metadata;
+    let full = |host: &mut String| *host = full_host(host, &metadata.namespace, cluster_domain);
+    let mut spec = object.spec.clone();
+    spec.hosts.iter_mut().for_each(full);
+    spec.hosts.sort_unstable();
+    spec.hosts.dedup();
+    destinations_mut(&mut spec).for_each(|destination| full(&mut destination.host));
+    Route {
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone(),
+        export_to: ExportTo::new(
+            &metadata.namespace,
+            spec.export_to.iter().map(String::as_str),
+        ),
+        created: metadata.creation_timestamp.clone(),
+        spec,
+    }
+}
+
+fn destinations_mut(spec: &mut VirtualServiceSpec) -> impl Iterator<Item = &mut Destination> {
+    fn weighted(routes: &mut [WeightedDestination]) -> impl Iterator<Item = &mut Destination> {
+        routes.iter_mut().map(|weighted| &mut weighted.destination)
+    }
+    let http = spec.http.iter_mut().flat_map(|route| {
+        let mirrors = route
+            .mirrors
+            .iter_mut()
+            .map(|mirror| &mut mirror.destination);
+        weighted(&mut route.route)
+            .chain(&mut route.mirror)
+            .chain(mirrors)
+    });
+    let streams = spec.tcp.iter_mut().chain(&mut spec.tls);
+    http.chain(streams.flat_map(|route| weighted(&mut route.route)))
+}
+
+/// A host as Istio completes it: a name without dots is a service in the object's own namespace.
+pub(crate) fn full_host(host: &str, namespace: &str, cluster_domain: &str) -> String {
+    let host = normalise(host);
+    if host.is_empty() || host.contains(['.', '*', ':']) {
+        host
+    } else {
+        format!("{host}.{namespace}.svc.{cluster_domain}")
+    }
+}

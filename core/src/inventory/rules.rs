@@ -1,0 +1,65 @@
+//! DestinationRules that change how a host is reached.
+
+use std::sync::Arc;
+
+use super::export::ExportTo;
+use super::hosts::{HostIndex, Ranked};
+use super::routes::full_host;
+use crate::object::DestinationRule;
+
+#[derive(Debug)]
+struct Rule {
+    namespace: String,
+    name: String,
+    export_to: ExportTo,
+}
+
+impl Ranked for Rule {
+    fn rank(&self) -> (bool, &str, &str, &str) {
+        (false, "", &self.namespace, &self.name)
+    }
+}
+
+/// DestinationRules by host. One without a traffic policy and subsets changes nothing, and is left out.
+#[derive(Debug, Default)]
+pub(crate) struct RuleIndex {
+    hosts: HostIndex<Rule>,
+}
+
+impl RuleIndex {
+    pub(crate) fn insert(&mut self, object: &DestinationRule, cluster_domain: &str) {
+        if object.spec.traffic_policy || object.spec.subsets {
+            let (host, rule) = read_rule(object, cluster_domain);
+            self.hosts.insert(&host, &Arc::new(rule));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, object: &DestinationRule, cluster_domain: &str) {
+        let (host, rule) = read_rule(object, cluster_domain);
+        self.hosts.remove(&host, &rule);
+    }
+
+    /// Whether a client's sidecar could reach a host by a rule's policy. Istio looks for one in the client's
+    /// namespace, the service's and the root namespace, and takes the first; here any of them counts.
+    pub(crate) fn shapes(&self, host: &str, client: &str, service: &str, root: &str) -> bool {
+        let places = [client, service, root];
+        let mut rules = self.hosts.covering(host);
+        rules.any(|rule| places.contains(&rule.namespace.as_str()) && rule.export_to.allows(client))
+    }
+}
+
+fn read_rule(object: &DestinationRule, cluster_domain: &str) -> (String, Rule) {
+    let (metadata, spec) = (&object.metadata, &object.spec);
+    let rule = Rule {
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone(),
+        export_to: ExportTo::new(
+            &metadata.namespace,
+            spec.export_to.iter().map(String::as_str),
+        ),
+    };
+    (
+        full_host(&spec.host, &metadata.namespace, cluster_domain),
+        rule,
+    )
+}

@@ -1,0 +1,226 @@
+//! Every host that istiod would make a cluster or a route for: Kubernetes Services and ServiceEntries alike.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::addresses::{AddressIndex, parse_block};
+use super::export::ExportTo;
+use super::hosts::{HostIndex, Ranked};
+use crate::names::EgressHost;
+use crate::object::{Service, ServiceEntry};
+
+/// One host of the mesh.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MeshService {
+    pub(crate) egress: EgressHost,
+    /// Name of the Service or ServiceEntry.
+    pub(crate) name: String,
+    pub(crate) form: Form,
+    pub(crate) ports: Vec<Port>,
+    addresses: Vec<IpNet>,
+    export_to: ExportTo,
+    created: String,
+}
+
+/// What stands behind a host.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A Kubernetes Service with an address of its own, or with none yet.
+    ClusterIp,
+    /// A Kubernetes Service whose addresses are its pods'.
+    Headless,
+    /// A Kubernetes Service that is another name for this host.
+    ExternalName(String),
+    /// A ServiceEntry.
+    Entry,
+}
+
+/// One TCP port.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    /// Name of a Kubernetes Service's port; empty for a ServiceEntry.
+    pub(crate) name: String,
+}
+
+impl MeshService {
+    pub(crate) fn host(&self) -> &str {
+        &self.egress.host
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.egress.namespace
+    }
+
+    pub(crate) fn has_port(&self, number: u16) -> bool {
+        self.ports.iter().any(|port| port.number == number)
+    }
+
+    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&IpNet::from(address))
+    }
+
+    pub(crate) fn is_visible_to(&self, namespace: &str) -> bool {
+        self.export_to.allows(namespace)
+    }
+
+    pub(crate) fn is_kubernetes(&self) -> bool {
+        self.form != Form::Entry
+    }
+}
+
+impl Ranked for MeshService {
+    fn rank(&self) -> (bool, &str, &str, &str) {
+        (
+            !self.is_kubernetes(),
+            &self.created,
+            self.namespace(),
+            &self.name,
+        )
+    }
+}
+
+/// Services by host and by address.
+#[derive(Debug, Default)]
+pub(crate) struct ServiceIndex {
+    hosts: HostIndex<MeshService>,
+    addresses: AddressIndex<MeshService>,
+}
+
+impl ServiceIndex {
+    pub(crate) fn insert(&mut self, service: MeshService) {
+        let service = Arc::new(service);
+        self.hosts.insert(service.host(), &service);
+        for &block in &service.addresses {
+            self.addresses.insert(block, &service);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, service: &MeshService) {
+        self.hosts.remove(service.host(), service);
+        for &block in &service.addresses {
+            self.addresses.remove(block, service);
+        }
+    }
+
+    /// The service that a client's sidecar takes for this very host: one in its own namespace first.
+    pub(crate) fn visible(&self, host: &str, client: &str) -> Option<&MeshService> {
+        pick(self.hosts.exact(host), client)
+    }
+
+    /// The service of this very host and namespace.
+    pub(crate) fn get(&self, egress: &EgressHost) -> Option<&MeshService> {
+        let mut services = self.hosts.exact(&egress.host).iter();
+        services
+            .find(|service| service.namespace() == egress.namespace)
+            .map(Arc::as_ref)
+    }
+
+    /// The most specific wildcard that covers a name and that a client sees.
+    pub(crate) fn visible_wildcard(&self, name: &str, client: &str) -> Option<&MeshService> {
+        self.hosts
+            .wild(name)
+            .find_map(|(_, services)| pick(services, client))
+    }
+
+    /// The service that has an address; of several, the one with the port. With it, whether it is its very
+    /// address, not only in a block of its.
+    pub(crate) fn at(
+        &self,
+        address: IpAddr,
+        port: u16,
+        client: &str,
+    ) -> Option<(&MeshService, bool)> {
+        let mut without_port = None;
+        for (service, single) in self.addresses.covering(address) {
+            if !service.is_visible_to(client) {
+                continue;
+            }
+            if service.has_port(port) {
+                return Some((service, single));
+            }
+            without_port = without_port.or(Some((service.as_ref(), single)));
+        }
+        without_port
+    }
+}
+
+fn pick<'a>(services: &'a [Arc<MeshService>], client: &str) -> Option<&'a MeshService> {
+    let visible = || {
+        services
+            .iter()
+            .filter(|service| service.is_visible_to(client))
+    };
+    let own = visible().find(|service| service.namespace() == client);
+    own.or_else(|| visible().next()).map(Arc::as_ref)
+}
+
+/// The host of a Kubernetes Service; none if its name is one that Kubernetes would not take.
+pub(crate) fn of_service(service: &Service, cluster_domain: &str) -> Option<MeshService> {
+    let (metadata, spec) = (&service.metadata, &service.spec);
+    let (name, namespace) = (&metadata.name, &metadata.namespace);
+    let host = format!("{name}.{namespace}.svc.{cluster_domain}");
+    let tcp = |protocol: &str| matches!(protocol, "" | "TCP");
+    let exported = metadata.annotations.export_to.as_deref();
+    Some(MeshService {
+        egress: EgressHost::new(namespace.as_str(), host).ok()?,
+        name: name.clone(),
+        form: match spec.kind.as_str() {
+            "ExternalName" => Form::ExternalName(normalise(&spec.external_name)),
+            _ if spec.cluster_ip == "None" => Form::Headless,
+            _ => Form::ClusterIp,
+        },
+        ports: (spec.ports.iter())
+            .filter(|port| tcp(&port.protocol))
+            .map(|port| Port {
+                number: port.port,
+                name: port.name.clone(),
+            })
+            .collect(),
+        addresses: blocks(spec.cluster_ips.iter().chain([&spec.cluster_ip])),
+        export_to: ExportTo::new(
+            namespace,
+            exported.into_iter().flat_map(|list| list.split(',')),
+        ),
+        created: metadata.creation_timestamp.clone(),
+    })
+}
+
+/// The hosts of a ServiceEntry, without those that Istio would not take.
+pub(crate) fn of_entry(entry: &ServiceEntry) -> impl Iterator<Item = MeshService> {
+    let (metadata, spec) = (&entry.metadata, &entry.spec);
+    let namespace = metadata.namespace.as_str();
+    spec.hosts.iter().filter_map(move |host| {
+        let egress = EgressHost::new(namespace, normalise(host)).ok()?;
+        let allocated = (entry.status.addresses.iter())
+            .filter(|address| address.host.is_empty() || address.host == *host)
+            .map(|address| &address.value);
+        Some(MeshService {
+            egress,
+            name: metadata.name.clone(),
+            form: Form::Entry,
+            ports: (spec.ports.iter())
+                .map(|port| Port {
+                    number: port.number,
+                    name: String::new(),
+                })
+                .collect(),
+            addresses: blocks(spec.addresses.iter().chain(allocated)),
+            export_to: ExportTo::new(namespace, spec.export_to.iter().map(String::as_str)),
+            created: metadata.creation_timestamp.clone(),
+        })
+    })
+}
+
+fn blocks<'a>(addresses: impl Iterator<Item = &'a String>) -> Vec<IpNet> {
+    let mut blocks: Vec<_> = addresses.filter_map(|text| parse_block(text)).collect();
+    blocks.sort_unstable();
+    blocks.dedup();
+    blocks
+}
+
+pub(crate) fn normalise(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}

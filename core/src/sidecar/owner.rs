@@ -1,0 +1,75 @@
+//! Whose a workload's scope is, and what ours is called.
+
+use std::collections::BTreeMap;
+
+use crate::dns;
+use crate::inventory::{CANONICAL_NAME_LABEL, Inventory};
+use crate::names::Workload;
+use crate::object::ObjectKey;
+
+/// Name of a namespace's Sidecar.
+pub(super) const DEFAULT_NAME: &str = "lazymesh-default";
+const PREFIX: &str = "lazymesh-";
+
+/// The user's Sidecar that rules a workload's pods.
+pub(crate) fn user_sidecar_of(inventory: &Inventory, workload: &Workload) -> Option<ObjectKey> {
+    if inventory.user_sidecars.is_empty_in(&workload.namespace) {
+        return None;
+    }
+    let name = sidecar_name(&workload.name);
+    let mut pods: Vec<_> = inventory.pods.of(workload).map(|pod| &pod.labels).collect();
+    let only_label = BTreeMap::from([(CANONICAL_NAME_LABEL.to_owned(), workload.name.clone())]);
+    if pods.is_empty() {
+        pods.push(&only_label);
+    }
+    inventory
+        .user_sidecars
+        .of_pods(&workload.namespace, &name, &pods)
+}
+
+/// Name of a workload's Sidecar: `lazymesh-<workload>`, where that is a name of an object and not the
+/// namespace's own; else with a hash in place of what was lost.
+pub(super) fn sidecar_name(workload: &str) -> String {
+    let name = format!("{PREFIX}{workload}");
+    if dns::is_object_name(&name) && name != DEFAULT_NAME {
+        return name;
+    }
+    let plain: String = workload
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    format!("{PREFIX}{plain}-{:08x}", fnv1a(workload))
+}
+
+/// FNV-1a: a name has to be the same in every version and on every machine, which the standard library's hasher
+/// does not promise.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_names_of_objects() {
+        let check = |workload: &str, expect: &str| {
+            let name = sidecar_name(workload);
+            assert_eq!(name, expect);
+            assert!(dns::is_object_name(&name));
+        };
+        check("reviews", "lazymesh-reviews");
+        check("reviews.v1", "lazymesh-reviews.v1");
+        check("default", "lazymesh-default-933b5bde");
+        check("My_App", "lazymesh-my-app-");
+        check("a.-b", "lazymesh-a--b-");
+    }
+}
