@@ -1,0 +1,185 @@
+//! When to publish what: the first change at once, further ones at most once a second, failures later and
+//! later.
+//!
+//! istiod answers every change of a Sidecar with a push, so a workload that learns twenty hosts while it
+//! starts must not cost twenty pushes. No clock in here: the time is an argument.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use lazymesh_core::Workload;
+
+/// Shortest time between two changes of one Sidecar.
+const PACE: Duration = Duration::from_secs(1);
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// What one Sidecar is for, or the Sidecars that are for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Target {
+    /// Sidecars that are in place and that nothing wants.
+    Orphans,
+    /// Every workload of a namespace that has no Sidecar of its own.
+    Namespace(String),
+    /// One workload.
+    Workload(Workload),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Orphans => out.write_str("orphans"),
+            Self::Namespace(namespace) => out.write_str(namespace),
+            Self::Workload(workload) => workload.fmt(out),
+        }
+    }
+}
+
+/// Targets and the times at which they are due.
+#[derive(Default)]
+pub(crate) struct Agenda {
+    queue: BTreeSet<(Instant, Target)>,
+    due: HashMap<Target, Instant>,
+    changed: HashMap<Target, Instant>,
+    failing: HashMap<Target, ExponentialBackoff>,
+}
+
+impl Agenda {
+    /// Puts a target on the agenda: now, or when its pace allows. One that is there keeps its place.
+    pub(crate) fn add(&mut self, target: Target, now: Instant) {
+        if self.due.contains_key(&target) {
+            return;
+        }
+        let due = match self.changed.get(&target) {
+            Some(last) => now.max(*last + PACE),
+            None => now,
+        };
+        self.put(target, due);
+    }
+
+    fn put(&mut self, target: Target, due: Instant) {
+        self.due.insert(target.clone(), due);
+        self.queue.insert((due, target));
+    }
+
+    /// When the next target is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.queue.first().map(|(due, _)| *due)
+    }
+
+    /// Takes the next target that is due.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Target> {
+        if self.next()? > now {
+            return None;
+        }
+        let (_, target) = self.queue.pop_first()?;
+        self.due.remove(&target);
+        Some(target)
+    }
+
+    /// The target was handled; `changed` when that changed its Sidecar.
+    pub(crate) fn done(&mut self, target: &Target, changed: bool, now: Instant) {
+        self.failing.remove(target);
+        if changed {
+            self.changed.retain(|_, last| now < *last + PACE);
+            self.changed.insert(target.clone(), now);
+        }
+    }
+
+    /// The target failed and is tried again later; returns in how long.
+    pub(crate) fn failed(&mut self, target: Target, now: Instant) -> Duration {
+        let backoff = self.failing.entry(target.clone()).or_insert_with(retries);
+        let wait = backoff.next().unwrap_or(LONGEST_RETRY);
+        if let Some(due) = self.due.remove(&target) {
+            self.queue.remove(&(due, target.clone()));
+        }
+        self.put(target, now + wait);
+        wait
+    }
+
+    /// Targets that wait for their time.
+    pub(crate) fn len(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Targets whose last attempt failed.
+    pub(crate) fn failing(&self) -> usize {
+        self.failing.len()
+    }
+}
+
+fn retries() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST_RETRY)
+        .with_max_delay(LONGEST_RETRY)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(name: &str) -> Target {
+        Target::Namespace(name.to_owned())
+    }
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_first_change_goes_at_once_and_the_next_a_second_later() {
+        let (mut agenda, start) = (Agenda::default(), Instant::now());
+        agenda.add(target("a"), start);
+        assert_eq!(agenda.take(start), Some(target("a")));
+        agenda.done(&target("a"), true, start);
+
+        agenda.add(target("a"), start + 10 * MS);
+        agenda.add(target("a"), start + 20 * MS);
+        assert_eq!(agenda.len(), 1);
+        assert_eq!(agenda.take(start + 999 * MS), None);
+        assert_eq!(agenda.next(), Some(start + PACE));
+        assert_eq!(agenda.take(start + PACE), Some(target("a")));
+        assert_eq!(agenda.take(start + PACE), None);
+    }
+
+    #[test]
+    fn what_changed_nothing_does_not_count() {
+        let (mut agenda, start) = (Agenda::default(), Instant::now());
+        agenda.add(target("a"), start);
+        agenda.take(start);
+        agenda.done(&target("a"), false, start);
+        agenda.add(target("a"), start);
+        assert_eq!(agenda.take(start), Some(target("a")));
+    }
+
+    #[test]
+    fn one_target_never_waits_for_another() {
+        let (mut agenda, start) = (Agenda::default(), Instant::now());
+        agenda.done(&target("a"), true, start);
+        agenda.add(target("a"), start);
+        agenda.add(target("b"), start);
+        assert_eq!(agenda.take(start), Some(target("b")));
+    }
+
+    #[test]
+    fn failures_wait_longer_and_longer_until_one_succeeds() {
+        let (mut agenda, start) = (Agenda::default(), Instant::now());
+        let first = agenda.failed(target("a"), start);
+        assert!(first >= FIRST_RETRY && first <= 2 * FIRST_RETRY);
+        // A change in the meantime does not cut the wait short.
+        agenda.add(target("a"), start);
+        assert_eq!(agenda.take(start), None);
+        let mut last = first;
+        for _ in 0..20 {
+            last = agenda.failed(target("a"), start);
+        }
+        assert!(last >= LONGEST_RETRY && last <= 2 * LONGEST_RETRY);
+        assert_eq!((agenda.len(), agenda.failing()), (1, 1));
+        assert_eq!(agenda.take(start + last), Some(target("a")));
+        agenda.done(&target("a"), true, start + last);
+        assert_eq!((agenda.len(), agenda.failing()), (0, 0));
+    }
+}

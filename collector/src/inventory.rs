@@ -1,0 +1,76 @@
+//! Keeps the collector's inventory as its source says it is, and asks for what that changes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lazymesh_core::Object;
+
+use crate::agenda::Target;
+use crate::collector::Collector;
+use crate::directory::{DirectorySource, Event, Problem, SourceError};
+
+impl Collector {
+    /// Takes the first, complete inventory, and asks for every Sidecar. Only now may anything be published.
+    pub fn sync_inventory(&self, objects: Vec<Object>) {
+        let (objects, services) = self.change(|knowledge| {
+            for object in objects {
+                knowledge.inventory.apply(object);
+            }
+            (knowledge.inventory.len(), knowledge.inventory.services())
+        });
+        tracing::info!(objects, services, "inventory synced");
+        self.readiness.inventory(Ok(()));
+        self.queue.add(self.targets());
+        // After a restart there may be Sidecars that lost their reason in the meantime.
+        self.queue.add([Target::Orphans]);
+    }
+
+    /// Takes changes that belong together, and has everything planned again.
+    ///
+    /// Every Sidecar is planned, not only those that the change can touch: planning costs microseconds, and a
+    /// Sidecar that is as it was is not written.
+    pub fn change_inventory(&self, events: Vec<Event>) {
+        let before = self.targets();
+        let changed = self.change(|knowledge| {
+            let inventory = &mut knowledge.inventory;
+            let apply = |event| match event {
+                Event::Apply(object) => inventory.apply(object),
+                Event::Remove(key) => inventory.remove(&key),
+            };
+            events.into_iter().map(apply).filter(|changed| *changed).count()
+        });
+        if changed == 0 {
+            return;
+        }
+        tracing::debug!(changed, "inventory changed");
+        self.metrics.inventory_changes.inc_by(changed as u64);
+        // What is gone now may have a Sidecar to withdraw.
+        self.queue.add(before);
+        self.queue.add(self.targets());
+    }
+}
+
+/// Reads a directory of manifests; blocks until all of it was read.
+pub(crate) fn open(path: &Path) -> Result<(DirectorySource, Vec<Object>), SourceError> {
+    let (source, objects) = DirectorySource::open(path)?;
+    tell(source.problems(), &[]);
+    Ok((source, objects))
+}
+
+/// Follows the source until it dies.
+pub(crate) async fn follow(collector: Arc<Collector>, mut source: DirectorySource) {
+    loop {
+        let known = source.problems().to_vec();
+        let Some(events) = source.changed().await else {
+            return;
+        };
+        tell(source.problems(), &known);
+        collector.change_inventory(events);
+    }
+}
+
+fn tell(problems: &[Problem], known: &[Problem]) {
+    for problem in problems.iter().filter(|problem| !known.contains(problem)) {
+        tracing::warn!(%problem, "inventory");
+    }
+}

@@ -1,0 +1,135 @@
+//! The publishing task: takes targets off the queue, plans their Sidecars and has them published.
+//!
+//! It owns the order of things: one Sidecar at a time, withdrawals included, so that a plan never
+//! overtakes an earlier one.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use lazymesh_core::{Plan, SidecarSpec};
+
+use crate::agenda::Target;
+use crate::collector::Collector;
+use crate::publisher::{PublishError, PublishOutcome, Published, Publisher};
+
+/// Carries out what the queue asks for.
+pub(crate) struct Publishing {
+    collector: Arc<Collector>,
+    publisher: Arc<dyn Publisher>,
+    /// The Sidecars that this task has put in place, to find them again when their target wants none.
+    placed: HashMap<Target, Published>,
+}
+
+impl Publishing {
+    pub(crate) fn new(collector: Arc<Collector>, publisher: Arc<dyn Publisher>) -> Self {
+        Self {
+            collector,
+            publisher,
+            placed: HashMap::new(),
+        }
+    }
+
+    /// Publishes for ever. Start it only once the store is loaded and the inventory has synced.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let target = self.collector.queue.next().await;
+            self.handle(target).await;
+        }
+    }
+
+    async fn handle(&mut self, target: Target) {
+        let result = match &target {
+            Target::Orphans => self.withdraw_orphans().await,
+            Target::Namespace(_) | Target::Workload(_) => self.settle(&target).await,
+        };
+        let queue = &self.collector.queue;
+        let now = Instant::now();
+        match result {
+            Ok(changed) => queue.with(|agenda| agenda.done(&target, changed, now)),
+            Err(error) => {
+                self.collector.metrics.publish_failed.inc();
+                let wait = queue.with(|agenda| agenda.failed(target.clone(), now));
+                tracing::warn!(%target, %error, retry_in = ?wait, "cannot publish");
+                self.collector.readiness.publisher(Err(error.to_string()));
+            }
+        }
+        if queue.with(|agenda| agenda.failing()) == 0 {
+            self.collector.readiness.publisher(Ok(()));
+        }
+    }
+
+    /// Makes one Sidecar what its plan says; whether that changed anything.
+    async fn settle(&mut self, target: &Target) -> Result<bool, PublishError> {
+        match self.collector.plan(target) {
+            Plan::Publish(sidecar) => self.publish(target, &sidecar).await,
+            Plan::UserManaged(owner) => {
+                tracing::debug!(%target, %owner, "left to a Sidecar that is not ours");
+                self.withdraw(target).await
+            }
+            Plan::NotEnforced => self.withdraw(target).await,
+        }
+    }
+
+    async fn publish(&mut self, target: &Target, sidecar: &SidecarSpec) -> Result<bool, PublishError> {
+        let outcome = self.publisher.publish(sidecar).await?;
+        self.placed.insert(target.clone(), place(sidecar));
+        let metrics = &self.collector.metrics;
+        match outcome {
+            PublishOutcome::Unchanged => metrics.unchanged.inc(),
+            PublishOutcome::Created | PublishOutcome::Updated => metrics.published.inc(),
+        };
+        let changed = outcome != PublishOutcome::Unchanged;
+        if changed {
+            let Published { namespace, name } = place(sidecar);
+            tracing::info!(namespace, name, hosts = sidecar.hosts.len(), ?outcome, "Sidecar published");
+        }
+        Ok(changed)
+    }
+
+    async fn withdraw(&mut self, target: &Target) -> Result<bool, PublishError> {
+        let Some(place) = self.placed.get(target).cloned() else {
+            return Ok(false);
+        };
+        let changed = self.take_out(&place).await?;
+        self.placed.remove(target);
+        Ok(changed)
+    }
+
+    async fn take_out(&self, place: &Published) -> Result<bool, PublishError> {
+        let Published { namespace, name } = place;
+        let changed = self.publisher.withdraw(namespace, name).await?;
+        if changed {
+            self.collector.metrics.withdrawn.inc();
+            tracing::info!(namespace, name, "Sidecar withdrawn");
+        }
+        Ok(changed)
+    }
+
+    /// Withdraws what an earlier run left in place and nothing wants any more.
+    async fn withdraw_orphans(&self) -> Result<bool, PublishError> {
+        let wanted: BTreeSet<Published> = self
+            .collector
+            .targets()
+            .iter()
+            .filter_map(|target| match self.collector.plan(target) {
+                Plan::Publish(sidecar) => Some(place(&sidecar)),
+                Plan::UserManaged(_) | Plan::NotEnforced => None,
+            })
+            .collect();
+        let mut changed = false;
+        for orphan in self.publisher.list().await? {
+            if !wanted.contains(&orphan) {
+                changed |= self.take_out(&orphan).await?;
+            }
+        }
+        Ok(changed)
+    }
+}
+
+fn place(sidecar: &SidecarSpec) -> Published {
+    Published {
+        namespace: sidecar.namespace.clone(),
+        name: sidecar.name.clone(),
+    }
+}

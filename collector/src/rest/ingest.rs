@@ -1,0 +1,125 @@
+//! What filters call.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRef, State};
+use http::HeaderMap;
+use lazymesh_core::QuestionError;
+use lazymesh_protocol::{
+    MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Reports, ReportsResponse, ResolveRequest, ResolveResponse,
+    Source,
+};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::clock::now_ms;
+use crate::collector::Collector;
+use crate::identity::{IngestIdentity, Refusal};
+use crate::report::ReportError;
+use crate::resolve::ResolveError;
+use crate::rest::body::Body;
+use crate::rest::problem::{Kind, Problem};
+use crate::rest::responses::IngestProblems;
+
+/// State of the ingest routes.
+#[derive(Clone)]
+pub(crate) struct Ingest {
+    pub(crate) collector: Arc<Collector>,
+    pub(crate) identity: Arc<IngestIdentity>,
+}
+
+impl FromRef<Ingest> for Arc<Collector> {
+    fn from_ref(ingest: &Ingest) -> Self {
+        Self::clone(&ingest.collector)
+    }
+}
+
+impl Ingest {
+    fn check(&self, headers: &HeaderMap, source: &Source) -> Result<(), Problem> {
+        self.identity.check(headers, source, &self.collector).map_err(|refusal| {
+            self.collector.metrics.identity_refused.inc();
+            refusal.into()
+        })
+    }
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Ingest> {
+    OpenApiRouter::default().routes(routes!(resolve)).routes(routes!(reports))
+}
+
+/// Decide about a host that a sidecar does not know
+///
+/// What the answer teaches is durable when the answer arrives.
+#[utoipa::path(
+    post,
+    path = "/v1/resolve",
+    tag = "ingest",
+    request_body = ResolveRequest,
+    responses((status = 200, description = "The decision", body = ResolveResponse), IngestProblems),
+)]
+async fn resolve(
+    State(ingest): State<Ingest>,
+    headers: HeaderMap,
+    Body(request): Body<ResolveRequest, MAX_RESOLVE_BYTES>,
+) -> Result<Json<ResolveResponse>, Problem> {
+    ingest.check(&headers, &request.source)?;
+    Ok(Json(ingest.collector.resolve(&request, now_ms()).await?))
+}
+
+/// Count hosts that sidecars met again
+///
+/// A bad item is told in the answer and never costs the others.
+#[utoipa::path(
+    post,
+    path = "/v1/reports",
+    tag = "ingest",
+    request_body = Reports,
+    responses((status = 200, description = "What became of the items", body = ReportsResponse), IngestProblems),
+)]
+async fn reports(
+    State(ingest): State<Ingest>,
+    headers: HeaderMap,
+    Body(reports): Body<Reports, MAX_REPORTS_BYTES>,
+) -> Result<Json<ReportsResponse>, Problem> {
+    ingest.check(&headers, &reports.source)?;
+    Ok(Json(ingest.collector.report(&reports, now_ms()).await?))
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(Kind::Identity, refusal.to_string())
+    }
+}
+
+impl From<QuestionError> for Problem {
+    fn from(error: QuestionError) -> Self {
+        Self::field(error.field(), error.to_string())
+    }
+}
+
+/// Callers learn that it failed, the log why: paths and disks are none of their business.
+fn not_written() -> Problem {
+    Problem::new(Kind::Store, "what was learned could not be written down, so it was not recorded")
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::NotReady(missing) => Self::new(Kind::NotReady, missing.to_string()),
+            ResolveError::Question(error) => error.into(),
+            ResolveError::Store(_) => not_written(),
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::NotReady(missing) => Self::new(Kind::NotReady, missing.to_string()),
+            ReportError::Source(error) => error.into(),
+            ReportError::TooMany(_) => Self::field("reports", error.to_string()),
+            ReportError::Store(_) => not_written(),
+        }
+    }
+}
