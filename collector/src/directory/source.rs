@@ -240,7 +240,7 @@ mod tests {
         fs::write(root.join("new/below/c.yaml"), service("d")).unwrap();
         assert_eq!(
             next(&mut source).await,
-            ["+Service shop/d", "-Service shop/c"]
+            ["-Service shop/c", "+Service shop/d"]
         );
 
         fs::remove_file(root.join("a.yaml")).unwrap();
@@ -265,7 +265,7 @@ mod tests {
         fs::write(&path, service("b")).unwrap();
         assert_eq!(
             next(&mut source).await,
-            ["+Service shop/b", "-Service shop/a"]
+            ["-Service shop/a", "+Service shop/b"]
         );
         assert!(source.problems().is_empty());
     }

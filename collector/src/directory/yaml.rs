@@ -108,7 +108,7 @@ mod tests {
         check("a: [", 1, 1);
         check("a: 1\n---\nb: 1\nb: 2\n", 2, 4);
         check("a: 1\n---\nb: *nowhere\n", 2, 3);
-        check("a: 1\n---\n\tb: 1\n", 2, 3);
+        check("a: 1\n---\nb: 1\n c: 1\n", 2, 4);
     }
 
     #[test]

@@ -56,7 +56,11 @@ const B: &str = "prod/b.prod.svc.cluster.local";
 #[tokio::test]
 async fn a_sidecar_is_a_file_that_istio_can_read() {
     let fixture = Fixture::new();
-    let sidecar = sidecar("web", &[A, B]);
+    // YAML 1.1, which kubectl speaks, takes a bare `y` for true.
+    let sidecar = SidecarSpec {
+        workload: Some("y".to_owned()),
+        ..sidecar("web", &[A, B])
+    };
     assert_eq!(fixture.publish(&sidecar).await, PublishOutcome::Created);
     let path = fixture.path("lazymesh-web.yaml");
     let text = fs::read_to_string(&path).unwrap();
