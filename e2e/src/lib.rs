@@ -9,12 +9,15 @@
 //! The demo and the benchmarks are built from the same pieces.
 
 pub mod backend;
+pub mod bench;
 pub mod certificates;
 pub mod client;
 pub mod collector;
+pub mod demo;
 pub mod envoy;
 pub mod fake_collector;
 pub mod istiod;
+pub mod lab;
 mod manifests;
 pub mod mesh;
 pub mod network;

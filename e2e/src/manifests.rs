@@ -1,6 +1,6 @@
 //! The mesh as Kubernetes describes it, for the collector's inventory: one file per object.
 
-use std::path::Path;
+use std::{net::Ipv4Addr, path::Path};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -60,9 +60,24 @@ pub(crate) fn pod(namespace: &str, workload: &str, ip: &str, sidecar: bool) -> V
 /// Service, EndpointSlice and Pod.
 pub(crate) fn service(placed: &Placed) -> [Value; 3] {
     let service = &placed.service;
-    let (name, namespace) = (&service.name, &service.namespace);
-    let pod_ip = placed.pod_ip.to_string();
-    let sidecar = service.exposure != Exposure::NoSidecar;
+    running(
+        &service.namespace,
+        &service.name,
+        (placed.cluster_ip, placed.pod_ip),
+        (service.port_name, service.port),
+        service.exposure != Exposure::NoSidecar,
+    )
+}
+
+/// A Service with one port, and one running pod behind it.
+pub(crate) fn running(
+    namespace: &str,
+    name: &str,
+    (cluster_ip, pod_ip): (Ipv4Addr, Ipv4Addr),
+    (port_name, port): (&str, u16),
+    sidecar: bool,
+) -> [Value; 3] {
+    let pod_ip = pod_ip.to_string();
     let slice = json!({
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -77,14 +92,14 @@ pub(crate) fn service(placed: &Placed) -> [Value; 3] {
             "conditions": { "ready": true },
             "targetRef": { "kind": "Pod", "name": format!("{name}-0"), "namespace": namespace },
         }],
-        "ports": [{ "name": service.port_name, "port": TARGET_PORT, "protocol": "TCP" }],
+        "ports": [{ "name": port_name, "port": TARGET_PORT, "protocol": "TCP" }],
     });
     [
         kubernetes_service(
             namespace,
             name,
-            &placed.cluster_ip.to_string(),
-            (service.port_name, service.port, TARGET_PORT),
+            &cluster_ip.to_string(),
+            (port_name, port, TARGET_PORT),
         ),
         slice,
         pod(namespace, name, &pod_ip, sidecar),

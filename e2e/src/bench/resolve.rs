@@ -1,0 +1,209 @@
+//! Throughput of the collector's `POST /v1/resolve`, on one core, on its durable store, with 10,000 services in the
+//! inventory. The load comes from another core; where the machine has only one, both share it.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use futures::future::try_join_all;
+use http::Request;
+use http_body_util::Full;
+use lazymesh_protocol::{Protocol, RESOLVE_PATH, ResolveRequest, Source};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use super::{
+    load::{Connections, Load, Outgoing},
+    row::Row,
+};
+use crate::{
+    collector::{Collector, Options},
+    manifests,
+    network::Block,
+};
+
+const SERVICES: usize = 10_000;
+const SERVICES_PER_FILE: usize = 500;
+const WORKLOADS: usize = 100;
+const CONNECTIONS: usize = 32;
+/// Connections for new dependencies: a group commit gathers what they ask at the same time.
+const WRITERS: usize = 128;
+const TURNS: usize = 5;
+const TURN: Duration = Duration::from_secs(2);
+const NEW_PER_TURN: usize = 4_000;
+/// A lone writer waits for the disk each time.
+const ALONE_PER_TURN: usize = 200;
+
+pub(super) fn run() -> Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(measure())
+}
+
+async fn measure() -> Result<Vec<Row>> {
+    let block = Block::claim()?;
+    let folder = tempfile::tempdir()?;
+    let options = options(folder.path(), block.address(2))?;
+    let ingest = options.ingest();
+    let cores = thread::available_parallelism()?.get();
+    // A child inherits the core of the thread that starts it.
+    stay_on(0)?;
+    let _collector = Collector::start(options).await?;
+    stay_on(cores.saturating_sub(1).min(1))?;
+
+    let mut connections = connect(ingest, CONNECTIONS).await?;
+    let mut writers = connect(ingest, WRITERS).await?;
+    let mut alone = connect(ingest, 1).await?;
+    let known = question(0)?;
+    let live = Request::get("/livez")
+        .header("host", "collector")
+        .body(Full::default())?;
+    connections.repeat(&known, TURN).await?; // learns it, and warms up
+
+    let mut turns = Turns::default();
+    let next = AtomicUsize::new(1);
+    for _ in 0..TURNS {
+        turns.live.push(connections.repeat(&live, TURN).await?);
+        turns.known.push(connections.repeat(&known, TURN).await?);
+        turns.new.push(writers.run(new(&next, NEW_PER_TURN)).await?);
+        turns
+            .alone
+            .push(alone.run(new(&next, ALONE_PER_TURN)).await?);
+    }
+    Ok(turns.rows())
+}
+
+#[derive(Default)]
+struct Turns {
+    live: Vec<Load>,
+    known: Vec<Load>,
+    new: Vec<Load>,
+    alone: Vec<Load>,
+}
+
+impl Turns {
+    /// Known dependencies beside `/livez` of the same server; new ones beside a single client, who waits for the disk
+    /// each time.
+    fn rows(&self) -> Vec<Row> {
+        let per_second =
+            |loads: &[Load]| -> Vec<f64> { loads.iter().map(Load::per_second).collect() };
+        let p99 = |loads: &[Load]| -> Vec<f64> {
+            loads.iter().map(|load| load.milliseconds(0.99)).collect()
+        };
+        vec![
+            Row::paired(
+                "known-per-second",
+                &per_second(&self.known),
+                "requests/s",
+                &per_second(&self.live),
+            ),
+            Row::paired("known-p99", &p99(&self.known), "ms", &p99(&self.live)),
+            Row::paired(
+                "new-per-second",
+                &per_second(&self.new),
+                "requests/s",
+                &per_second(&self.alone),
+            ),
+            Row::paired("new-p99", &p99(&self.new), "ms", &p99(&self.alone)),
+        ]
+    }
+}
+
+/// Yields `count` questions that nobody has asked before.
+fn new(next: &AtomicUsize, count: usize) -> impl Fn() -> Option<Outgoing> {
+    let end = next.load(Ordering::Relaxed) + count;
+    move || {
+        let index = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |index| {
+            (index < end).then_some(index + 1)
+        });
+        question(index.ok()?).ok()
+    }
+}
+
+fn question(index: usize) -> Result<Outgoing> {
+    // Every workload asks for one service after the other.
+    let (workload, service) = (index % WORKLOADS, index / WORKLOADS);
+    let request = ResolveRequest {
+        source: Source {
+            namespace: "callers".to_owned(),
+            workload: format!("caller-{workload}"),
+            service_account: Some(format!("caller-{workload}")),
+        },
+        authority: Some(format!("service-{service}.shop:80")),
+        destination: Some(format!("{}:80", cluster_ip(service))),
+        protocol: Protocol::Http,
+    };
+    Request::post(RESOLVE_PATH)
+        .header("host", "collector")
+        .header("content-type", "application/json")
+        .body(Full::new(serde_json::to_vec(&request)?.into()))
+        .context("request")
+}
+
+fn options(folder: &Path, address: Ipv4Addr) -> Result<Options> {
+    let options = Options {
+        address,
+        manifests: folder.join("manifests"),
+        sidecars: folder.join("sidecars"),
+        store: folder.join("store"),
+        log: folder.join("collector.log"),
+        always: Vec::new(),
+    };
+    for directory in [&options.manifests, &options.sidecars, &options.store] {
+        fs::create_dir(directory)?;
+    }
+    let namespaces = ["callers", "shop"].map(|name| manifests::namespace(name, true));
+    write(
+        &options.manifests.join("namespaces.json"),
+        namespaces.into(),
+    )?;
+    for first in (0..SERVICES).step_by(SERVICES_PER_FILE) {
+        let services = first..first + SERVICES_PER_FILE;
+        let objects = services.flat_map(objects).collect();
+        write(
+            &options.manifests.join(format!("services-{first}.json")),
+            objects,
+        )?;
+    }
+    Ok(options)
+}
+
+fn write(path: &Path, items: Vec<Value>) -> Result<()> {
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
+    Ok(fs::write(path, serde_json::to_vec(&list)?)?)
+}
+
+fn objects(index: usize) -> [Value; 3] {
+    let [_, _, high, low] = (index as u32).to_be_bytes();
+    manifests::running(
+        "shop",
+        &format!("service-{index}"),
+        (cluster_ip(index), Ipv4Addr::new(10, 244, high, low)),
+        ("http", 80),
+        true,
+    )
+}
+
+fn cluster_ip(index: usize) -> Ipv4Addr {
+    let [_, _, high, low] = (index as u32).to_be_bytes();
+    Ipv4Addr::new(10, 96, high, low)
+}
+
+async fn connect(address: SocketAddr, count: usize) -> Result<Connections> {
+    let streams = (0..count).map(|_| TcpStream::connect(address));
+    Connections::over(try_join_all(streams).await?).await
+}
+
+fn stay_on(core: usize) -> Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).context("sched_setaffinity")
+}
