@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 use tokio::process::{Child, Command};
 
 use crate::{client::Plain, envoy, parts, wait};
@@ -99,10 +100,44 @@ impl Collector {
         Ok(())
     }
 
+    /// Egress hosts that it has learned for a workload, as `namespace/host`.
+    ///
+    /// # Errors
+    /// When it does not answer, or does not know the workload.
+    pub async fn dependencies(&self, namespace: &str, workload: &str) -> Result<Vec<String>> {
+        let path = format!("/v1/workloads/{namespace}/{workload}/dependencies");
+        Ok(self.admin.json::<Page>(&path).await?.hosts())
+    }
+
+    /// Hosts outside the mesh that it has recorded, of all workloads.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn external_hosts(&self) -> Result<Vec<String>> {
+        Ok(self.admin.json::<Page>("/v1/external-hosts").await?.hosts())
+    }
+
     /// Its REST interface for people.
     #[must_use]
     pub fn admin(&self) -> &Plain {
         &self.admin
+    }
+}
+
+/// What the harness reads of a list.
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    host: String,
+}
+
+impl Page {
+    fn hosts(self) -> Vec<String> {
+        self.items.into_iter().map(|item| item.host).collect()
     }
 }
 
@@ -118,16 +153,16 @@ impl Options {
             .arg(self.admin().to_string())
             .arg("--manifests")
             .arg(&self.manifests)
-            .arg("--sidecars")
+            .arg("--publish-dir")
             .arg(&self.sidecars)
-            .arg("--store")
+            .arg("--data-dir")
             .arg(&self.store)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .kill_on_drop(true);
         for host in &self.always {
-            command.arg("--always").arg(host);
+            command.arg("--always-visible").arg(host);
         }
         Ok(command)
     }

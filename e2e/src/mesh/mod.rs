@@ -19,7 +19,7 @@ use crate::{
     fake_collector::FakeCollector,
     istiod::Istiod,
     network::Block,
-    service::Placed,
+    service::{External, Placed, Service},
     state::State,
 };
 
@@ -48,6 +48,7 @@ pub struct Mesh {
     fake_collector: Option<FakeCollector>,
     backends: BTreeMap<String, Backend>,
     services: BTreeMap<String, Placed>,
+    externals: Vec<External>,
     failed: bool,
     state: State,
     _block: Block,
@@ -94,7 +95,17 @@ impl Mesh {
     ///
     /// # Errors
     /// When the mesh has none.
-    pub fn collector(&mut self) -> Result<&mut Collector> {
+    pub fn collector(&self) -> Result<&Collector> {
+        self.collector
+            .as_ref()
+            .context("this mesh has no real collector")
+    }
+
+    /// The real collector, to kill it.
+    ///
+    /// # Errors
+    /// When the mesh has none.
+    pub fn collector_mut(&mut self) -> Result<&mut Collector> {
         self.collector
             .as_mut()
             .context("this mesh has no real collector")
@@ -129,6 +140,16 @@ impl Mesh {
         self.services
             .get(name)
             .with_context(|| format!("no service {name}"))
+    }
+
+    /// All services.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values().map(|placed| &placed.service)
+    }
+
+    /// All hosts outside the mesh.
+    pub fn externals(&self) -> impl Iterator<Item = &External> {
+        self.externals.iter()
     }
 
     /// All that the application's DNS answers.

@@ -85,6 +85,7 @@ impl MeshBuilder {
             fake_collector,
             backends,
             services: plan.services,
+            externals: plan.builder.externals,
             failed: false,
             state,
             _block: plan.block,
@@ -222,7 +223,9 @@ impl Plan {
                 "metadata": { "name": "lazymesh-default", "namespace": NAMESPACE },
                 "spec": { "egress": [{ "hosts": hosts }] },
             });
-            return files::write(&state.sidecars().join("default.yaml"), &sidecar);
+            let folder = state.sidecars().join(NAMESPACE);
+            std::fs::create_dir_all(&folder)?;
+            return files::write(&folder.join("lazymesh-default.yaml"), &sidecar);
         }
         wait::until("the namespace's Sidecar", async || {
             let scope = Scope::read(&state.sidecars(), NAMESPACE, WORKLOAD)?;

@@ -94,15 +94,13 @@ fn then_the_service_is_in_scope() {
             "resolved traffic never enters the filter"
         );
 
-        let admin = mesh.collector()?.admin();
-        let dependencies = admin
-            .text("/v1/workloads/shop/productpage/dependencies")
+        let collector = mesh.collector()?;
+        let dependencies = collector.dependencies("shop", "productpage").await?;
+        assert_eq!(dependencies, [reviews.egress_host()]);
+        let sidecar = collector
+            .admin()
+            .text("/v1/sidecars/shop/productpage")
             .await?;
-        assert!(
-            dependencies.contains(&reviews.egress_host()),
-            "{dependencies}"
-        );
-        let sidecar = admin.text("/v1/sidecars/shop/productpage").await?;
         assert!(sidecar.contains(&reviews.egress_host()), "{sidecar}");
         Ok(())
     });

@@ -24,8 +24,8 @@ fn an_external_host_is_recorded_and_never_published() {
             mesh.envoy().requests_through("PassthroughCluster").await?,
             1
         );
-        let hosts = mesh.collector()?.admin().text("/v1/external-hosts").await?;
-        assert!(hosts.contains("api.example.com"), "{hosts}");
+        let hosts = mesh.collector()?.external_hosts().await?;
+        assert_eq!(hosts, ["api.example.com:9080"]);
 
         // A Sidecar that was written later shows that nothing more was to be written for the external host.
         mesh.client().get("http://reviews:9080/").await?.echo()?;

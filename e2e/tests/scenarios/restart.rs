@@ -11,7 +11,7 @@ fn a_killed_collector_is_not_missed_and_forgets_nothing() {
     scenario(mesh, async |mesh| -> Result<()> {
         let client = mesh.client().clone();
         client.get("http://reviews:9080/").await?.echo()?;
-        mesh.collector()?.kill().await?;
+        mesh.collector_mut()?.kill().await?;
 
         client.get("http://api.example.com:9080/").await?.echo()?;
         let endpoint = mesh.service("reviews")?.endpoint();
@@ -23,13 +23,12 @@ fn a_killed_collector_is_not_missed_and_forgets_nothing() {
         .await?;
 
         let reviews = mesh.service("reviews")?.service.egress_host();
-        let collector = mesh.collector()?;
+        let collector = mesh.collector_mut()?;
         collector.restart().await?;
-        let dependencies = collector
-            .admin()
-            .text("/v1/workloads/shop/productpage/dependencies")
-            .await?;
-        assert!(dependencies.contains(&reviews), "{dependencies}");
+        assert_eq!(
+            collector.dependencies("shop", "productpage").await?,
+            [reviews]
+        );
         let echo = client.get("http://reviews:9080/").await?.echo()?;
         assert_eq!(echo.address, endpoint);
         Ok(())
