@@ -1,2 +1,50 @@
-//! lazymesh.
-fn main() {}
+//! The `lazymesh` command: runs the collector, renders the attachment, and asks a collector what it knows.
+//!
+//! Every subcommand is a module with its arguments and its `run`.
+
+mod client;
+mod collector;
+mod command;
+mod completions;
+mod graph;
+mod log;
+mod manifests;
+mod output;
+mod sidecar;
+mod workloads;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Collector(args) => collector::run(args),
+        Command::Manifests(args) => manifests::run(&args),
+        Command::Graph(args) => graph::run(args),
+        Command::Workloads(args) => workloads::run(args),
+        Command::Sidecar(args) => sidecar::run(args),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// `lazymesh graph | head` is no error.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}

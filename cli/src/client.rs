@@ -1,0 +1,183 @@
+//! Asks a collector over its admin port.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
+use serde_json::Value;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Items in one page of a list.
+const PAGE: &str = "1000";
+
+/// Which collector to ask.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Collector")]
+pub(crate) struct ClientArgs {
+    /// URL of the collector's admin port
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8481",
+        env = "LAZYMESH_URL"
+    )]
+    url: Url,
+    /// File with the token of the admin port, where it asks for one
+    #[arg(long, value_name = "FILE", env = "LAZYMESH_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// A collector's admin port.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: Url,
+    token: Option<String>,
+}
+
+/// What a problem document says that is of use to a person.
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Value>,
+    next: Option<String>,
+}
+
+impl ClientArgs {
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        if self.url.scheme() != "http" {
+            bail!(
+                "--url {} is not http://: this build speaks no TLS; use kubectl port-forward or an ssh tunnel",
+                self.url
+            );
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .build()
+            .context("cannot set up the HTTP client")?;
+        Ok(Client {
+            http,
+            url: self.url.clone(),
+            token: self.token()?,
+        })
+    }
+
+    fn token(&self) -> anyhow::Result<Option<String>> {
+        let Some(path) = &self.token_file else {
+            return Ok(None);
+        };
+        let token = std::fs::read_to_string(path);
+        let token =
+            token.with_context(|| format!("cannot read --token-file {}", path.display()))?;
+        Ok(Some(token.trim().to_owned()))
+    }
+}
+
+impl Client {
+    /// A JSON document.
+    pub(crate) async fn json(&self, path: &[&str]) -> anyhow::Result<Value> {
+        let response = self.get(path, &[]).await?;
+        response
+            .json()
+            .await
+            .with_context(|| format!("{} did not answer with JSON", self.url))
+    }
+
+    /// A document of any other kind.
+    pub(crate) async fn text(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
+        let response = self.get(path, query).await?;
+        response
+            .text()
+            .await
+            .with_context(|| format!("{} stopped answering", self.url))
+    }
+
+    /// All items of a list, page by page.
+    pub(crate) async fn list(&self, path: &[&str]) -> anyhow::Result<Vec<Value>> {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let mut query = vec![("limit", PAGE)];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let response = self.get(path, &query).await?;
+            let page: Page = response
+                .json()
+                .await
+                .with_context(|| format!("{} did not answer with a page of a list", self.url))?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Response> {
+        let response = self
+            .request(path, query)?
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            status => Err(self.refused(status, response).await),
+        }
+    }
+
+    fn request(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<RequestBuilder> {
+        let mut url = self.url.clone();
+        let mut segments = url.path_segments_mut();
+        match &mut segments {
+            Ok(segments) => segments.pop_if_empty().extend(path),
+            Err(()) => bail!("--url {} is no URL of a server", self.url),
+        };
+        drop(segments);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.http.request(Method::GET, url);
+        Ok(match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        let url = &self.url;
+        if error.is_timeout() {
+            return anyhow!("no answer from {url} in time: is that the collector's admin port?");
+        }
+        if error.is_connect() {
+            return anyhow!(
+                "no collector at {url}: is it running (lazymesh collector)? If it is elsewhere, say so by --url or LAZYMESH_URL"
+            );
+        }
+        anyhow!("{url} does not answer like a collector: is that its admin port?")
+    }
+
+    async fn refused(&self, status: StatusCode, response: Response) -> anyhow::Error {
+        let problem: Result<Problem, _> = response.json().await;
+        match (status, problem) {
+            (StatusCode::UNAUTHORIZED, _) => anyhow!(
+                "the collector at {} asks for a token: give its file by --token-file or LAZYMESH_TOKEN_FILE",
+                self.url
+            ),
+            (_, Ok(problem)) => anyhow!("{}", problem.detail),
+            (_, Err(_)) => anyhow!(
+                "{} answered {status}: is that the collector's admin port?",
+                self.url
+            ),
+        }
+    }
+}

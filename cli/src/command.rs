@@ -1,0 +1,44 @@
+use clap::{Parser, Subcommand};
+
+use crate::{collector, completions, graph, manifests, sidecar, workloads};
+
+/// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
+#[derive(Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the collector: answers filters, learns, publishes Sidecars
+    Collector(collector::Args),
+    /// Print the objects that attach the filter to the sidecars of a mesh, for kubectl apply
+    Manifests(manifests::Args),
+    /// Show who depends on what
+    Graph(graph::Args),
+    /// List workloads, or show one with what it depends on
+    Workloads(workloads::Args),
+    /// Show a workload's Sidecar as the collector publishes it
+    Sidecar(sidecar::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,23 @@
+use std::io::Write;
+
+use clap::CommandFactory;
+use clap_complete::{Shell, generate};
+
+use crate::command::Cli;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lazymesh completions bash > ~/.local/share/bash-completion/completions/lazymesh
+  lazymesh completions zsh  > \"${fpath[1]}/_lazymesh\"
+  lazymesh completions fish > ~/.config/fish/completions/lazymesh.fish")]
+pub(crate) struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    generate(args.shell, &mut Cli::command(), "lazymesh", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
+}
