@@ -33,7 +33,9 @@ impl Knowledge {
     /// Every workload that has pods, or that something was learned about, sorted.
     pub(crate) fn workloads(&self) -> BTreeSet<Workload> {
         let inventory = &self.inventory;
-        let running = inventory.namespaces().flat_map(|namespace| inventory.workloads_in(namespace));
+        let running = inventory
+            .namespaces()
+            .flat_map(|namespace| inventory.workloads_in(namespace));
         running.chain(self.graph.workloads().cloned()).collect()
     }
 }
@@ -141,7 +143,9 @@ impl Collector {
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let start = Instant::now();
         let result = self.store.commit(changes).await;
-        self.metrics.commit_seconds.observe(start.elapsed().as_secs_f64());
+        self.metrics
+            .commit_seconds
+            .observe(start.elapsed().as_secs_f64());
         if let Err(error) = &result {
             self.metrics.commits_failed.inc();
             tracing::error!(%error, "cannot write to the store");

@@ -48,13 +48,28 @@ pub struct PlacesConfig {
 #[command(next_help_heading = "Mesh")]
 pub struct MeshConfig {
     /// DNS domain of the cluster
-    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "LAZYMESH_CLUSTER_DOMAIN")]
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = "cluster.local",
+        env = "LAZYMESH_CLUSTER_DOMAIN"
+    )]
     pub cluster_domain: String,
     /// Trust domain of the workloads' SPIFFE identities
-    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", env = "LAZYMESH_TRUST_DOMAIN")]
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = "cluster.local",
+        env = "LAZYMESH_TRUST_DOMAIN"
+    )]
     pub trust_domain: String,
     /// Istio's root namespace
-    #[arg(long, value_name = "NAMESPACE", default_value = "istio-system", env = "LAZYMESH_ROOT_NAMESPACE")]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "istio-system",
+        env = "LAZYMESH_ROOT_NAMESPACE"
+    )]
     pub root_namespace: String,
 }
 
@@ -89,7 +104,12 @@ pub struct VisibilityConfig {
     )]
     pub anchor_host: EgressHost,
     /// A host that every sidecar must see; may be given many times
-    #[arg(long, value_name = "NS/HOST", env = "LAZYMESH_ALWAYS_VISIBLE", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "NS/HOST",
+        env = "LAZYMESH_ALWAYS_VISIBLE",
+        value_delimiter = ','
+    )]
     pub always_visible: Vec<EgressHost>,
 }
 

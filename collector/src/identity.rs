@@ -28,7 +28,9 @@ pub enum IngestIdentity {
 /// Why a caller may not speak for a workload. Says nothing about what would be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Refusal {
-    #[error("the last element of x-forwarded-client-cert is not one that the collector's sidecar added")]
+    #[error(
+        "the last element of x-forwarded-client-cert is not one that the collector's sidecar added"
+    )]
     Unproven,
     #[error("the caller's certificate has no SPIFFE identity of a service account")]
     Anonymous,
@@ -72,7 +74,11 @@ impl IngestIdentity {
 
 /// URI of the last element, when the collector's own sidecar added it.
 fn verified_uri(headers: &HeaderMap, by: &str) -> Result<String, Refusal> {
-    let last = headers.get_all(XFCC).iter().next_back().map(HeaderValue::to_str);
+    let last = headers
+        .get_all(XFCC)
+        .iter()
+        .next_back()
+        .map(HeaderValue::to_str);
     let Some(Ok(value)) = last else {
         return Err(Refusal::Unproven);
     };

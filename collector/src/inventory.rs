@@ -37,7 +37,11 @@ impl Collector {
                 Event::Apply(object) => inventory.apply(object),
                 Event::Remove(key) => inventory.remove(&key),
             };
-            events.into_iter().map(apply).filter(|changed| *changed).count()
+            events
+                .into_iter()
+                .map(apply)
+                .filter(|changed| *changed)
+                .count()
         });
         if changed == 0 {
             return;

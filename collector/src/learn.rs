@@ -18,7 +18,11 @@ pub(crate) struct Lesson {
 
 impl Lesson {
     fn change(self, now_ms: u64) -> Option<Change> {
-        let Self { source, learned, count } = self;
+        let Self {
+            source,
+            learned,
+            count,
+        } = self;
         match learned {
             Learned::Host(host) => Some(Change::Dependency(Dependency {
                 source,
@@ -42,7 +46,13 @@ impl Lesson {
 
 impl Collector {
     /// Counts uses of something known, in memory only; `false` when it is not known, or there is nothing to know.
-    pub(crate) fn touch(&self, source: &Workload, learned: &Learned, now_ms: u64, count: u64) -> bool {
+    pub(crate) fn touch(
+        &self,
+        source: &Workload,
+        learned: &Learned,
+        now_ms: u64,
+        count: u64,
+    ) -> bool {
         self.change(|knowledge| match learned {
             Learned::Host(host) => knowledge.graph.touch(source, host, now_ms, count),
             Learned::External(host) => knowledge.graph.touch_external(source, host, now_ms, count),
@@ -80,8 +90,10 @@ impl Collector {
     }
 
     async fn learn_now(&self, lessons: Vec<Lesson>, now_ms: u64) -> Result<(), StoreError> {
-        let changes: Vec<Change> =
-            lessons.into_iter().filter_map(|lesson| lesson.change(now_ms)).collect();
+        let changes: Vec<Change> = lessons
+            .into_iter()
+            .filter_map(|lesson| lesson.change(now_ms))
+            .collect();
         self.commit(changes.clone()).await?;
         self.metrics.learned.inc_by(changes.len() as u64);
         let mut targets = Vec::new();

@@ -21,17 +21,32 @@ use crate::xfcc::Spiffe;
 #[command(next_help_heading = "Listeners")]
 pub struct ListenConfig {
     /// Address of the port that filters call
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8480", env = "LAZYMESH_INGEST")]
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:8480",
+        env = "LAZYMESH_INGEST"
+    )]
     pub ingest: SocketAddr,
     /// Address of the port for people and programs
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8481", env = "LAZYMESH_ADMIN")]
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:8481",
+        env = "LAZYMESH_ADMIN"
+    )]
     pub admin: SocketAddr,
     /// Where the identity of filters comes from; must be said unless --ingest is on loopback
     #[arg(long, value_name = "FROM", env = "LAZYMESH_INGEST_IDENTITY")]
     pub ingest_identity: Option<IdentityFrom>,
     /// The collector's own SPIFFE id, for --ingest-identity xfcc:
     /// spiffe://<trust domain>/ns/<namespace>/sa/<service account>
-    #[arg(long, value_name = "URI", env = "LAZYMESH_SPIFFE_ID", required_if_eq("ingest_identity", "xfcc"))]
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "LAZYMESH_SPIFFE_ID",
+        required_if_eq("ingest_identity", "xfcc")
+    )]
     pub spiffe_id: Option<String>,
     /// File with the bearer token of the admin port; needed unless --admin is on loopback
     #[arg(long, value_name = "FILE", env = "LAZYMESH_ADMIN_TOKEN_FILE")]
@@ -164,7 +179,9 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
 }
 
 fn address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-    listener.local_addr().map_err(|source| ListenError::Bind { address, source })
+    listener
+        .local_addr()
+        .map_err(|source| ListenError::Bind { address, source })
 }
 
 impl Addresses {
@@ -175,7 +192,8 @@ impl Addresses {
             source,
         };
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let file = tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new("."))).map_err(failed)?;
+        let file =
+            tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new("."))).map_err(failed)?;
         serde_json::to_writer(&file, self).map_err(|error| failed(error.into()))?;
         file.persist(path).map_err(|error| failed(error.error))?;
         Ok(())

@@ -62,8 +62,16 @@ pub(crate) struct Gauges {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("lazymesh");
-        let reports = labelled(&mut registry, "reports", "Reported items, by what became of them");
-        let publish = labelled(&mut registry, "publish", "Sidecars handled, by what became of them");
+        let reports = labelled(
+            &mut registry,
+            "reports",
+            "Reported items, by what became of them",
+        );
+        let publish = labelled(
+            &mut registry,
+            "publish",
+            "Sidecars handled, by what became of them",
+        );
         Self {
             answers: Answers::new(&mut registry),
             resolve_seconds: seconds(
@@ -78,13 +86,21 @@ impl Metrics {
                 "identity_refused",
                 "Ingest requests whose caller may not speak for the reported workload",
             ),
-            learned: counter(&mut registry, "learned", "Dependencies and external hosts learned"),
+            learned: counter(
+                &mut registry,
+                "learned",
+                "Dependencies and external hosts learned",
+            ),
             commit_seconds: seconds(
                 &mut registry,
                 "store_commit_duration",
                 "Time of one durable write, as a caller waits for it",
             ),
-            commits_failed: counter(&mut registry, "store_commits_failed", "Durable writes that failed"),
+            commits_failed: counter(
+                &mut registry,
+                "store_commits_failed",
+                "Durable writes that failed",
+            ),
             published: with(&publish, "outcome", "published"),
             withdrawn: with(&publish, "outcome", "withdrawn"),
             unchanged: with(&publish, "outcome", "unchanged"),
@@ -155,12 +171,18 @@ impl Gauges {
     fn new(registry: &mut Registry) -> Self {
         let mut gauge = |name, help| gauge(registry, name, help);
         Self {
-            workloads: gauge("workloads", "Workloads with a dependency or an external host"),
+            workloads: gauge(
+                "workloads",
+                "Workloads with a dependency or an external host",
+            ),
             dependencies: gauge("dependencies", "Dependencies in the graph"),
             external_hosts: gauge("external_hosts", "External hosts in the graph"),
             inventory_objects: gauge("inventory_objects", "Objects in the inventory"),
             services: gauge("services", "Services in the inventory"),
-            ready: gauge("ready", "1 when the store is loaded and the inventory has synced"),
+            ready: gauge(
+                "ready",
+                "1 when the store is loaded and the inventory has synced",
+            ),
         }
     }
 }
@@ -206,7 +228,10 @@ impl Collector {
             set(&gauges.inventory_objects, knowledge.inventory.len());
             set(&gauges.services, knowledge.inventory.services());
         }
-        set(&self.metrics.publish_waiting, self.queue.with(|agenda| agenda.len()));
+        set(
+            &self.metrics.publish_waiting,
+            self.queue.with(|agenda| agenda.len()),
+        );
         set(&gauges.ready, usize::from(self.readiness.is_ready()));
         self.metrics.text()
     }

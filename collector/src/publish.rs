@@ -71,7 +71,11 @@ impl Publishing {
         }
     }
 
-    async fn publish(&mut self, target: &Target, sidecar: &SidecarSpec) -> Result<bool, PublishError> {
+    async fn publish(
+        &mut self,
+        target: &Target,
+        sidecar: &SidecarSpec,
+    ) -> Result<bool, PublishError> {
         let outcome = self.publisher.publish(sidecar).await?;
         self.placed.insert(target.clone(), place(sidecar));
         let metrics = &self.collector.metrics;
@@ -82,7 +86,13 @@ impl Publishing {
         let changed = outcome != PublishOutcome::Unchanged;
         if changed {
             let Published { namespace, name } = place(sidecar);
-            tracing::info!(namespace, name, hosts = sidecar.hosts.len(), ?outcome, "Sidecar published");
+            tracing::info!(
+                namespace,
+                name,
+                hosts = sidecar.hosts.len(),
+                ?outcome,
+                "Sidecar published"
+            );
         }
         Ok(changed)
     }

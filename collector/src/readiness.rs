@@ -144,7 +144,10 @@ mod tests {
             |_| {},
             Err("the store is being loaded; the inventory has not synced yet"),
         );
-        check(|readiness| readiness.store_loaded(), Err("the inventory has not synced yet"));
+        check(
+            |readiness| readiness.store_loaded(),
+            Err("the inventory has not synced yet"),
+        );
         check(
             |readiness| {
                 readiness.store_loaded();

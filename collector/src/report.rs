@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use lazymesh_core::{Learned, Question, QuestionError};
 use lazymesh_protocol::{
-    Decision, MAX_REPORTS, PassthroughReason, Protocol, RejectedReport, Report, Reports, ReportsResponse,
-    Source,
+    Decision, MAX_REPORTS, PassthroughReason, Protocol, RejectedReport, Report, Reports,
+    ReportsResponse, Source,
 };
 use thiserror::Error;
 
@@ -75,15 +75,25 @@ impl Collector {
         let question = Question::new(source, authority, destination, report.protocol)
             .map_err(|error| error.to_string())?;
         let outcome = self.decide(&question);
-        if matches!(outcome.decision, Decision::Passthrough { reason: PassthroughReason::Limit }) {
-            return Err("the workload has as many dependencies or external hosts as it may have".to_owned());
+        if matches!(
+            outcome.decision,
+            Decision::Passthrough {
+                reason: PassthroughReason::Limit
+            }
+        ) {
+            return Err(
+                "the workload has as many dependencies or external hosts as it may have".to_owned(),
+            );
         }
         if matches!(outcome.learned, Learned::Nothing)
             || self.touch(&question.source, &outcome.learned, now_ms, report.count)
         {
             return Ok(());
         }
-        match lessons.iter_mut().find(|lesson| lesson.learned == outcome.learned) {
+        match lessons
+            .iter_mut()
+            .find(|lesson| lesson.learned == outcome.learned)
+        {
             Some(lesson) => lesson.count = lesson.count.saturating_add(report.count),
             None => lessons.push(Lesson {
                 source: question.source,

@@ -45,7 +45,9 @@ impl Collector {
     ) -> Result<ResolveResponse, ResolveError> {
         let start = Instant::now();
         let result = self.try_resolve(request, now_ms).await;
-        self.metrics.resolve_seconds.observe(start.elapsed().as_secs_f64());
+        self.metrics
+            .resolve_seconds
+            .observe(start.elapsed().as_secs_f64());
         match &result {
             Ok(response) => self.metrics.answered(&response.decision),
             Err(_) => self.metrics.refused(),
@@ -87,7 +89,12 @@ impl Collector {
 
 fn answer(outcome: Outcome) -> ResolveResponse {
     let ttl_ms = match (&outcome.decision, &outcome.learned) {
-        (Decision::Passthrough { reason: PassthroughReason::Limit }, _) => LIMIT_TTL_MS,
+        (
+            Decision::Passthrough {
+                reason: PassthroughReason::Limit,
+            },
+            _,
+        ) => LIMIT_TTL_MS,
         (_, Learned::Host(_)) => LEARNED_TTL_MS,
         (_, Learned::External(_) | Learned::Nothing) => EXTERNAL_TTL_MS,
     };

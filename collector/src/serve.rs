@@ -55,7 +55,10 @@ pub(crate) async fn serve(
     }
     drop(listener);
     let open = graceful.count();
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!(open, "requests were still in flight at shutdown");
     }
 }

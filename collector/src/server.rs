@@ -63,7 +63,11 @@ impl Server {
         let places = config.places.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let store = SledStore::open(&places.data_dir)?;
-            let publisher = places.publish_dir.as_deref().map(DirectoryPublisher::open).transpose()?;
+            let publisher = places
+                .publish_dir
+                .as_deref()
+                .map(DirectoryPublisher::open)
+                .transpose()?;
             Ok::<_, ServerError>((store, publisher))
         });
         let (store, publisher) = opened.await.map_err(|_| ServerError::Died("store"))??;
@@ -133,8 +137,18 @@ fn spawn_servers(
     let ingest_router = rest::ingest(Arc::clone(collector), identity);
     let admin_router = rest::admin(Arc::clone(collector), token);
     let mut servers = JoinSet::new();
-    servers.spawn(serve(ingest, ingest_router, INGEST_CONNECTIONS, stopped.clone()));
-    servers.spawn(serve(admin, admin_router, ADMIN_CONNECTIONS, stopped.clone()));
+    servers.spawn(serve(
+        ingest,
+        ingest_router,
+        INGEST_CONNECTIONS,
+        stopped.clone(),
+    ));
+    servers.spawn(serve(
+        admin,
+        admin_router,
+        ADMIN_CONNECTIONS,
+        stopped.clone(),
+    ));
     servers
 }
 

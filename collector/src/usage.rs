@@ -60,7 +60,10 @@ impl Collector {
 
     fn used_externals(&self, since_ms: u64) -> Vec<Change> {
         let knowledge = self.look();
-        let used = knowledge.graph.externals().filter(|external| external.last_seen_ms >= since_ms);
+        let used = knowledge
+            .graph
+            .externals()
+            .filter(|external| external.last_seen_ms >= since_ms);
         used.cloned().map(Change::External).collect()
     }
 }

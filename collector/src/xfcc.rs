@@ -74,7 +74,10 @@ fn split(text: &str, separator: u8) -> Option<Vec<&str>> {
 }
 
 fn unquote(value: &str) -> String {
-    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+    match value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
         Some(inner) => inner.replace("\\\"", "\""),
         None => value.to_owned(),
     }
@@ -108,14 +111,26 @@ mod tests {
 
     #[test]
     fn refuses_what_proves_nothing() {
-        for value in ["", ",", "By=b", "URI=u", "By=b;URI=u,", "By=b;URI=u;URI=v", "By=b;URI=\"u", "By=b;URI=u,Hash=0"] {
+        for value in [
+            "",
+            ",",
+            "By=b",
+            "URI=u",
+            "By=b;URI=u,",
+            "By=b;URI=u;URI=v",
+            "By=b;URI=\"u",
+            "By=b;URI=u,Hash=0",
+        ] {
             check(value, None);
         }
     }
 
     #[test]
     fn takes_identities_apart() {
-        let shop = Some(Spiffe { namespace: "shop", service_account: "web" });
+        let shop = Some(Spiffe {
+            namespace: "shop",
+            service_account: "web",
+        });
         for (uri, expect) in [
             ("spiffe://cluster.local/ns/shop/sa/web", shop),
             ("spiffe://cluster.local/ns/shop/sa/web/more", None),
