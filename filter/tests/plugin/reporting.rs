@@ -1,0 +1,63 @@
+//! Counts of what the cache answered.
+
+use lazymesh_protocol::Reports;
+
+use crate::EXTERNAL;
+use crate::proxy::{Started, Worker};
+
+/// A worker that knows host `a` and has used its decision so often.
+fn used(times: usize) -> Worker {
+    let mut worker = Worker::new();
+    worker.get("a");
+    worker.decide(EXTERNAL);
+    for _ in 0..times {
+        worker.get("a");
+    }
+    worker
+}
+
+fn counts(call: &Started) -> Vec<(Option<String>, u64)> {
+    assert_eq!(call.path, "/v1/reports");
+    let reports: Reports = serde_json::from_slice(&call.body).expect("reports");
+    assert_eq!(reports.source.workload, "productpage");
+    reports
+        .reports
+        .into_iter()
+        .map(|report| (report.authority, report.count))
+        .collect()
+}
+
+#[test]
+fn hits_are_counted_and_reported_once() {
+    let mut worker = used(3);
+    worker.pass(10_000);
+    let call = worker.call();
+    assert_eq!(counts(&call), [(Some("a".to_owned()), 3)]);
+    worker.answer(&call, "200", r#"{"accepted":1}"#);
+    worker.pass(100_000);
+    assert!(worker.proxy.calls.is_empty());
+    assert_eq!(worker.proxy.tick_ms, 0, "nothing to report, no tick");
+}
+
+#[test]
+fn what_the_collector_did_not_take_is_reported_again() {
+    let mut worker = used(3);
+    worker.pass(10_000);
+    let call = worker.call();
+    worker.get("a");
+    worker.answer(&call, "503", "");
+    worker.pass(10_000);
+    assert_eq!(counts(&worker.call()), [(Some("a".to_owned()), 4)]);
+}
+
+#[test]
+fn a_failing_collector_is_left_in_peace() {
+    let mut worker = used(1);
+    for host in ["x", "y", "z"] {
+        worker.get(host);
+        let call = worker.call();
+        worker.answer(&call, "500", "");
+    }
+    worker.pass(15_000);
+    assert!(worker.proxy.calls.is_empty());
+}
