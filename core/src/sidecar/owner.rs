@@ -69,7 +69,7 @@ mod tests {
         check("reviews", "lazymesh-reviews");
         check("reviews.v1", "lazymesh-reviews.v1");
         check("default", "lazymesh-default-933b5bde");
-        check("My_App", "lazymesh-my-app-");
-        check("a.-b", "lazymesh-a--b-");
+        check("My_App", "lazymesh-my-app-47e2d2b7");
+        check("a.-b", "lazymesh-a--b-83c55149");
     }
 }

@@ -1,0 +1,268 @@
+//! Golden pairs: manifests and questions in `golden/<case>.input.yaml`, answers and Sidecars in
+//! `golden/<case>.expect.yaml`.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p lazymesh-core --test golden` rewrites the answers; read the difference before
+//! you commit it.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lazymesh_core::{
+    Dependency, EgressHost, ExternalHost, Graph, Inventory, Learned, Limits, Mesh, Object, Origin,
+    Plan, Question, Visibility, Workload, decide, plan_namespace, plan_workload,
+};
+use lazymesh_protocol::{Decision, Protocol, Source};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const COLLECTOR: &str = "lazymesh-system/lazymesh-collector.lazymesh-system.svc.cluster.local";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    /// What the case shows. For the reader.
+    #[serde(rename = "about")]
+    _about: String,
+    #[serde(default)]
+    mesh: Mesh,
+    /// Names of `<name>.objects.yaml`.
+    #[serde(default)]
+    with: Vec<String>,
+    #[serde(default)]
+    objects: Vec<Value>,
+    /// Learned before the first question.
+    #[serde(default)]
+    learned: Vec<Edge>,
+    resolve: Vec<Ask>,
+    /// Whose Sidecars are shown.
+    #[serde(default)]
+    plan: Scope,
+}
+
+#[derive(Deserialize)]
+struct Edge {
+    source: String,
+    host: EgressHost,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    from: String,
+    authority: Option<String>,
+    destination: Option<String>,
+    protocol: Protocol,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Scope {
+    #[default]
+    Askers,
+    Everything,
+}
+
+#[derive(Serialize)]
+struct Expect {
+    answers: Vec<Answer>,
+    sidecars: Vec<Published>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    ask: String,
+    #[serde(flatten)]
+    decision: Decision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Published {
+    of: String,
+    plan: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<Value>,
+}
+
+#[test]
+fn golden() -> Result<()> {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    for input in files("input.yaml")? {
+        cases += 1;
+        let found = run(&input).map_err(|error| format!("{}: {error}", input.display()))?;
+        let expect = sibling(&input, "expect.yaml");
+        if update {
+            fs::write(&expect, &found)?;
+        } else if fs::read_to_string(&expect).unwrap_or_default() != found {
+            wrong.push(format!("{}:\n{found}", expect.display()));
+        }
+    }
+    assert!(cases > 0, "no cases found");
+    assert!(
+        wrong.is_empty(),
+        "not as expected; this was found:\n{}",
+        wrong.join("\n")
+    );
+    Ok(())
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn files(ending: &str) -> Result<Vec<PathBuf>> {
+    let entries: std::result::Result<Vec<_>, _> = fs::read_dir(folder())?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect();
+    let mut files = entries?;
+    files.retain(|path| path.to_string_lossy().ends_with(ending));
+    files.sort();
+    Ok(files)
+}
+
+fn sibling(input: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(input.to_string_lossy().replace("input.yaml", ending))
+}
+
+fn run(path: &Path) -> Result<String> {
+    let input: Input = serde_saphyr::from_str(&fs::read_to_string(path)?)?;
+    let inventory = inventory(&input)?;
+    let mut graph = Graph::new(Limits::default());
+    for edge in &input.learned {
+        learn(
+            &mut graph,
+            &edge.source.parse()?,
+            Learned::Host(edge.host.clone()),
+        );
+    }
+    let mut answers = Vec::new();
+    for ask in &input.resolve {
+        answers.push(answer(&inventory, &mut graph, ask)?);
+    }
+    let visibility = Visibility {
+        always: BTreeSet::from([COLLECTOR.parse()?]),
+    };
+    let sidecars = sidecars(&input, &inventory, &graph, &visibility)?;
+    Ok(serde_saphyr::to_string(&Expect { answers, sidecars })?)
+}
+
+fn inventory(input: &Input) -> Result<Inventory> {
+    let mut inventory = Inventory::new(input.mesh.clone());
+    for name in &input.with {
+        let text = fs::read_to_string(folder().join(format!("{name}.objects.yaml")))?;
+        for document in serde_saphyr::from_multiple::<Value>(&text)? {
+            inventory.apply(Object::from_value(document)?.ok_or("a kind that is not read")?);
+        }
+    }
+    for document in &input.objects {
+        inventory.apply(Object::from_value(document.clone())?.ok_or("a kind that is not read")?);
+    }
+    Ok(inventory)
+}
+
+fn answer(inventory: &Inventory, graph: &mut Graph, ask: &Ask) -> Result<Answer> {
+    let workload: Workload = ask.from.parse()?;
+    let source = Source {
+        namespace: workload.namespace.clone(),
+        workload: workload.name.clone(),
+        service_account: None,
+    };
+    let (authority, destination) = (ask.authority.as_deref(), ask.destination.as_deref());
+    let question = Question::new(&source, authority, destination, ask.protocol)?;
+    let outcome = decide(inventory, graph, &question);
+    learn(graph, &workload, outcome.learned.clone());
+    let protocol = format!("{:?}", ask.protocol).to_lowercase();
+    let named = authority.map(|name| format!(" {name}")).unwrap_or_default();
+    let dialled = destination
+        .map(|address| format!(" at {address}"))
+        .unwrap_or_default();
+    Ok(Answer {
+        ask: format!("{workload}: {protocol}{named}{dialled}"),
+        decision: outcome.decision,
+        learned: match &outcome.learned {
+            Learned::Host(host) => Some(host.to_string()),
+            _ => None,
+        },
+        external: match outcome.learned {
+            Learned::External(host) => Some(host),
+            _ => None,
+        },
+    })
+}
+
+fn learn(graph: &mut Graph, source: &Workload, learned: Learned) {
+    let (source, first_seen_ms, last_seen_ms, count) = (source.clone(), 1, 1, 1);
+    match learned {
+        Learned::Host(host) => {
+            let origin = Origin::Learned;
+            graph.insert(Dependency {
+                source,
+                host,
+                first_seen_ms,
+                last_seen_ms,
+                count,
+                origin,
+            });
+        }
+        Learned::External(host) => {
+            graph.insert_external(ExternalHost {
+                source,
+                host,
+                first_seen_ms,
+                last_seen_ms,
+                count,
+            });
+        }
+        Learned::Nothing => {}
+    }
+}
+
+fn sidecars(
+    input: &Input,
+    inventory: &Inventory,
+    graph: &Graph,
+    visibility: &Visibility,
+) -> Result<Vec<Published>> {
+    let mut workloads = BTreeSet::new();
+    for ask in &input.resolve {
+        workloads.insert(ask.from.parse::<Workload>()?);
+    }
+    let mut published = Vec::new();
+    if input.plan == Scope::Everything {
+        for namespace in inventory.namespaces() {
+            workloads.extend(inventory.workloads_in(namespace));
+            let plan = plan_namespace(inventory, visibility, namespace);
+            published.push(show(namespace.to_owned(), plan));
+        }
+    }
+    for workload in workloads {
+        let plan = plan_workload(inventory, graph, visibility, &workload);
+        published.push(show(workload.to_string(), plan));
+    }
+    Ok(published)
+}
+
+fn show(of: String, plan: Plan) -> Published {
+    let (plan, by, manifest) = match plan {
+        Plan::Publish(spec) => ("publish", None, Some(spec.manifest())),
+        Plan::UserManaged(owner) => ("user-managed", Some(owner.to_string()), None),
+        Plan::NotEnforced => ("not-enforced", None, None),
+    };
+    Published {
+        of,
+        plan,
+        by,
+        manifest,
+    }
+}
