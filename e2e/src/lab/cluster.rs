@@ -101,7 +101,9 @@ impl Cluster {
         };
         match api.delete(&name, &now).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            outcome => outcome.map(drop).with_context(|| format!("cannot delete {name}")),
+            outcome => outcome
+                .map(drop)
+                .with_context(|| format!("cannot delete {name}")),
         }
     }
 
@@ -144,7 +146,9 @@ impl Cluster {
         let version = text("/apiVersion").with_context(|| format!("{kind} without apiVersion"))?;
         let name = text("/metadata/name").with_context(|| format!("{kind} without a name"))?;
         let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
-        let (resource, scope) = self.kind(GroupVersionKind::gvk(group, version, kind)).await?;
+        let (resource, scope) = self
+            .kind(GroupVersionKind::gvk(group, version, kind))
+            .await?;
         let client = self.client();
         let api = match (scope, text("/metadata/namespace")) {
             (Scope::Namespaced, Some(namespace)) => {
@@ -173,7 +177,10 @@ impl Cluster {
 /// The objects of a YAML stream, without empty documents.
 fn parse(yaml: &str) -> Result<Vec<Value>> {
     let objects: Vec<Value> = serde_saphyr::from_multiple(yaml).context("not YAML")?;
-    Ok(objects.into_iter().filter(|object| !object.is_null()).collect())
+    Ok(objects
+        .into_iter()
+        .filter(|object| !object.is_null())
+        .collect())
 }
 
 /// The least that names a Kubernetes object.

@@ -36,5 +36,9 @@ fn rules(dns_capture: bool) -> String {
 
 /// Redirects `pod`'s connections; with `dns_capture`, its questions to the name server too.
 pub(super) fn install(pod: &Sandbox, dns_capture: bool) -> Result<()> {
-    network::run(pod.network_command("nft").args(["-f", "-"]), &rules(dns_capture)).map(drop)
+    network::run(
+        pod.network_command("nft").args(["-f", "-"]),
+        &rules(dns_capture),
+    )
+    .map(drop)
 }

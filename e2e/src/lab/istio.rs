@@ -32,7 +32,8 @@ pub(super) async fn start(
     cluster: &Cluster,
     mesh: &Value,
 ) -> Result<Part> {
-    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
+    let namespace =
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
     cluster.apply_object(&namespace).await?;
     apply_definitions(cluster, &fs::read_to_string(tools.istio_crds())?).await?;
     apply_mesh(cluster, mesh).await?;
@@ -44,7 +45,9 @@ pub(super) async fn start(
     on_node(cluster, NAMESPACE, "istiod", None, &ports, uplink.node).await?;
     let istiod = start_istiod(tools, node, folder)?;
     istiod
-        .until("istiod to be ready", PATIENCE, async || is_ready(node).await)
+        .until("istiod to be ready", PATIENCE, async || {
+            is_ready(node).await
+        })
         .await?;
     Ok(istiod)
 }
@@ -56,9 +59,8 @@ fn start_istiod(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
     let home = folder.join("istiod");
     fs::create_dir_all(&home)?;
     Part::start("istiod", &folder.join("logs"), move || {
-        let mut command = node.command(&program);
+        let mut command = node.command_in(&home, &program);
         command
-            .current_dir(&home)
             .args(["discovery", "--httpsAddr", "", "--monitoringAddr", ":15014"])
             .arg("--kubeconfig")
             .arg(&kubeconfig)
@@ -78,9 +80,11 @@ fn start_istiod(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
 }
 
 async fn is_ready(node: &Sandbox) -> Result<()> {
-    super::http::get(node, (Ipv4Addr::LOCALHOST, 8080).into(), "/ready").await?;
+    super::probe::get(node, (Ipv4Addr::LOCALHOST, 8080).into(), "/ready").await?;
     // The port of the sidecars opens a little later.
-    connect(node, (Ipv4Addr::LOCALHOST, 15012).into()).await.map(drop)
+    connect(node, (Ipv4Addr::LOCALHOST, 15012).into())
+        .await
+        .map(drop)
 }
 
 /// They are applied as they are: parsing them takes seconds in a debug build.
@@ -90,9 +94,13 @@ async fn apply_definitions(cluster: &Cluster, yaml: &str) -> Result<()> {
             .lines()
             .find_map(|line| line.strip_prefix("  name: "))
             .context("a CustomResourceDefinition without a name")?;
-        cluster.apply_text(&format!("{DEFINITIONS}/{name}"), document).await
+        cluster
+            .apply_text(&format!("{DEFINITIONS}/{name}"), document)
+            .await
     };
-    let documents = yaml.split("\n---\n").filter(|document| document.contains("\nkind: "));
+    let documents = yaml
+        .split("\n---\n")
+        .filter(|document| document.contains("\nkind: "));
     try_join_all(documents.map(apply)).await.map(drop)
 }
 

@@ -1,6 +1,11 @@
 //! etcd and kube-apiserver, with the few controllers of Kubernetes that a mesh needs, kube-proxy and the name server.
 
-use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
@@ -8,7 +13,7 @@ use serde_json::json;
 
 use super::{
     cluster::Cluster,
-    network::{DNS, PODS, SERVICES, Uplink, connect},
+    network::{DNS, KUBERNETES, PODS, SERVICES, Uplink, connect},
     part::Part,
     sandbox::Sandbox,
     tools::Tools,
@@ -20,12 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The node's name in Kubernetes.
 pub(super) const NODE: &str = "lab";
 
+/// Who issues ServiceAccounts' tokens, and for whom those are that pods use with kube-apiserver.
+pub(super) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
 /// The parts of Kubernetes.
 pub(super) struct Kubernetes {
     pub(super) cluster: Cluster,
     pub(super) etcd: Part,
     pub(super) apiserver: Part,
-    pub(super) others: Vec<Part>,
 }
 
 /// Where kube-apiserver's files are, and what its clients need.
@@ -48,21 +55,24 @@ impl Kubernetes {
         files.write()?;
         let etcd = start_etcd(tools, node, folder)?;
         etcd.until("etcd to listen", PATIENCE, async || {
-            connect(node, (Ipv4Addr::LOCALHOST, 2379).into()).await.map(drop)
+            connect(node, (Ipv4Addr::LOCALHOST, 2379).into())
+                .await
+                .map(drop)
         })
         .await?;
         let apiserver = files.start_apiserver(tools, node)?;
         let cluster = Cluster::connect(&files.kubeconfig()?).await?;
         apiserver
-            .until("kube-apiserver to be ready", PATIENCE, async || cluster.is_ready().await)
+            .until("kube-apiserver to be ready", PATIENCE, async || {
+                cluster.is_ready().await
+            })
             .await?;
         apply_node(&cluster, uplink.node).await?;
-        let others = files.start_others(tools, node)?;
+        files.start_others(tools, node)?;
         Ok(Self {
             cluster,
             etcd,
             apiserver,
-            others,
         })
     }
 }
@@ -83,13 +93,18 @@ fn start_etcd(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
     })
 }
 
-/// The path of the kubeconfig with every right.
-pub(super) fn kubeconfig(folder: &Path) -> std::path::PathBuf {
+/// The path of the kubeconfig with every right, below the lab's folder.
+pub(super) fn kubeconfig(folder: &Path) -> PathBuf {
     folder.join("kubeconfig")
 }
 
+/// The path of the certificate that kube-apiserver's is signed by.
+pub(super) fn certificate_authority(folder: &Path) -> PathBuf {
+    folder.join("kubernetes/ca.crt")
+}
+
 impl Files<'_> {
-    fn at(&self, name: &str) -> std::path::PathBuf {
+    fn at(&self, name: &str) -> PathBuf {
         self.folder.join("kubernetes").join(name)
     }
 
@@ -101,13 +116,14 @@ impl Files<'_> {
         let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
         let mut server = CertificateParams::new(vec!["kubernetes.default.svc".to_owned()])?;
-        let cluster_ip = Ipv4Addr::new(10, 96, 0, 1);
-        for address in [self.address, cluster_ip, Ipv4Addr::LOCALHOST] {
-            server.subject_alt_names.push(SanType::IpAddress(address.into()));
+        for address in [self.address, KUBERNETES, Ipv4Addr::LOCALHOST] {
+            server
+                .subject_alt_names
+                .push(SanType::IpAddress(address.into()));
         }
         let server = server.signed_by(&key, &ca)?;
         let accounts = KeyPair::generate()?;
-        let token: String = rcgen::KeyPair::generate()?
+        let token: String = KeyPair::generate()?
             .public_key_raw()
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -118,11 +134,14 @@ impl Files<'_> {
             ("server.key", key.serialize_pem()),
             ("accounts.key", accounts.serialize_pem()),
             ("accounts.pub", accounts.public_key_pem()),
-            ("tokens.csv", format!("{token},admin,admin,\"system:masters\"\n")),
+            (
+                "tokens.csv",
+                format!("{token},admin,admin,\"system:masters\"\n"),
+            ),
         ] {
             fs::write(self.at(name), text)?;
         }
-        let kubeconfig = json!({
+        let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "lab",
@@ -134,7 +153,10 @@ impl Files<'_> {
             "users": [{ "name": "admin", "user": { "token": token } }],
         });
         // JSON is YAML.
-        fs::write(kubeconfig(self.folder), serde_json::to_string_pretty(&kubeconfig)?)?;
+        fs::write(
+            kubeconfig(self.folder),
+            serde_json::to_string_pretty(&config)?,
+        )?;
         Ok(())
     }
 
@@ -149,7 +171,10 @@ impl Files<'_> {
             ("--tls-cert-file", self.at("server.crt")),
             ("--tls-private-key-file", self.at("server.key")),
             ("--service-account-key-file", self.at("accounts.pub")),
-            ("--service-account-signing-key-file", self.at("accounts.key")),
+            (
+                "--service-account-signing-key-file",
+                self.at("accounts.key"),
+            ),
             ("--token-auth-file", self.at("tokens.csv")),
             ("--cert-dir", self.at("certificates")),
         ];
@@ -160,7 +185,7 @@ impl Files<'_> {
                 .args(["--advertise-address", &address])
                 .args(["--secure-port", &PORT.to_string()])
                 .args(["--service-cluster-ip-range", SERVICES])
-                .args(["--service-account-issuer", "https://kubernetes.default.svc.cluster.local"])
+                .args(["--service-account-issuer", ISSUER])
                 .args(["--authorization-mode", "RBAC"])
                 .args(["--anonymous-auth", "false"])
                 // Pods are run by the lab, which gives them the tokens they need.
@@ -172,7 +197,7 @@ impl Files<'_> {
         })
     }
 
-    fn start_others(&self, tools: &Tools, node: &Sandbox) -> Result<Vec<Part>> {
+    fn start_others(&self, tools: &Tools, node: &Sandbox) -> Result<()> {
         let kubeconfig = kubeconfig(self.folder);
         let proxy = json!({
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -186,27 +211,32 @@ impl Files<'_> {
             // The machine's limits are not the lab's to change.
             "conntrack": { "maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s" },
         });
-        fs::write(self.at("kube-proxy.yaml"), serde_json::to_string_pretty(&proxy)?)?;
-        fs::write(self.at("Corefile"), corefile(self.address, &kubeconfig, &hosts(self.folder)))?;
+        fs::write(
+            self.at("kube-proxy.yaml"),
+            serde_json::to_string_pretty(&proxy)?,
+        )?;
+        fs::write(
+            self.at("Corefile"),
+            corefile(self.address, &kubeconfig, &hosts(self.folder)),
+        )?;
         fs::write(hosts(self.folder), "")?;
-        let part = |name: &str, arguments: Vec<std::ffi::OsString>| {
+        let part = |name: &str, flag: &'static str, file: PathBuf| {
             let (program, node) = (tools.program(name), node.clone());
             Part::start(name, &self.folder.join("logs"), move || {
                 let mut command = node.command(&program);
-                command.args(&arguments);
+                command.arg(flag).arg(&file);
                 command
             })
         };
-        Ok(vec![
-            part("controllers", vec!["--kubeconfig".into(), kubeconfig.clone().into()])?,
-            part("kube-proxy", vec!["--config".into(), self.at("kube-proxy.yaml").into()])?,
-            part("coredns", vec!["-conf".into(), self.at("Corefile").into()])?,
-        ])
+        part("controllers", "--kubeconfig", kubeconfig.clone())?;
+        part("kube-proxy", "--config", self.at("kube-proxy.yaml"))?;
+        part("coredns", "-conf", self.at("Corefile"))?;
+        Ok(())
     }
 }
 
 /// Names outside the cluster, in the format of /etc/hosts.
-pub(super) fn hosts(folder: &Path) -> std::path::PathBuf {
+pub(super) fn hosts(folder: &Path) -> PathBuf {
     folder.join("hosts")
 }
 
@@ -283,7 +313,10 @@ pub(super) async fn on_node(
     if let Some(cluster_ip) = cluster_ip {
         service["spec"]["clusterIP"] = json!(cluster_ip);
     }
-    cluster.apply_object(&service).await.context("a Service of the lab")?;
+    cluster
+        .apply_object(&service)
+        .await
+        .context("a Service of the lab")?;
     let slice = json!({
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",

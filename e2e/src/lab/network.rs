@@ -7,6 +7,7 @@ use std::{
     fs::{self, File},
     io::Write,
     net::{Ipv4Addr, SocketAddr},
+    os::fd::AsFd,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -25,6 +26,8 @@ pub(super) const PODS: &str = "10.244.0.0/16";
 pub(super) const SERVICES: &str = "10.96.0.0/16";
 /// The name server's cluster IP.
 pub(super) const DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
+/// kube-apiserver's cluster IP, which it gives itself.
+pub(super) const KUBERNETES: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// Every pod's gateway: the node's end of the pod's link.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 /// Links to nodes are /30 networks in 100.64.0.0/16, which is set aside for such uses.
@@ -68,15 +71,23 @@ impl Uplink {
             ),
         )?;
         let mut forward = node.command("sh");
-        run(forward.args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]), "")?;
-        Ok(Self { name, node: node_address })
+        run(
+            forward.args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]),
+            "",
+        )?;
+        Ok(Self {
+            name,
+            node: node_address,
+        })
     }
 
     /// Takes the link away, if it did not go with the node yet.
     pub(super) fn remove(&self) -> Result<()> {
         if Path::new("/sys/class/net").join(&self.name).exists() {
             // The kernel may be quicker.
-            let _ = Command::new("ip").args(["link", "delete", &self.name]).output()?;
+            let _ = Command::new("ip")
+                .args(["link", "delete", &self.name])
+                .output()?;
         }
         Ok(())
     }
@@ -103,7 +114,12 @@ pub(super) fn pod_address(folder: &Path) -> Result<Ipv4Addr> {
 }
 
 /// Links `pod` to `node`.
-pub(super) fn link_pod(node: &Sandbox, from: Ipv4Addr, pod: &Sandbox, address: Ipv4Addr) -> Result<()> {
+pub(super) fn link_pod(
+    node: &Sandbox,
+    from: Ipv4Addr,
+    pod: &Sandbox,
+    address: Ipv4Addr,
+) -> Result<()> {
     let [.., third, fourth] = address.octets();
     let name = format!("pod{third}.{fourth}");
     batch(
@@ -166,7 +182,7 @@ pub(super) async fn connect(sandbox: &Sandbox, to: SocketAddr) -> Result<TcpStre
 
 fn connect_from(network: &Path, to: SocketAddr) -> Result<std::net::TcpStream> {
     let namespace = File::open(network)?;
-    move_into_link_name_space((&namespace).into(), Some(LinkNameSpaceType::Network))?;
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
     let stream = std::net::TcpStream::connect(to)?;
     stream.set_nonblocking(true)?;
     Ok(stream)

@@ -88,10 +88,11 @@ impl Part {
             let pid = Pid::from_raw(inner).context("a process without a number")?;
             kill_process(pid, signal)?;
         }
-        let ended = wait::until_within(&format!("{} to end", self.name), ENDING, async || {
+        wait::until_within(&format!("{} to end", self.name), ENDING, async || {
             child.try_wait()?.context("it is still running")
-        });
-        ended.await.map(drop)
+        })
+        .await
+        .map(drop)
     }
 
     /// Waits until `probe` succeeds.
@@ -143,7 +144,12 @@ impl Part {
         let log = self.log().unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-        format!("{} failed; the end of {}:\n{}", self.name, self.log.display(), tail.join("\n"))
+        format!(
+            "{} failed; the end of {}:\n{}",
+            self.name,
+            self.log.display(),
+            tail.join("\n")
+        )
     }
 }
 

@@ -5,11 +5,12 @@
 //! is one, and every pod is one within the node.
 
 use std::{
+    env,
     ffi::OsStr,
     fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -19,7 +20,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::wait;
 
-const UNSHARE: [&str; 6] = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+const UNSHARE: [&str; 6] = [
+    "--net",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+];
 
 /// Namespaces take a few milliseconds to come and to go; a loaded machine gets more.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -67,11 +75,21 @@ impl Sandbox {
     }
 
     /// Namespaces within this one. `script` prepares their mounts, with `arguments` as `$1`, `$2` and so on.
-    pub(super) async fn within(&self, script: &str, arguments: &[&OsStr], folder: &Path) -> Result<Self> {
+    pub(super) async fn within(
+        &self,
+        script: &str,
+        arguments: &[&OsStr],
+        folder: &Path,
+    ) -> Result<Self> {
         let mut command = self.command("unshare");
         command
             .args(UNSHARE)
-            .args(["sh", "-ec", &format!("{script}\nexec sleep infinity"), "sandbox"])
+            .args([
+                "sh",
+                "-ec",
+                &format!("{script}\nexec sleep infinity"),
+                "sandbox",
+            ])
             .args(arguments)
             .stdin(Stdio::null());
         Self::hold(command, folder).await
@@ -104,8 +122,26 @@ impl Sandbox {
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command
-            .args(["--net", "--mount", "--pid", "--target", &self.pid.to_string(), "--"])
-            .arg(program);
+            .args([
+                "--net",
+                "--mount",
+                "--pid",
+                "--target",
+                &self.pid.to_string(),
+                "--",
+            ])
+            .arg(program)
+            // Nothing of the developer's environment: no proxies, no KUBECONFIG.
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    /// `program`, run inside in `folder`.
+    pub(super) fn command_in(&self, folder: &Path, program: impl AsRef<OsStr>) -> Command {
+        // Entering the namespaces forgets the working directory.
+        let mut command = self.command("env");
+        command.arg("--chdir").arg(folder).arg(program);
         command
     }
 
@@ -154,7 +190,11 @@ fn holder(ancestor: u32) -> Result<i32> {
         pid = child;
     }
     let name = fs::read_to_string(format!("/proc/{pid}/comm"))?;
-    ensure!(matches!(name.trim(), "cat" | "sleep"), "{} is still starting", name.trim());
+    ensure!(
+        matches!(name.trim(), "cat" | "sleep"),
+        "{} is still starting",
+        name.trim()
+    );
     Ok(pid)
 }
 
@@ -162,7 +202,11 @@ fn holder(ancestor: u32) -> Result<i32> {
 pub(super) fn only_child(pid: i32) -> Result<Option<i32>> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
         .with_context(|| format!("process {pid} ended"))?;
-    Ok(children.split_whitespace().next().map(str::parse).transpose()?)
+    Ok(children
+        .split_whitespace()
+        .next()
+        .map(str::parse)
+        .transpose()?)
 }
 
 /// When a process was started, in the kernel's ticks. An ended process that nobody has waited for is no process.

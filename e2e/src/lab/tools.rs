@@ -37,12 +37,21 @@ impl Tools {
             "the lab makes network namespaces, which takes root: run this as root"
         );
         for (program, package) in SYSTEM {
-            ensure!(is_there(program), "`{program}` is missing: install it (Debian: `apt install {package}`)");
+            ensure!(
+                is_there(program),
+                "`{program}` is missing: install it (Debian: `apt install {package}`)"
+            );
         }
         let folder = env::var_os("LAZYMESH_LAB_TOOLS")
             .map(PathBuf::from)
-            .context("LAZYMESH_LAB_TOOLS is not set: run `cargo xtask lab` or `cargo xtask test`")?;
-        ensure!(folder.is_dir(), "LAZYMESH_LAB_TOOLS={} is no folder", folder.display());
+            .context(
+                "LAZYMESH_LAB_TOOLS is not set: run `cargo xtask lab` or `cargo xtask test`",
+            )?;
+        ensure!(
+            folder.is_dir(),
+            "LAZYMESH_LAB_TOOLS={} is no folder",
+            folder.display()
+        );
         Ok(Self {
             folder,
             envoy: parts::envoy()?,
@@ -58,11 +67,6 @@ impl Tools {
     /// Istio's CustomResourceDefinitions.
     pub(super) fn istio_crds(&self) -> PathBuf {
         self.folder.join("istio-crds.yaml")
-    }
-
-    /// What pilot-agent makes Envoy's bootstrap from.
-    pub(super) fn envoy_bootstrap(&self) -> PathBuf {
-        self.folder.join("envoy_bootstrap.json")
     }
 }
 

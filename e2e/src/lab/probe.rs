@@ -19,7 +19,12 @@ pub(super) async fn get(sandbox: &Sandbox, to: SocketAddr, path: &str) -> Result
 }
 
 /// As [`get`], with another method.
-pub(super) async fn request(sandbox: &Sandbox, to: SocketAddr, method: Method, path: &str) -> Result<String> {
+pub(super) async fn request(
+    sandbox: &Sandbox,
+    to: SocketAddr,
+    method: Method,
+    path: &str,
+) -> Result<String> {
     tokio::time::timeout(PATIENCE, send(sandbox, to, method, path))
         .await
         .with_context(|| format!("no answer to {path} from {to}"))?

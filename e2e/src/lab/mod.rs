@@ -1,0 +1,346 @@
+//! The lab: a real Istio control plane and data plane on one machine, without containers.
+//!
+//! A scenario gets a Kubernetes API, an istiod, a registry and pods with sidecars; all of them are the real
+//! programs, built from their Go modules. The lab itself does what is left when there is no container
+//! runtime: it is kubelet (namespaces, links, tokens, status), the injector (sidecar) and the CNI plugin
+//! (interception). Everything lives in Linux namespaces that end with the lab: see [`sandbox`].
+
+mod app;
+mod cluster;
+
+mod interception;
+mod istio;
+mod kubernetes;
+mod network;
+mod part;
+mod pod;
+mod probe;
+mod sandbox;
+mod sidecar;
+mod status;
+mod tools;
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use app::{Echo, Reply};
+pub use cluster::{Cluster, reference};
+pub use istio::NAMESPACE as ISTIO_NAMESPACE;
+pub use part::Part;
+pub use pod::{GREETING, HTTP, Pod, PodSpec, Program};
+pub use sandbox::Life;
+pub use status::status;
+
+use kubernetes::Kubernetes;
+use network::Uplink;
+use sandbox::Sandbox;
+use tools::Tools;
+
+const REGISTRY_PORT: u16 = 5000;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a lab is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Tells labs of the same machine apart; a part of the lab's folder's name.
+    pub name: String,
+    /// How long it lives.
+    pub life: Life,
+    /// Merged over the lab's MeshConfig.
+    pub mesh: Value,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: format!("{}", std::process::id()),
+            life: Life::WithUs,
+            mesh: json!({}),
+        }
+    }
+}
+
+/// What another process needs to use the lab.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Entrance {
+    node: Sandbox,
+    uplink: Uplink,
+}
+
+/// A running control plane.
+pub struct Lab {
+    folder: PathBuf,
+    tools: Tools,
+    node: Sandbox,
+    uplink: Uplink,
+    cluster: Cluster,
+    kubernetes: Kubernetes,
+    istiod: Part,
+    registry: Part,
+}
+
+impl Lab {
+    /// Starts the control plane, and waits until it is ready.
+    ///
+    /// # Errors
+    /// What is missing on the machine, or the part that failed with the end of its log.
+    pub async fn start(options: Options) -> Result<Self> {
+        let tools = Tools::find()?;
+        let folder = folder(&options.name);
+        ensure!(
+            !folder.exists(),
+            "there is a lab {:?} already: `cargo xtask lab down`",
+            options.name
+        );
+        fs::create_dir_all(&folder)?;
+        let node = Sandbox::node(&folder, options.life).await?;
+        let uplink = Uplink::create(&node)?;
+        let entrance = Entrance { node, uplink };
+        fs::write(entrance_file(&folder), serde_json::to_vec(&entrance)?)?;
+        let lab = Self::start_in(tools, folder.clone(), entrance, &options.mesh).await;
+        if lab.is_err() {
+            // For whoever looks into why.
+            fs::write(folder.join("keep"), "")?;
+        }
+        lab
+    }
+
+    async fn start_in(
+        tools: Tools,
+        folder: PathBuf,
+        entrance: Entrance,
+        mesh: &Value,
+    ) -> Result<Self> {
+        let Entrance { node, uplink } = entrance;
+        let registry = start_registry(&tools, &node, &folder)?;
+        let kubernetes = Kubernetes::start(&tools, &node, &uplink, &folder).await?;
+        let cluster = kubernetes.cluster.clone();
+        let istiod = istio::start(&tools, &node, &uplink, &folder, &cluster, mesh).await?;
+        let lab = Self {
+            folder,
+            tools,
+            node,
+            uplink,
+            cluster,
+            kubernetes,
+            istiod,
+            registry,
+        };
+        let listens = async || {
+            network::connect(&lab.node, registry_on_loopback())
+                .await
+                .map(drop)
+        };
+        lab.registry
+            .until("the registry to listen", PATIENCE, listens)
+            .await?;
+        Ok(lab)
+    }
+
+    /// A namespace with these labels.
+    ///
+    /// # Errors
+    /// When kube-apiserver refuses it.
+    pub async fn namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
+        let labels: serde_json::Map<String, Value> = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect();
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": { "name": name, "labels": labels },
+        });
+        self.cluster.apply_object(&namespace).await.map(drop)
+    }
+
+    /// A Service that selects the pods whose label `app` is its own name, with ports of the lab's
+    /// application: `http` 80, `grpc` 81 and `tcp` 9000.
+    ///
+    /// # Errors
+    /// When kube-apiserver refuses it.
+    pub async fn service(&self, namespace: &str, name: &str) -> Result<()> {
+        let service = json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": { "namespace": namespace, "name": name },
+            "spec": {
+                "selector": { "app": name },
+                "ports": [
+                    { "name": "http", "port": 80, "targetPort": HTTP },
+                    { "name": "grpc", "port": 81, "targetPort": HTTP },
+                    { "name": "tcp", "port": GREETING, "targetPort": GREETING },
+                ],
+            },
+        });
+        self.cluster.apply_object(&service).await.map(drop)
+    }
+
+    /// Starts a pod, and waits until it is ready.
+    ///
+    /// # Errors
+    /// The part that failed, with the end of its log.
+    pub async fn pod(&self, spec: PodSpec) -> Result<Pod> {
+        let name = format!("{}/{}", spec.namespace, spec.name);
+        Pod::start(self, spec)
+            .await
+            .with_context(|| format!("cannot start pod {name}"))
+    }
+
+    /// Replaces the MeshConfig by the lab's own with `changes` merged over it.
+    ///
+    /// # Errors
+    /// When kube-apiserver refuses it.
+    pub async fn configure_mesh(&self, changes: &Value) -> Result<()> {
+        istio::apply_mesh(&self.cluster, changes).await
+    }
+
+    /// Makes a name outside the cluster resolve to `address`, in all pods.
+    ///
+    /// # Errors
+    /// When the name server's file cannot be written.
+    pub fn external_name(&self, name: &str, address: Ipv4Addr) -> Result<()> {
+        use std::io::Write;
+        let mut file = fs::File::options()
+            .append(true)
+            .open(kubernetes::hosts(&self.folder))?;
+        Ok(writeln!(file, "{address} {name}")?)
+    }
+
+    /// Kubernetes.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// istiod.
+    #[must_use]
+    pub fn istiod(&self) -> &Part {
+        &self.istiod
+    }
+
+    /// kube-apiserver.
+    #[must_use]
+    pub fn apiserver(&self) -> &Part {
+        &self.kubernetes.apiserver
+    }
+
+    /// etcd.
+    #[must_use]
+    pub fn etcd(&self) -> &Part {
+        &self.kubernetes.etcd
+    }
+
+    /// An answer of istiod's monitoring port, for example to `/metrics`, or of its debug interface.
+    ///
+    /// # Errors
+    /// When there is no answer, or none with status 200.
+    pub async fn istiod_get(&self, path: &str) -> Result<String> {
+        let port = if path.starts_with("/debug") {
+            8080
+        } else {
+            15014
+        };
+        probe::get(&self.node, (Ipv4Addr::LOCALHOST, port).into(), path).await
+    }
+
+    /// The registry, as `host:port` of URLs; it speaks plain HTTP.
+    #[must_use]
+    pub fn registry_address(&self) -> String {
+        format!("{}:{REGISTRY_PORT}", self.uplink.node)
+    }
+
+    /// The registry's process.
+    #[must_use]
+    pub fn registry(&self) -> &Part {
+        &self.registry
+    }
+
+    /// Logs and files of the lab.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The kubeconfig with every right.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        kubernetes::kubeconfig(&self.folder)
+    }
+
+    /// Keeps the folder when the lab ends.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn keep(&self) -> Result<()> {
+        Ok(fs::write(self.folder.join("keep"), "")?)
+    }
+}
+
+fn start_registry(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
+    let (program, node) = (tools.program("registry"), node.clone());
+    Part::start("registry", &folder.join("logs"), move || {
+        let mut command = node.command(&program);
+        command.args(["--address", &format!(":{REGISTRY_PORT}")]);
+        command
+    })
+}
+
+fn registry_on_loopback() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, REGISTRY_PORT).into()
+}
+
+/// The folder of a lab.
+fn folder(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("lazymesh-lab-{name}"))
+}
+
+fn entrance_file(folder: &Path) -> PathBuf {
+    folder.join("entrance.json")
+}
+
+/// Takes a lab down, whatever is left of it. Gives whether there was one.
+///
+/// # Errors
+/// When something of it stays.
+pub async fn down(name: &str) -> Result<bool> {
+    let folder = folder(name);
+    if !folder.exists() {
+        return Ok(false);
+    }
+    if let Ok(entrance) = fs::read(entrance_file(&folder)) {
+        let entrance: Entrance = serde_json::from_slice(&entrance)?;
+        entrance.node.end().await?;
+        entrance.uplink.remove()?;
+    }
+    if folder.exists() {
+        // The node's own tidying may be under way.
+        let _ = fs::remove_dir_all(&folder);
+    }
+    crate::wait::until("the lab's folder to go", async || {
+        ensure!(!folder.exists(), "{} is still there", folder.display());
+        Ok(())
+    })
+    .await?;
+    Ok(true)
+}
+
+/// `program`, to be run as root in a pod of a lab that another process started.
+///
+/// # Errors
+/// When there is no such lab, or it has no such pod.
+pub fn enter(lab: &str, namespace: &str, pod: &str, program: &str) -> Result<Command> {
+    let folder = folder(lab);
+    ensure!(folder.exists(), "there is no lab: `cargo xtask lab up`");
+    let entrance = pod::entrance(&folder, namespace, pod)?;
+    Ok(entrance.sandbox.command(program))
+}

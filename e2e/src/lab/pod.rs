@@ -1,0 +1,392 @@
+//! A pod: its objects in Kubernetes, its namespaces, its sidecar and its application.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Lab,
+    app::{self, Reply},
+    cluster::reference,
+    interception,
+    kubernetes::{self, NODE},
+    network,
+    part::Part,
+    probe,
+    sandbox::Sandbox,
+    sidecar,
+};
+
+/// Applications answer HTTP here.
+pub const HTTP: u16 = 8080;
+/// Applications greet here, before the client says anything.
+pub const GREETING: u16 = 9000;
+/// Envoy's admin port, on the pod's loopback.
+const ADMIN: u16 = 15000;
+
+/// A sidecar is there in 3 s on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a pod's own files are, inside it.
+pub(super) const HOME: &str = "/run/pod";
+/// Where the lab's programs are, inside a pod: users other than root may not read the developer's home.
+pub(super) const PROGRAMS: &str = "/run/programs";
+
+/// Mounts of a pod. `$1` is the pod's folder, `$2` the lab's programs, `$3` Envoy, `$4` the application.
+const MOUNTS: &str = r#"
+mount -t tmpfs tmpfs /run
+mkdir -p /run/pod /run/programs /run/secrets/kubernetes.io/serviceaccount
+touch /run/envoy /run/app
+mount --bind "$1" /run/pod
+mount --bind "$1/serviceaccount" /run/secrets/kubernetes.io/serviceaccount
+mount --bind "$2" /run/programs
+mount --bind "$3" /run/envoy
+mount --bind "$4" /run/app
+[ -L /var/run ] || mount --bind /run /var/run
+mount -t tmpfs tmpfs /var/lib
+mkdir -p /var/lib/istio/data
+chown 1337:1337 /var/lib/istio/data
+resolv=$(readlink -m /etc/resolv.conf)
+mkdir -p "$(dirname "$resolv")"
+[ -e "$resolv" ] || touch "$resolv"
+mount --bind /run/pod/resolv.conf "$resolv"
+"#;
+
+/// What a pod is made from.
+#[derive(Clone, Debug, Default)]
+pub struct PodSpec {
+    /// Namespace, which must exist.
+    pub namespace: String,
+    /// Name; also the label `app` and the canonical name, unless `labels` say otherwise.
+    pub name: String,
+    /// ServiceAccount, made if it is not there; by default the pod's name.
+    pub service_account: Option<String>,
+    /// More labels; an empty value takes one of the lab's own away.
+    pub labels: BTreeMap<String, String>,
+    /// More variables for pilot-agent, for example `ISTIO_META_DNS_CAPTURE`.
+    pub proxy_env: BTreeMap<String, String>,
+    /// What runs instead of the lab's application. Its ServiceAccount's token is where every pod has it.
+    pub program: Option<Program>,
+    /// Without Envoy and interception.
+    pub without_sidecar: bool,
+}
+
+/// A program that runs in a pod.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The pod sees the machine's files, except those below /run and /var/lib.
+    pub path: PathBuf,
+    /// Arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables.
+    pub env: BTreeMap<String, String>,
+}
+
+impl PodSpec {
+    /// A pod of the lab's application.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// With one more label.
+    #[must_use]
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.labels.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With this ServiceAccount.
+    #[must_use]
+    pub fn service_account(mut self, name: &str) -> Self {
+        self.service_account = Some(name.to_owned());
+        self
+    }
+
+    pub(super) fn account(&self) -> &str {
+        self.service_account.as_deref().unwrap_or(&self.name)
+    }
+
+    pub(super) fn all_labels(&self) -> BTreeMap<&str, &str> {
+        let mut labels = BTreeMap::from([
+            ("app", self.name.as_str()),
+            ("service.istio.io/canonical-name", self.name.as_str()),
+            ("service.istio.io/canonical-revision", "latest"),
+        ]);
+        if !self.without_sidecar {
+            // The injector's mark, by which istiod knows that the pod speaks mTLS.
+            labels.insert("security.istio.io/tlsMode", "istio");
+        }
+        labels.extend(
+            self.labels
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str())),
+        );
+        labels.retain(|_, value| !value.is_empty());
+        labels
+    }
+}
+
+/// What another process needs to enter a pod.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Entrance {
+    pub(super) sandbox: Sandbox,
+    pub(super) address: Ipv4Addr,
+}
+
+const ENTRANCE: &str = "entrance.json";
+
+/// How to enter a pod of the lab in `folder`.
+pub(super) fn entrance(lab: &Path, namespace: &str, name: &str) -> Result<Entrance> {
+    let file = folder(lab, namespace, name).join(ENTRANCE);
+    let text = fs::read(file).with_context(|| format!("there is no pod {namespace}/{name}"))?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+fn folder(lab: &Path, namespace: &str, name: &str) -> PathBuf {
+    lab.join("pods").join(format!("{namespace}.{name}"))
+}
+
+/// A running pod.
+pub struct Pod {
+    spec: PodSpec,
+    entrance: Entrance,
+    folder: PathBuf,
+    sidecar: Option<Part>,
+    app: Part,
+}
+
+impl Pod {
+    pub(super) async fn start(lab: &Lab, spec: PodSpec) -> Result<Self> {
+        let folder = folder(&lab.folder, &spec.namespace, &spec.name);
+        ensure!(
+            !folder.exists(),
+            "there is already a pod {}/{}",
+            spec.namespace,
+            spec.name
+        );
+        fs::create_dir_all(&folder)?;
+        let address = network::pod_address(&lab.folder.join("addresses"))?;
+        apply(lab, &spec).await?;
+        write_files(lab, &spec, &folder).await?;
+        let sandbox = sandbox(lab, &folder).await?;
+        network::link_pod(&lab.node, lab.uplink.node, &sandbox, address)?;
+        let entrance = Entrance { sandbox, address };
+        fs::write(folder.join(ENTRANCE), serde_json::to_vec(&entrance)?)?;
+        let app = app::start(&spec, &entrance, &folder)?;
+        let sidecar = if spec.without_sidecar {
+            None
+        } else {
+            let dns = spec.proxy_env.get("ISTIO_META_DNS_CAPTURE");
+            interception::install(&entrance.sandbox, dns.is_some_and(|value| value == "true"))?;
+            Some(sidecar::start(lab, &spec, &entrance, &folder).await?)
+        };
+        let pod = Self {
+            spec,
+            entrance,
+            folder,
+            sidecar,
+            app,
+        };
+        pod.wait().await?;
+        pod.report(lab, true).await?;
+        Ok(pod)
+    }
+
+    async fn wait(&self) -> Result<()> {
+        if let Some(sidecar) = &self.sidecar {
+            let ready = async || {
+                self.local(15021, Method::GET, "/healthz/ready")
+                    .await
+                    .map(drop)
+            };
+            sidecar
+                .until("the sidecar to be ready", PATIENCE, ready)
+                .await?;
+        }
+        if self.spec.program.is_none() {
+            let listens = async || self.local(HTTP, Method::GET, "/").await.map(drop);
+            self.app
+                .until("the application to listen", PATIENCE, listens)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Tells Kubernetes, as kubelet does, that the pod runs, and whether it is ready.
+    async fn report(&self, lab: &Lab, ready: bool) -> Result<()> {
+        let mut status = reference("v1", "Pod", &self.spec.namespace, &self.spec.name);
+        let condition = |kind: &str, value: bool| json!({ "type": kind, "status": if value { "True" } else { "False" } });
+        status["status"] = json!({
+            "phase": "Running",
+            "podIP": self.entrance.address,
+            "podIPs": [{ "ip": self.entrance.address }],
+            "conditions": [condition("Ready", ready), condition("ContainersReady", ready)],
+        });
+        lab.cluster.apply_status(&status).await
+    }
+
+    /// Makes Services leave the pod out, or take it in.
+    ///
+    /// # Errors
+    /// When kube-apiserver refuses.
+    pub async fn set_ready(&self, lab: &Lab, ready: bool) -> Result<()> {
+        self.report(lab, ready).await
+    }
+
+    /// The pod's address.
+    #[must_use]
+    pub fn address(&self) -> Ipv4Addr {
+        self.entrance.address
+    }
+
+    /// Logs and files of the pod.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the application gets when it asks for `url`.
+    ///
+    /// # Errors
+    /// When no answer comes at all.
+    pub async fn get(&self, url: &str) -> Result<Reply> {
+        self.send(&[url]).await
+    }
+
+    /// As [`Pod::get`], with more of the client's arguments: `lazymesh-app get --help`.
+    ///
+    /// # Errors
+    /// When no answer comes at all.
+    pub async fn send(&self, arguments: &[&str]) -> Result<Reply> {
+        app::ask(&self.entrance, arguments).await
+    }
+
+    /// `program`, to be run in the pod as root.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        self.entrance.sandbox.command(program)
+    }
+
+    /// An answer of Envoy's admin port to `GET`.
+    ///
+    /// # Errors
+    /// When there is no answer, or none with status 200.
+    pub async fn envoy_admin(&self, path: &str) -> Result<String> {
+        self.local(ADMIN, Method::GET, path).await
+    }
+
+    /// As [`Pod::envoy_admin`], for what changes Envoy, such as `/logging?level=debug`.
+    ///
+    /// # Errors
+    /// As [`Pod::envoy_admin`].
+    pub async fn envoy_change(&self, path: &str) -> Result<String> {
+        self.local(ADMIN, Method::POST, path).await
+    }
+
+    /// Asks a port on the pod's loopback, which is not intercepted.
+    ///
+    /// # Errors
+    /// When there is no answer, or none with a status of 2xx.
+    pub async fn local(&self, port: u16, method: Method, path: &str) -> Result<String> {
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        probe::request(&self.entrance.sandbox, to, method, path).await
+    }
+
+    /// The process pilot-agent, with Envoy below it.
+    ///
+    /// # Errors
+    /// When the pod has no sidecar.
+    pub fn sidecar(&self) -> Result<&Part> {
+        self.sidecar.as_ref().context("a pod without a sidecar")
+    }
+
+    /// The application's process.
+    #[must_use]
+    pub fn app(&self) -> &Part {
+        &self.app
+    }
+
+    /// Ends the pod and deletes its object.
+    ///
+    /// # Errors
+    /// When one of the two fails.
+    pub async fn delete(self, lab: &Lab) -> Result<()> {
+        lab.cluster.delete_object(&self.object()).await?;
+        self.entrance.sandbox.end().await?;
+        fs::remove_dir_all(&self.folder).context("cannot remove a pod's folder")
+    }
+
+    fn object(&self) -> Value {
+        reference("v1", "Pod", &self.spec.namespace, &self.spec.name)
+    }
+}
+
+/// ServiceAccount and pod, as a user's Deployment and the injector would have made them.
+async fn apply(lab: &Lab, spec: &PodSpec) -> Result<()> {
+    let account = reference("v1", "ServiceAccount", &spec.namespace, spec.account());
+    lab.cluster.apply_object(&account).await?;
+    let mut containers = vec![json!({ "name": "app", "image": "lab" })];
+    if !spec.without_sidecar {
+        containers.push(json!({ "name": "istio-proxy", "image": "lab" }));
+    }
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "namespace": spec.namespace, "name": spec.name, "labels": spec.all_labels() },
+        "spec": {
+            "nodeName": NODE,
+            "serviceAccountName": spec.account(),
+            "containers": containers,
+        },
+    });
+    lab.cluster.apply_object(&pod).await.map(drop)
+}
+
+async fn sandbox(lab: &Lab, folder: &Path) -> Result<Sandbox> {
+    let tools = &lab.tools;
+    let arguments = [
+        folder.as_os_str(),
+        tools.folder.as_os_str(),
+        tools.envoy.as_os_str(),
+        tools.app.as_os_str(),
+    ];
+    lab.node.within(MOUNTS, &arguments, folder).await
+}
+
+/// What kubelet mounts into every pod.
+async fn write_files(lab: &Lab, spec: &PodSpec, folder: &Path) -> Result<()> {
+    let account = folder.join("serviceaccount");
+    fs::create_dir_all(&account)?;
+    let token = sidecar::token(&lab.cluster, spec, kubernetes::ISSUER).await?;
+    fs::write(account.join("token"), token)?;
+    fs::write(account.join("namespace"), &spec.namespace)?;
+    fs::copy(
+        kubernetes::certificate_authority(&lab.folder),
+        account.join("ca.crt"),
+    )?;
+    fs::write(folder.join("resolv.conf"), resolv(&spec.namespace))?;
+    Ok(())
+}
+
+fn resolv(namespace: &str) -> String {
+    format!(
+        "nameserver {}\nsearch {namespace}.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n",
+        network::DNS
+    )
+}

@@ -1,0 +1,155 @@
+//! The sidecar of a pod: pilot-agent and Envoy, with the files that the injector would have mounted.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{
+    Lab,
+    cluster::{Cluster, reference},
+    interception::PROXY_USER,
+    istio::DISCOVERY,
+    part::Part,
+    pod::{Entrance, HOME, PROGRAMS, PodSpec},
+};
+use crate::wait;
+
+/// istiod writes its root certificate to every namespace.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Starts pilot-agent, which starts Envoy.
+pub(super) async fn start(
+    lab: &Lab,
+    spec: &PodSpec,
+    entrance: &Entrance,
+    folder: &Path,
+) -> Result<Part> {
+    write_files(&lab.cluster, spec, folder).await?;
+    let env = environment(spec, entrance, lab.registry_address())?;
+    let sandbox = entrance.sandbox.clone();
+    Part::start("sidecar", folder, move || {
+        // Its paths are relative to its working directory, which in an image is the root.
+        let mut command = sandbox.command_in(Path::new(HOME), "setpriv");
+        let user = PROXY_USER.to_string();
+        command
+            .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
+            .arg(format!("{PROGRAMS}/bin/pilot-agent"))
+            .args([
+                "proxy",
+                "sidecar",
+                "--domain",
+                "$(POD_NAMESPACE).svc.cluster.local",
+            ])
+            .args(["--concurrency", "2", "--proxyLogLevel", "warning"])
+            .envs(&env);
+        command
+    })
+}
+
+fn environment(
+    spec: &PodSpec,
+    entrance: &Entrance,
+    registry: String,
+) -> Result<BTreeMap<String, String>> {
+    let config = json!({
+        "binaryPath": "/run/envoy",
+        "configPath": format!("{HOME}/etc/istio/proxy"),
+        "proxyBootstrapTemplatePath": format!("{PROGRAMS}/envoy_bootstrap.json"),
+        "discoveryAddress": DISCOVERY,
+        "concurrency": 2,
+    });
+    let address = entrance.address.to_string();
+    let mut env: BTreeMap<String, String> = [
+        ("POD_NAME", spec.name.as_str()),
+        ("POD_NAMESPACE", &spec.namespace),
+        ("INSTANCE_IP", &address),
+        ("SERVICE_ACCOUNT", spec.account()),
+        ("PROXY_CONFIG", &config.to_string()),
+        ("CA_ADDR", DISCOVERY),
+        ("PILOT_CERT_PROVIDER", "istiod"),
+        ("TRUST_DOMAIN", "cluster.local"),
+        ("ISTIO_META_CLUSTER_ID", "Kubernetes"),
+        ("ISTIO_META_INTERCEPTION_MODE", "REDIRECT"),
+        ("ISTIO_META_WORKLOAD_NAME", &spec.name),
+        ("ISTIO_META_MESH_ID", "cluster.local"),
+        ("WASM_INSECURE_REGISTRIES", &registry),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .collect();
+    env.extend(spec.proxy_env.clone());
+    Ok(env)
+}
+
+async fn write_files(cluster: &Cluster, spec: &PodSpec, folder: &Path) -> Result<()> {
+    let labels: String = spec
+        .all_labels()
+        .iter()
+        .map(|(key, value)| format!("{key}={value:?}\n"))
+        .collect();
+    let root = root_certificate(cluster, &spec.namespace).await?;
+    let token = token(cluster, spec, "istio-ca").await?;
+    for (path, text) in [
+        ("etc/istio/pod/labels", labels),
+        ("etc/istio/pod/annotations", String::new()),
+        ("var/run/secrets/istio/root-cert.pem", root),
+        ("var/run/secrets/tokens/istio-token", token),
+    ] {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().context("a path without a folder")?)?;
+        fs::write(path, text)?;
+    }
+    // pilot-agent makes sockets and Envoy's bootstrap beside them.
+    for path in ["", "etc/istio/proxy", "var/run/secrets"] {
+        own(&folder.join(path))?;
+    }
+    Ok(())
+}
+
+fn own(path: &PathBuf) -> Result<()> {
+    fs::create_dir_all(path)?;
+    Ok(chown(path, Some(PROXY_USER), Some(PROXY_USER))?)
+}
+
+async fn root_certificate(cluster: &Cluster, namespace: &str) -> Result<String> {
+    let map = reference("v1", "ConfigMap", namespace, "istio-ca-root-cert");
+    wait::until_within("istiod's root certificate", PATIENCE, async || {
+        let map = cluster.find(&map).await?.context("no ConfigMap")?;
+        let text = map
+            .data
+            .pointer("/data/root-cert.pem")
+            .and_then(Value::as_str);
+        Ok(text
+            .context("a ConfigMap without a certificate")?
+            .to_owned())
+    })
+    .await
+}
+
+/// A token of the pod's ServiceAccount, good for as long as the pod exists.
+pub(super) async fn token(cluster: &Cluster, spec: &PodSpec, audience: &str) -> Result<String> {
+    let path = format!(
+        "/api/v1/namespaces/{}/serviceaccounts/{}/token",
+        spec.namespace,
+        spec.account()
+    );
+    let request = json!({
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {
+            "audiences": [audience],
+            "expirationSeconds": 24 * 3600,
+            "boundObjectRef": { "apiVersion": "v1", "kind": "Pod", "name": spec.name },
+        },
+    });
+    let answer: Value = cluster.post(&path, &request).await?;
+    let token = answer.pointer("/status/token").and_then(Value::as_str);
+    Ok(token.context("an answer without a token")?.to_owned())
+}
