@@ -62,7 +62,10 @@ async fn serve(
 ) -> Result<()> {
     let service =
         service_fn(move |request| handler::handle(request, call.clone(), Arc::clone(&ledger)));
-    auto::Builder::new(TokioExecutor::new())
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    // As in an Envoy in front of the workload: hyper alone refuses more than 200.
+    server.http2().max_concurrent_streams(None);
+    server
         .serve_connection_with_upgrades(io, service)
         .await
         .map_err(anyhow::Error::from_boxed)

@@ -47,7 +47,6 @@ fn service(entry: &Entry, client_namespace: &str) -> Value {
                     "num_retries": 2,
                     "host_selection_retry_max_attempts": "5",
                 },
-                "max_grpc_timeout": "0s",
             },
         }],
     })
@@ -62,7 +61,7 @@ fn catch_all(config: &Config) -> Value {
             "routes": [{
                 "name": "allow_any",
                 "match": { "prefix": "/" },
-                "route": { "cluster": "PassthroughCluster", "timeout": "0s", "max_grpc_timeout": "0s" },
+                "route": { "cluster": "PassthroughCluster", "timeout": "0s" },
             }],
         }),
         OutboundTrafficPolicy::RegistryOnly => json!({

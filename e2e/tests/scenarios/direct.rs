@@ -99,7 +99,7 @@ fn then_the_service_is_in_scope() {
         assert_eq!(dependencies, [reviews.egress_host()]);
         let sidecar = collector
             .admin()
-            .text("/v1/sidecars/shop/productpage")
+            .text("/v1/sidecars/shop/lazymesh-productpage")
             .await?;
         assert!(sidecar.contains(&reviews.egress_host()), "{sidecar}");
         Ok(())
