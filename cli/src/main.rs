@@ -21,6 +21,8 @@ use clap::Parser;
 use crate::command::{Cli, Command};
 
 fn main() -> ExitCode {
+    // reqwest is built without a provider of its own. This fails only if there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

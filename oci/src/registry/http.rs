@@ -1,0 +1,282 @@
+//! Reading from a registry within bounds: authentication, redirects, patience.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, RANGE, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
+
+use super::RegistryOptions;
+use super::auth::{Access, Authenticator};
+use crate::error::excerpt;
+use crate::{Error, Limits};
+
+/// As much of an error's body as is worth reading.
+const ERROR_BYTES: u64 = 8 << 10;
+
+pub(super) struct Http {
+    pub(super) client: reqwest::Client,
+    pub(super) base: Url,
+    pub(super) limits: Limits,
+    pub(super) auth: Authenticator,
+}
+
+impl Http {
+    pub(super) fn new(
+        host: &str,
+        repository: &str,
+        options: RegistryOptions,
+    ) -> Result<Self, Error> {
+        let scheme = if options.plain_http { "http" } else { "https" };
+        let base = Url::parse(&format!("{scheme}://{host}/"))
+            .map_err(|e| Error::malformed("host of the registry", e))?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("lazymesh/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.limits.idle)
+            .read_timeout(options.limits.idle)
+            .redirect(redirects(options.limits.redirects));
+        if let Some(pem) = &options.ca {
+            let unreadable = |e| Error::malformed("CA certificates", e);
+            builder = builder
+                .tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(unreadable)?);
+        }
+        let client = builder
+            .build()
+            .map_err(|e| Error::malformed("TLS set-up", e))?;
+        let auth = Authenticator::new(repository, options.credentials);
+        Ok(Self {
+            client,
+            base,
+            limits: options.limits,
+            auth,
+        })
+    }
+
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        accept: &[&str],
+        offset: u64,
+    ) -> Result<Response, Error> {
+        self.send(Access::Pull, |client, base| {
+            let request = client
+                .get(address(base, path))
+                .header(ACCEPT, accept.join(", "));
+            if offset == 0 {
+                request
+            } else {
+                request.header(RANGE, format!("bytes={offset}-"))
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn head(&self, path: &str) -> Result<Response, Error> {
+        self.send(Access::Pull, |client, base| {
+            client.request(Method::HEAD, address(base, path))
+        })
+        .await
+    }
+
+    /// Host and port, as people write it.
+    pub(super) fn registry(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        self.base
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Sends a request until it is answered well, or that has no prospect any more.
+    pub(super) async fn send(
+        &self,
+        access: Access,
+        request: impl Fn(&reqwest::Client, &Url) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let mut challenged = false;
+        let mut attempt = 0;
+        loop {
+            let mut request = request(&self.client, &self.base);
+            if let Some(authorization) = self.auth.current(access).await {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            let outcome = match request.send().await {
+                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && !challenged => {
+                    self.auth.answer(self, access, &answer).await?;
+                    challenged = true;
+                    continue;
+                }
+                Ok(answer) => self.judge(answer).await,
+                Err(error) => Err(failure(&shown(&self.base), self.limits.idle, error)),
+            };
+            let error = match outcome {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            attempt += 1;
+            let Some(pause) = self.pause_after(&error, attempt) else {
+                return Err(error);
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// How long to wait before another try; none if that makes no sense.
+    pub(super) fn pause_after(&self, error: &Error, attempt: u32) -> Option<Duration> {
+        if attempt >= self.limits.attempts {
+            return None;
+        }
+        match error {
+            Error::TooManyRequests {
+                retry_after: Some(asked),
+                ..
+            } => (*asked <= self.limits.retry_after).then_some(*asked),
+            Error::TooManyRequests {
+                retry_after: None, ..
+            } => Some(self.limits.pause(attempt)),
+            error => error.is_transient().then(|| self.limits.pause(attempt)),
+        }
+    }
+
+    async fn judge(&self, answer: Response) -> Result<Response, Error> {
+        let status = answer.status();
+        let url = shown(answer.url());
+        match status {
+            status if status.is_success() => Ok(answer),
+            StatusCode::NOT_FOUND => Err(Error::NotFound { what: url }),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(self.unauthorized(self.auth.describe(status)))
+            }
+            StatusCode::TOO_MANY_REQUESTS => Err(Error::TooManyRequests {
+                registry: self.registry(),
+                retry_after: retry_after(&answer),
+            }),
+            status => Err(Error::Status {
+                url,
+                status: status.as_u16(),
+                message: message(answer).await,
+            }),
+        }
+    }
+
+    pub(super) fn unauthorized(&self, detail: String) -> Error {
+        Error::Unauthorized {
+            registry: self.registry(),
+            detail,
+        }
+    }
+}
+
+/// A path below the registry. Paths are made of checked names and digests.
+fn address(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(path);
+    url
+}
+
+/// Follows at most `most` redirects and none from https to http. reqwest itself drops `Authorization` when host or
+/// port change.
+fn redirects(most: usize) -> redirect::Policy {
+    redirect::Policy::custom(move |attempt| {
+        let downgrade = attempt.url().scheme() != "https"
+            && attempt
+                .previous()
+                .last()
+                .is_some_and(|previous| previous.scheme() == "https");
+        if downgrade {
+            attempt.error("from https to http")
+        } else if attempt.previous().len() > most {
+            attempt.error("too many of them")
+        } else {
+            attempt.follow()
+        }
+    })
+}
+
+fn retry_after(answer: &Response) -> Option<Duration> {
+    let seconds = answer
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// What the body of an error says: the messages of a registry's error document, else its beginning.
+async fn message(answer: Response) -> String {
+    let Ok(bytes) = read_bounded(answer, ERROR_BYTES, "error").await else {
+        return "(unreadable or overlong explanation)".to_owned();
+    };
+    let envelope = serde_json::from_slice::<oci_client::errors::OciEnvelope>(&bytes);
+    let text = match envelope {
+        Ok(envelope) => envelope
+            .errors
+            .iter()
+            .map(|e| e.message.as_str())
+            .collect::<Vec<_>>()
+            .join("; "),
+        Err(_) => String::from_utf8_lossy(&bytes).into_owned(),
+    };
+    excerpt(&text)
+}
+
+/// The body of an answer, if it keeps to `limit` bytes.
+pub(super) async fn read_bounded(
+    mut answer: Response,
+    limit: u64,
+    what: &str,
+) -> Result<Bytes, Error> {
+    let too_large = || Error::TooLarge {
+        what: what.to_owned(),
+        limit,
+    };
+    if answer.content_length().is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let url = shown(answer.url());
+    let mut bytes = BytesMut::new();
+    while let Some(piece) = answer
+        .chunk()
+        .await
+        .map_err(|e| failure(&url, Duration::ZERO, e))?
+    {
+        if (bytes.len() + piece.len()) as u64 > limit {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
+
+/// An address fit for messages: no user, no password, no query (which may be a signature).
+pub(super) fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+/// What a failed exchange means.
+pub(super) fn failure(url: &str, idle: Duration, error: reqwest::Error) -> Error {
+    let url = error.url().map_or_else(|| url.to_owned(), shown);
+    if error.is_timeout() {
+        return Error::TimedOut {
+            what: format!("waiting for {url}"),
+            after: idle,
+        };
+    }
+    let is_redirect = error.is_redirect();
+    let error = error.without_url();
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    let reason = excerpt(&reason);
+    if is_redirect {
+        Error::Redirect { url, reason }
+    } else {
+        Error::Connection { url, reason }
+    }
+}

@@ -1,0 +1,299 @@
+//! A bill of materials in CycloneDX 1.6: what `cargo metadata` says went into one package.
+//!
+//! Ordinary dependencies only, followed from that package: neither what tests and build scripts use, nor the rest of the
+//! workspace. It names crates by name and version, never by a path on the machine that built them, and holds no
+//! time and no serial number, so the same sources give the same document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{Document, Error, media};
+
+/// The bill of materials of `package`.
+///
+/// `metadata` is the output of `cargo metadata --format-version 1 --locked --filter-platform wasm32-unknown-unknown`.
+///
+/// # Errors
+/// When it is not, or has no such package.
+pub fn cyclonedx(metadata: &[u8], package: &str) -> Result<Document, Error> {
+    let metadata: Metadata =
+        serde_json::from_slice(metadata).map_err(|e| Error::malformed("cargo metadata", e))?;
+    let graph = Graph::new(&metadata)?;
+    let root = graph.package(package)?;
+    let bill = graph.bill(root);
+    let mut bytes =
+        serde_json::to_vec_pretty(&bill).map_err(|e| Error::malformed("bill of materials", e))?;
+    bytes.push(b'\n');
+    Ok(Document {
+        media_type: media::CYCLONEDX.to_owned(),
+        title: format!("{package}.cdx.json"),
+        bytes: Bytes::from(bytes),
+    })
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    resolve: Option<Resolve>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+    version: String,
+    license: Option<String>,
+    source: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    deps: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    pkg: String,
+    #[serde(default)]
+    dep_kinds: Vec<DependencyKind>,
+}
+
+#[derive(Deserialize)]
+struct DependencyKind {
+    /// `null` for an ordinary dependency, else `dev` or `build`.
+    kind: Option<String>,
+}
+
+struct Graph<'a> {
+    packages: BTreeMap<&'a str, &'a Package>,
+    dependencies: BTreeMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(metadata: &'a Metadata) -> Result<Self, Error> {
+        let missing = || Error::malformed("cargo metadata", "no `resolve` (was --no-deps given?)");
+        let resolve = metadata.resolve.as_ref().ok_or_else(missing)?;
+        Ok(Self {
+            packages: metadata
+                .packages
+                .iter()
+                .map(|package| (package.id.as_str(), package))
+                .collect(),
+            dependencies: resolve
+                .nodes
+                .iter()
+                .map(|node| (node.id.as_str(), ordinary(node)))
+                .collect(),
+        })
+    }
+
+    fn package(&self, name: &str) -> Result<&'a Package, Error> {
+        let found = self
+            .packages
+            .values()
+            .find(|package| package.name == name && package.source.is_none());
+        found.copied().ok_or_else(|| Error::NotFound {
+            what: format!("package {name} in cargo metadata"),
+        })
+    }
+
+    fn dependencies_of(&self, package: &Package) -> impl Iterator<Item = &'a Package> {
+        let ids = self
+            .dependencies
+            .get(package.id.as_str())
+            .into_iter()
+            .flatten();
+        ids.filter_map(|id| self.packages.get(id).copied())
+    }
+
+    /// All that `root` needs, sorted by name and version.
+    fn needed_by(&self, root: &'a Package) -> Vec<&'a Package> {
+        let mut seen = BTreeSet::new();
+        let mut needed = Vec::new();
+        let mut waiting: Vec<_> = self.dependencies_of(root).collect();
+        while let Some(package) = waiting.pop() {
+            if seen.insert(package.id.as_str()) {
+                needed.push(package);
+                waiting.extend(self.dependencies_of(package));
+            }
+        }
+        needed.sort_by_key(|package| reference(package));
+        needed
+    }
+
+    fn bill(&self, root: &'a Package) -> Bill<'a> {
+        let needed = self.needed_by(root);
+        let edges = std::iter::once(root)
+            .chain(needed.iter().copied())
+            .map(|package| {
+                let mut on: Vec<_> = self.dependencies_of(package).map(reference).collect();
+                on.sort();
+                on.dedup();
+                Edge {
+                    reference: reference(package),
+                    depends_on: on,
+                }
+            });
+        Bill {
+            format: "CycloneDX",
+            spec_version: "1.6",
+            version: 1,
+            metadata: About {
+                component: component(root, "application"),
+            },
+            dependencies: edges.collect(),
+            components: needed
+                .into_iter()
+                .map(|package| component(package, "library"))
+                .collect(),
+        }
+    }
+}
+
+fn ordinary(node: &Node) -> Vec<&str> {
+    let is_ordinary = |dependency: &&Dependency| {
+        dependency.dep_kinds.is_empty()
+            || dependency.dep_kinds.iter().any(|kind| kind.kind.is_none())
+    };
+    node.deps
+        .iter()
+        .filter(is_ordinary)
+        .map(|dependency| dependency.pkg.as_str())
+        .collect()
+}
+
+fn reference(package: &Package) -> String {
+    format!(
+        "pkg:cargo/{}@{}",
+        package.name,
+        package.version.replace('+', "%2B")
+    )
+}
+
+fn component<'a>(package: &'a Package, kind: &'static str) -> Component<'a> {
+    let purl = reference(package);
+    let licenses = package.license.iter().map(|expression| License {
+        expression: spdx(expression),
+    });
+    Component {
+        kind,
+        reference: purl.clone(),
+        name: &package.name,
+        version: &package.version,
+        licenses: licenses.collect(),
+        purl,
+    }
+}
+
+/// Old crates write `MIT/Apache-2.0`, which is no SPDX expression.
+fn spdx(license: &str) -> String {
+    license.replace('/', " OR ")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bill<'a> {
+    #[serde(rename = "bomFormat")]
+    format: &'static str,
+    spec_version: &'static str,
+    version: u32,
+    metadata: About<'a>,
+    components: Vec<Component<'a>>,
+    dependencies: Vec<Edge>,
+}
+
+#[derive(Serialize)]
+struct About<'a> {
+    component: Component<'a>,
+}
+
+#[derive(Serialize)]
+struct Component<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(rename = "bom-ref")]
+    reference: String,
+    name: &'a str,
+    version: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    licenses: Vec<License>,
+    purl: String,
+}
+
+#[derive(Serialize)]
+struct License {
+    expression: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Edge {
+    #[serde(rename = "ref")]
+    reference: String,
+    depends_on: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METADATA: &str = r#"{
+        "packages": [
+            {"id":"path+file:///home/me/filter#0.1.0","name":"filter","version":"0.1.0","license":null,"source":null},
+            {"id":"b","name":"bytes","version":"1.0.0","license":"MIT/Apache-2.0","source":"registry"},
+            {"id":"a","name":"ahash","version":"0.8.0","license":"MIT","source":"registry"},
+            {"id":"t","name":"testing","version":"1.0.0","license":"MIT","source":"registry"}
+        ],
+        "resolve": {"nodes": [
+            {"id":"path+file:///home/me/filter#0.1.0","deps":[
+                {"pkg":"b","dep_kinds":[{"kind":null}]},
+                {"pkg":"t","dep_kinds":[{"kind":"dev"}]}]},
+            {"id":"b","deps":[{"pkg":"a","dep_kinds":[{"kind":"build"},{"kind":null}]}]},
+            {"id":"a","deps":[{"pkg":"b","dep_kinds":[{"kind":null}]}]},
+            {"id":"t","deps":[]}
+        ]}
+    }"#;
+
+    #[test]
+    fn what_went_in() {
+        let document = cyclonedx(METADATA.as_bytes(), "filter").expect("a bill");
+        let text = std::str::from_utf8(&document.bytes).expect("text");
+        let bill: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        let names: Vec<_> = bill["components"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|c| c["purl"].clone())
+            .collect();
+        assert_eq!(names, ["pkg:cargo/ahash@0.8.0", "pkg:cargo/bytes@1.0.0"]);
+        assert_eq!(
+            bill["components"][1]["licenses"][0]["expression"],
+            "MIT OR Apache-2.0"
+        );
+        assert_eq!(
+            bill["dependencies"][0]["dependsOn"][0],
+            "pkg:cargo/bytes@1.0.0"
+        );
+        assert!(!text.contains("/home/me"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_metadata() {
+        for (metadata, package) in [
+            ("", "filter"),
+            ("{}", "filter"),
+            (METADATA, "bytes"),
+            (METADATA, "other"),
+        ] {
+            assert!(cyclonedx(metadata.as_bytes(), package).is_err());
+        }
+    }
+}
