@@ -76,7 +76,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Category::Data => wrong_type::<T>(bytes),
         Category::Syntax | Category::Eof | Category::Io => Problem::new(
             Kind::MalformedJson,
-            format!("{} at line {}, column {}", syntax(&error), error.line(), error.column()),
+            format!(
+                "{} at line {}, column {}",
+                syntax(&error),
+                error.line(),
+                error.column()
+            ),
         ),
     })
 }
@@ -117,7 +122,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check<T: DeserializeOwned + std::fmt::Debug>(body: &str, status: u16, field: Option<&str>, detail: &str) {
+    fn check<T: DeserializeOwned + std::fmt::Debug>(
+        body: &str,
+        status: u16,
+        field: Option<&str>,
+        detail: &str,
+    ) {
         let problem = parse::<T>(body.as_bytes()).expect_err("must be refused");
         assert_eq!(problem.status, status, "{problem:?}");
         assert_eq!(problem.field.as_deref(), field, "{problem:?}");
@@ -126,7 +136,12 @@ mod tests {
 
     #[test]
     fn says_where_the_json_breaks() {
-        check::<ResolveRequest>("", 400, None, "the document ends too early at line 1, column 0");
+        check::<ResolveRequest>(
+            "",
+            400,
+            None,
+            "the document ends too early at line 1, column 0",
+        );
         check::<ResolveRequest>("{\n  nope", 400, None, "a syntax error at line 2, column 3");
         check::<ResolveRequest>("{} {}", 400, None, "a syntax error at line 1, column 4");
     }

@@ -16,7 +16,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let query = axum::extract::Query::try_from_uri(&parts.uri);
         let query = query.map_err(|_| {
-            Problem::new(Kind::MalformedRequest, "the query is not a list of known key=value pairs")
+            Problem::new(
+                Kind::MalformedRequest,
+                "the query is not a list of known key=value pairs",
+            )
         })?;
         Ok(Self(query.0))
     }
@@ -34,7 +37,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Names {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<(String, String)>::from_request_parts(parts, state).await;
         let (namespace, name) = path
-            .map_err(|_| Problem::new(Kind::MalformedRequest, "the path is not percent-encoded UTF-8"))?
+            .map_err(|_| {
+                Problem::new(
+                    Kind::MalformedRequest,
+                    "the path is not percent-encoded UTF-8",
+                )
+            })?
             .0;
         Ok(Self { namespace, name })
     }
@@ -48,9 +56,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Names { namespace, name } = Names::from_request_parts(parts, state).await?;
-        Workload::new(namespace, name).map(Self).map_err(|error| match error {
-            NameError::Namespace => Problem::field("namespace", error.to_string()),
-            _ => Problem::field("name", error.to_string()),
-        })
+        Workload::new(namespace, name)
+            .map(Self)
+            .map_err(|error| match error {
+                NameError::Namespace => Problem::field("namespace", error.to_string()),
+                _ => Problem::field("name", error.to_string()),
+            })
     }
 }

@@ -86,6 +86,8 @@ async fn graph(
         })
         .into_response(),
         Format::Dot => ([(CONTENT_TYPE, DOT)], lazymesh_core::dot(graph)).into_response(),
-        Format::Mermaid => ([(CONTENT_TYPE, MERMAID)], lazymesh_core::mermaid(graph)).into_response(),
+        Format::Mermaid => {
+            ([(CONTENT_TYPE, MERMAID)], lazymesh_core::mermaid(graph)).into_response()
+        }
     })
 }

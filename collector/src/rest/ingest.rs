@@ -7,8 +7,8 @@ use axum::extract::{FromRef, State};
 use http::HeaderMap;
 use lazymesh_core::QuestionError;
 use lazymesh_protocol::{
-    MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Reports, ReportsResponse, ResolveRequest, ResolveResponse,
-    Source,
+    MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Reports, ReportsResponse, ResolveRequest,
+    ResolveResponse, Source,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,15 +37,19 @@ impl FromRef<Ingest> for Arc<Collector> {
 
 impl Ingest {
     fn check(&self, headers: &HeaderMap, source: &Source) -> Result<(), Problem> {
-        self.identity.check(headers, source, &self.collector).map_err(|refusal| {
-            self.collector.metrics.identity_refused.inc();
-            refusal.into()
-        })
+        self.identity
+            .check(headers, source, &self.collector)
+            .map_err(|refusal| {
+                self.collector.metrics.identity_refused.inc();
+                refusal.into()
+            })
     }
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Ingest> {
-    OpenApiRouter::default().routes(routes!(resolve)).routes(routes!(reports))
+    OpenApiRouter::default()
+        .routes(routes!(resolve))
+        .routes(routes!(reports))
 }
 
 /// Decide about a host that a sidecar does not know
@@ -100,7 +104,10 @@ impl From<QuestionError> for Problem {
 
 /// Callers learn that it failed, the log why: paths and disks are none of their business.
 fn not_written() -> Problem {
-    Problem::new(Kind::Store, "what was learned could not be written down, so it was not recorded")
+    Problem::new(
+        Kind::Store,
+        "what was learned could not be written down, so it was not recorded",
+    )
 }
 
 impl From<ResolveError> for Problem {

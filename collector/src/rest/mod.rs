@@ -45,7 +45,9 @@ fn ingest_routes() -> OpenApiRouter<Ingest> {
 }
 
 fn admin_routes() -> OpenApiRouter<Arc<Collector>> {
-    protected_routes().merge(operations::liveness()).merge(operations::readiness())
+    protected_routes()
+        .merge(operations::liveness())
+        .merge(operations::readiness())
 }
 
 fn protected_routes() -> OpenApiRouter<Arc<Collector>> {
@@ -92,17 +94,28 @@ fn shedding(routes: Router, requests: usize) -> Router {
 }
 
 async fn overloaded(_: BoxError) -> Problem {
-    Problem::new(Kind::Overloaded, "more requests are being worked on than this listener takes at once")
+    Problem::new(
+        Kind::Overloaded,
+        "more requests are being worked on than this listener takes at once",
+    )
 }
 
 fn with_fallbacks(routes: Router) -> Router {
-    routes.fallback(no_such_path).method_not_allowed_fallback(no_such_method)
+    routes
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
 }
 
 async fn no_such_path() -> Problem {
-    Problem::new(Kind::NotFound, "this listener has no such path; GET /openapi.json on the admin port lists them all")
+    Problem::new(
+        Kind::NotFound,
+        "this listener has no such path; GET /openapi.json on the admin port lists them all",
+    )
 }
 
 async fn no_such_method() -> Problem {
-    Problem::new(Kind::MethodNotAllowed, "the header `allow` lists the methods that this path has")
+    Problem::new(
+        Kind::MethodNotAllowed,
+        "the header `allow` lists the methods that this path has",
+    )
 }

@@ -29,7 +29,9 @@ pub(crate) fn readiness() -> OpenApiRouter<Arc<Collector>> {
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
-    OpenApiRouter::default().routes(routes!(metrics)).routes(routes!(openapi_json))
+    OpenApiRouter::default()
+        .routes(routes!(metrics))
+        .routes(routes!(openapi_json))
 }
 
 /// What the collector has and what it waits for.
@@ -69,7 +71,10 @@ async fn livez(State(collector): State<Arc<Collector>>) -> Result<&'static str, 
 async fn readyz(State(collector): State<Arc<Collector>>) -> Result<Json<Ready>, Problem> {
     let checks = collector.readiness.checks();
     match collector.readiness.require() {
-        Ok(()) => Ok(Json(Ready { ready: true, checks })),
+        Ok(()) => Ok(Json(Ready {
+            ready: true,
+            checks,
+        })),
         Err(missing) => {
             let mut problem = Problem::new(Kind::NotReady, missing.to_string());
             problem.checks = checks;

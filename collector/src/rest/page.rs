@@ -59,12 +59,18 @@ impl PageQuery {
             None => DEFAULT_LIMIT,
             Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => limit,
             Some(_) => {
-                return Err(Problem::field("limit", format!("expected a number from 1 to {MAX_LIMIT}")));
+                return Err(Problem::field(
+                    "limit",
+                    format!("expected a number from 1 to {MAX_LIMIT}"),
+                ));
             }
         };
         let after = self.cursor.as_deref().map(str::parse).transpose();
         let after = after.map_err(|_| {
-            Problem::field("cursor", "expected `next` of the page before, exactly as it was given")
+            Problem::field(
+                "cursor",
+                "expected `next` of the page before, exactly as it was given",
+            )
         })?;
         Ok(Cut { after, limit })
     }
@@ -73,10 +79,14 @@ impl PageQuery {
 impl<K: Ord + Display> Cut<K> {
     /// Cuts a page out of a list that is sorted by `key`.
     pub(crate) fn page<T>(&self, items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Page<T> {
-        let mut rest = items.filter(|item| self.after.as_ref().is_none_or(|after| *after < key(item)));
+        let mut rest =
+            items.filter(|item| self.after.as_ref().is_none_or(|after| *after < key(item)));
         let items: Vec<T> = rest.by_ref().take(self.limit).collect();
         let more = rest.next().is_some();
-        let next = items.last().filter(|_| more).map(|last| key(last).to_string());
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| key(last).to_string());
         Page { items, next }
     }
 }
@@ -99,7 +109,8 @@ impl FromStr for ExternalKey {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.splitn(3, '/');
-        let (Some(namespace), Some(name), Some(host)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(namespace), Some(name), Some(host)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Err(());
         };
         let source = Workload::new(namespace, name).map_err(|_| ())?;
@@ -145,16 +156,26 @@ mod tests {
         for limit in [1, 3, 99, 100, 101] {
             let (mut items, mut seen, mut cursor) = (there.clone(), Vec::new(), None);
             loop {
-                let cut = query(Some(&limit.to_string()), cursor.as_deref()).cut().expect("valid");
+                let cut = query(Some(&limit.to_string()), cursor.as_deref())
+                    .cut()
+                    .expect("valid");
                 let page = cut.page(items.iter().copied(), |item| *item);
                 seen.extend(page.items.iter().filter(|item| there.contains(item)));
-                items.extend(page.items.iter().flat_map(|item| [item + 1, item.saturating_sub(1)]));
+                items.extend(
+                    page.items
+                        .iter()
+                        .flat_map(|item| [item + 1, item.saturating_sub(1)]),
+                );
                 match page.next {
                     Some(next) => cursor = Some(next),
                     None => break,
                 }
             }
-            assert_eq!(seen, there.iter().copied().collect::<Vec<_>>(), "limit {limit}");
+            assert_eq!(
+                seen,
+                there.iter().copied().collect::<Vec<_>>(),
+                "limit {limit}"
+            );
         }
     }
 
@@ -162,7 +183,10 @@ mod tests {
     fn the_last_page_has_no_next() {
         let cut = query(Some("2"), None).cut::<u32>().expect("valid");
         assert_eq!(cut.page([1, 2].into_iter(), |n| *n).next, None);
-        assert_eq!(cut.page([1, 2, 3].into_iter(), |n| *n).next.as_deref(), Some("2"));
+        assert_eq!(
+            cut.page([1, 2, 3].into_iter(), |n| *n).next.as_deref(),
+            Some("2")
+        );
         assert_eq!(cut.page(std::iter::empty(), |n| *n).next, None);
     }
 }

@@ -156,8 +156,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         tracing::debug!(%status, kind = %self.kind, detail = %self.detail, "problem");
         let mut response = (status, axum::Json(self)).into_response();
         let headers = response.headers_mut();

@@ -50,14 +50,20 @@ impl IntoResponses for ProbeProblems {
 }
 
 fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
-    statuses.iter().map(|status| (status.to_string(), RefOr::T(problem(*status)))).collect()
+    statuses
+        .iter()
+        .map(|status| (status.to_string(), RefOr::T(problem(*status))))
+        .collect()
 }
 
 fn problem(status: u16) -> Response {
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(Problem::name())))
         .build();
-    ResponseBuilder::new().description(meaning(status)).content(PROBLEM_JSON, content).build()
+    ResponseBuilder::new()
+        .description(meaning(status))
+        .content(PROBLEM_JSON, content)
+        .build()
 }
 
 fn meaning(status: u16) -> &'static str {

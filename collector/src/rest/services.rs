@@ -55,12 +55,19 @@ fn egress_host(knowledge: &Knowledge, service: &Workload) -> Option<EgressHost> 
     let inventory = &knowledge.inventory;
     inventory.egress_host_of(namespace, name).or_else(|| {
         let domain = &inventory.mesh().cluster_domain;
-        let host = EgressHost::new(namespace.as_str(), format!("{name}.{namespace}.svc.{domain}")).ok()?;
+        let host = EgressHost::new(
+            namespace.as_str(),
+            format!("{name}.{namespace}.svc.{domain}"),
+        )
+        .ok()?;
         let needed = knowledge.graph.dependents(&host).next().is_some();
         needed.then_some(host)
     })
 }
 
 fn no_service() -> Problem {
-    Problem::new(Kind::NotFound, "there is no such Service, and nothing depends on one of that name")
+    Problem::new(
+        Kind::NotFound,
+        "there is no such Service, and nothing depends on one of that name",
+    )
 }

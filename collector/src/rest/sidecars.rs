@@ -61,9 +61,13 @@ fn find(collector: &Collector, names: &Names) -> Result<SidecarSpec, Problem> {
 /// What can have a Sidecar in a namespace.
 fn candidates(collector: &Collector, namespace: &str) -> Vec<Target> {
     let workloads = collector.look().workloads();
-    let workloads = workloads.into_iter().filter(|workload| workload.namespace == namespace);
+    let workloads = workloads
+        .into_iter()
+        .filter(|workload| workload.namespace == namespace);
     let default = Target::Namespace(namespace.to_owned());
-    std::iter::once(default).chain(workloads.map(Target::Workload)).collect()
+    std::iter::once(default)
+        .chain(workloads.map(Target::Workload))
+        .collect()
 }
 
 /// Whether the target would have a Sidecar of this name; only to say why there is none.

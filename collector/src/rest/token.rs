@@ -26,7 +26,9 @@ pub enum TokenError {
         source: std::io::Error,
     },
     /// The file holds too little to be a secret.
-    #[error("the token file {path} must hold a token of at least {MIN_BYTES} characters, without spaces")]
+    #[error(
+        "the token file {path} must hold a token of at least {MIN_BYTES} characters, without spaces"
+    )]
     Weak {
         /// The file.
         path: String,
@@ -63,7 +65,9 @@ impl Token {
 
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = header.split_at_checked(b"Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+    scheme
+        .eq_ignore_ascii_case(b"Bearer ")
+        .then(|| token.trim_ascii())
 }
 
 /// Lets through only requests with the token.

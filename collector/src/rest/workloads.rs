@@ -107,8 +107,15 @@ async fn list(
     let cut = query.cut()?;
     let knowledge = collector.look();
     let page = cut.page(knowledge.workloads().into_iter(), Workload::clone);
-    let items = page.items.iter().map(|workload| WorkloadItem::new(&knowledge, workload)).collect();
-    Ok(Json(Page { items, next: page.next }))
+    let items = page
+        .items
+        .iter()
+        .map(|workload| WorkloadItem::new(&knowledge, workload))
+        .collect();
+    Ok(Json(Page {
+        items,
+        next: page.next,
+    }))
 }
 
 /// Show a workload
@@ -132,8 +139,14 @@ async fn show(
     let externals = knowledge.graph.externals();
     Ok(Json(WorkloadDetail {
         item: WorkloadItem::new(&knowledge, &workload),
-        external_hosts: externals.filter(|external| external.source == workload).count(),
-        service_accounts: knowledge.inventory.service_accounts(&workload).into_iter().collect(),
+        external_hosts: externals
+            .filter(|external| external.source == workload)
+            .count(),
+        service_accounts: knowledge
+            .inventory
+            .service_accounts(&workload)
+            .into_iter()
+            .collect(),
         sidecar,
     }))
 }
@@ -158,15 +171,23 @@ async fn dependencies(
     let cut = query.cut::<EgressHost>()?;
     let knowledge = collector.look();
     require(&knowledge, &workload)?;
-    let page = cut.page(knowledge.graph.dependencies(&workload), |dependency| dependency.host.clone());
+    let page = cut.page(knowledge.graph.dependencies(&workload), |dependency| {
+        dependency.host.clone()
+    });
     Ok(Json(page.map(DependencyView::from)))
 }
 
 fn require(knowledge: &Knowledge, workload: &Workload) -> Result<(), Problem> {
     let known = knowledge.graph.workloads().any(|known| known == workload)
-        || knowledge.inventory.workloads_in(&workload.namespace).contains(workload);
+        || knowledge
+            .inventory
+            .workloads_in(&workload.namespace)
+            .contains(workload);
     if known {
         return Ok(());
     }
-    Err(Problem::new(Kind::NotFound, "no pod has that canonical name in that namespace, and nothing was learned about it"))
+    Err(Problem::new(
+        Kind::NotFound,
+        "no pod has that canonical name in that namespace, and nothing was learned about it",
+    ))
 }
