@@ -1,0 +1,43 @@
+//! The other half of the fault layer: what a power cut leaves, and a program that it must harm.
+
+mod bare_sled;
+mod layout;
+mod record;
+mod restore;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// A disk that forgets whatever was not synced.
+#[derive(Parser)]
+enum Command {
+    /// Take everything that is on the disk for synced.
+    Record {
+        /// The disk, a directory.
+        disk: PathBuf,
+        /// Where to note it.
+        shadow: PathBuf,
+    },
+    /// Make the disk that a power cut would have left.
+    Restore(restore::Restore),
+    /// Write to a bare sled, relying on its `flush` alone, and print each number that it acknowledged.
+    BareSled {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Print the numbers that a bare sled has.
+    ReadBareSled {
+        /// The database.
+        path: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Record { disk, shadow } => Ok(record::all(&disk, &shadow)?),
+        Command::Restore(restore) => restore.run(),
+        Command::BareSled { path } => bare_sled::write(&path),
+        Command::ReadBareSled { path } => bare_sled::read(&path),
+    }
+}
