@@ -201,7 +201,10 @@ impl Graph {
     }
 
     /// What a workload needs, sorted by host.
-    pub fn dependencies(&self, workload: &Workload) -> impl Iterator<Item = &Dependency> {
+    pub fn dependencies<'a>(
+        &'a self,
+        workload: &Workload,
+    ) -> impl Iterator<Item = &'a Dependency> + use<'a> {
         self.nodes
             .get(workload)
             .into_iter()
@@ -209,7 +212,10 @@ impl Graph {
     }
 
     /// Who needs a host, sorted by workload.
-    pub fn dependents(&self, host: &EgressHost) -> impl Iterator<Item = &Dependency> {
+    pub fn dependents<'a>(
+        &'a self,
+        host: &EgressHost,
+    ) -> impl Iterator<Item = &'a Dependency> + use<'a> {
         let workloads = self.dependents.get_key_value(host);
         workloads.into_iter().flat_map(move |(host, workloads)| {
             workloads
@@ -228,5 +234,106 @@ impl Graph {
         self.nodes
             .values()
             .flat_map(|node| node.dependencies.values())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload(name: &str) -> Workload {
+        Workload {
+            namespace: "shop".into(),
+            name: name.into(),
+        }
+    }
+
+    fn host(name: &str) -> EgressHost {
+        EgressHost {
+            namespace: "shop".into(),
+            host: name.into(),
+        }
+    }
+
+    fn dependency(
+        source: &str,
+        to: &str,
+        seen: std::ops::Range<u64>,
+        count: u64,
+        origin: Origin,
+    ) -> Dependency {
+        let (source, host) = (workload(source), host(to));
+        Dependency {
+            source,
+            host,
+            first_seen_ms: seen.start,
+            last_seen_ms: seen.end,
+            count,
+            origin,
+        }
+    }
+
+    #[test]
+    fn merges_what_is_known() {
+        let mut graph = Graph::new(Limits::default());
+        graph.insert(dependency("cart", "a", 5..9, 3, Origin::Pinned));
+        graph.insert(dependency("cart", "a", 2..7, 8, Origin::Learned));
+        assert!(graph.touch(&workload("cart"), &host("a"), 20, 2));
+        assert!(!graph.touch(&workload("cart"), &host("b"), 20, 2));
+        let found: Vec<_> = graph.iter().cloned().collect();
+        assert_eq!(found, [dependency("cart", "a", 2..20, 10, Origin::Pinned)]);
+    }
+
+    #[test]
+    fn finds_dependents_in_order() {
+        let mut graph = Graph::new(Limits::default());
+        for (source, to) in [("web", "a"), ("cart", "b"), ("cart", "a")] {
+            graph.insert(dependency(source, to, 1..1, 1, Origin::Learned));
+        }
+        let dependents = graph
+            .dependents(&host("a"))
+            .map(|found| found.source.name.as_str());
+        assert_eq!(dependents.collect::<Vec<_>>(), ["cart", "web"]);
+        assert_eq!(graph.dependents(&host("c")).count(), 0);
+    }
+
+    #[test]
+    fn admits_what_is_known_or_fits() {
+        let limits = Limits {
+            workloads: 1,
+            dependencies_per_workload: 1,
+            externals_per_workload: 1,
+        };
+        let mut graph = Graph::new(limits);
+        let (a, b) = (Learned::Host(host("a")), Learned::Host(host("b")));
+        let (x, y) = (Learned::External("x".into()), Learned::External("y".into()));
+        assert!(graph.admits(&workload("cart"), &a));
+        graph.insert(dependency("cart", "a", 1..1, 1, Origin::Learned));
+        let external = |name: &str| ExternalHost {
+            source: workload("cart"),
+            host: name.into(),
+            first_seen_ms: 1,
+            last_seen_ms: 1,
+            count: 1,
+        };
+        assert!(graph.admits(&workload("cart"), &x));
+        graph.insert_external(external("x"));
+        for (source, learned, expect) in [
+            ("cart", &a, true),
+            ("cart", &b, false),
+            ("cart", &x, true),
+            ("cart", &y, false),
+            ("cart", &Learned::Nothing, true),
+            ("web", &a, false),
+            ("web", &Learned::Nothing, true),
+        ] {
+            assert_eq!(
+                graph.admits(&workload(source), learned),
+                expect,
+                "{source} {learned:?}"
+            );
+        }
+        assert!(graph.touch_external(&workload("cart"), "x", 4, 1));
+        assert!(!graph.touch_external(&workload("cart"), "y", 4, 1));
     }
 }

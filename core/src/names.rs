@@ -85,8 +85,8 @@ impl<'de> Deserialize<'de> for Workload {
 pub struct EgressHost {
     /// Namespace of the service, ServiceEntry or VirtualService.
     pub namespace: String,
-    /// Its host, lower case. A name after `*.` is the host of a ServiceEntry or VirtualService that has this
-    /// very wildcard.
+    /// Its host, in the case its object has it, which is how istiod compares. A name after `*.` is the host of a
+    /// ServiceEntry or VirtualService that has this very wildcard.
     pub host: String,
 }
 
@@ -96,9 +96,8 @@ impl EgressHost {
     /// # Errors
     /// [`NameError::Namespace`] or [`NameError::Host`].
     pub fn new(namespace: impl Into<String>, host: impl Into<String>) -> Result<Self, NameError> {
-        let (namespace, mut host) = (namespace.into(), host.into());
+        let (namespace, host) = (namespace.into(), host.into());
         check_namespace(&namespace)?;
-        host.make_ascii_lowercase();
         if !dns::is_fqdn(host.strip_prefix("*.").unwrap_or(&host)) {
             return Err(NameError::Host);
         }
@@ -141,5 +140,46 @@ impl<'de> Deserialize<'de> for EgressHost {
         String::deserialize(deserializer)?
             .parse()
             .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_egress_hosts() {
+        let check = |text: &str, expect: Result<&str, NameError>| {
+            let found = text.parse::<EgressHost>().map(|host| host.to_string());
+            assert_eq!(found, expect.map(str::to_owned), "{text}");
+        };
+        check("shop/a.example.com", Ok("shop/a.example.com"));
+        check("shop/*.example.com", Ok("shop/*.example.com"));
+        check("a.example.com", Err(NameError::Form));
+        check("*/a.example.com", Err(NameError::Namespace));
+        check("~/a.example.com", Err(NameError::Namespace));
+        check("Shop/a", Err(NameError::Namespace));
+        check("shop/*", Err(NameError::Host));
+        check("shop/a.*.com", Err(NameError::Host));
+        check("shop/10.0.0.1", Err(NameError::Host));
+        check("shop/a_b.com", Err(NameError::Host));
+        check("shop/a/b", Err(NameError::Host));
+    }
+
+    #[test]
+    fn reads_workloads() {
+        let check = |text: &str, expect: Result<&str, NameError>| {
+            let found = text
+                .parse::<Workload>()
+                .map(|workload| workload.to_string());
+            assert_eq!(found, expect.map(str::to_owned), "{text}");
+        };
+        check("shop/cart", Ok("shop/cart"));
+        check("shop/My_App.v1", Ok("shop/My_App.v1"));
+        check("cart", Err(NameError::Form));
+        check("shop/", Err(NameError::Workload));
+        check("shop/../etc", Err(NameError::Workload));
+        check("/cart", Err(NameError::Namespace));
+        check("a.b/cart", Err(NameError::Namespace));
     }
 }

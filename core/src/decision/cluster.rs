@@ -16,7 +16,7 @@ pub(super) fn of_service(
     port: &Port,
 ) -> Option<String> {
     let client = &question.source.namespace;
-    let route = inventory.routes.covering(service.host(), client).next();
+    let route = inventory.routes.covering(service.key(), client).next();
     match route.and_then(|route| destination(inventory, question, route)) {
         Some(destination) => of_destination(inventory, question, destination),
         None => Some(name(port.number, "", service.host())),

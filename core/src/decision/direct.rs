@@ -65,7 +65,7 @@ pub(super) fn headless_port<'a>(
 }
 
 fn is_shaped(inventory: &Inventory, question: &Question, service: &MeshService) -> bool {
-    let (client, host) = (&question.source.namespace, service.host());
+    let (client, host) = (&question.source.namespace, service.key());
     let root = &inventory.mesh().root_namespace;
     inventory.routes.covering(host, client).next().is_some()
         || inventory

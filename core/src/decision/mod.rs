@@ -90,7 +90,14 @@ fn to_service(
     routable: bool,
 ) -> Option<Decision> {
     let client = &question.source.namespace;
-    let service = target::concrete(inventory, service, client)?;
+    let named = service;
+    let service = target::concrete(inventory, named, client)?;
+    // An ExternalName's own VirtualService rules its name, whatever it stands for.
+    let own_route = inventory.routes.covering(named.key(), client).next();
+    if let Some(route) = own_route.filter(|_| named.egress != service.egress) {
+        let cluster = routable.then(|| cluster::of_route(inventory, question, route));
+        return cluster.flatten().map(hold);
+    }
     let port = port_of(inventory, question, service)?;
     let direct = direct::decide(inventory, question, service, port);
     direct.or_else(|| {

@@ -88,16 +88,17 @@ fn by_name<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Tar
         format!("{name}.svc.{domain}"),
         format!("{name}.{domain}"),
     ];
-    let mut names = std::iter::once(name).chain(searched.iter().map(String::as_str));
-    names
+    let names = || std::iter::once(name).chain(searched.iter().map(String::as_str));
+    // In the order in which Envoy prefers virtual hosts: exact ones, then wildcards, a headless service's among
+    // them. So `mysql.data` is not a pod of a service `data` next door, while there is a service of that name.
+    names()
         .find_map(|name| by_full_name(inventory, name, client))
+        .or_else(|| names().find_map(|name| headless_of_pod(inventory, name, client)))
         .or_else(|| by_wildcard(inventory, name, client))
 }
 
 fn by_full_name<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
-    let service = inventory.services.visible(name, client);
-    let service = service.or_else(|| headless_of_pod(inventory, name, client));
-    if let Some(service) = service {
+    if let Some(service) = inventory.services.visible(name, client) {
         return Some(Target::Service {
             service,
             routable: true,
@@ -109,14 +110,14 @@ fn by_full_name<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Optio
 
 /// The headless service of `pod.service.namespace.svc.…`. Istio gives such a service a wildcard virtual host, so
 /// it does not ask either whether there is such a pod.
-fn headless_of_pod<'a>(
-    inventory: &'a Inventory,
-    name: &str,
-    client: &str,
-) -> Option<&'a MeshService> {
+fn headless_of_pod<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
     let (_pod, host) = name.split_once('.')?;
     let service = inventory.services.visible(host, client)?;
-    (service.form == Form::Headless).then_some(service)
+    let headless = service.form == Form::Headless;
+    headless.then_some(Target::Service {
+        service,
+        routable: true,
+    })
 }
 
 /// The most specific wildcard; a ServiceEntry's before a VirtualService's of the same length.
@@ -138,7 +139,7 @@ fn by_wildcard<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option
 
 fn route_target<'a>(route: &'a Route, host: &str) -> Option<Target<'a>> {
     // A VirtualService's host may be an address or half a label, which no Sidecar can import.
-    let egress = EgressHost::new(route.namespace.as_str(), host).ok()?;
+    let egress = EgressHost::new(route.namespace.as_str(), route.written(host)?).ok()?;
     Some(Target::Route { route, egress })
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::namespaced::Namespaced;
-use super::services::normalise;
 use crate::object::{
     Destination, HttpRoute, VirtualService, VirtualServiceSpec, WeightedDestination,
 };
@@ -13,7 +12,7 @@ use crate::object::{
 /// The gateway's name that stands for all sidecars.
 const MESH_GATEWAY: &str = "mesh";
 
-/// A VirtualService, its hosts full and lower case.
+/// A VirtualService, its hosts and destinations completed.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) namespace: String,
@@ -26,6 +25,14 @@ pub(crate) struct Route {
 impl Route {
     pub(crate) fn is_visible_to(&self, namespace: &str) -> bool {
         self.export_to.allows(namespace)
+    }
+
+    /// A host of it as it is written there.
+    pub(crate) fn written(&self, host: &str) -> Option<&str> {
+        let mut hosts = self.spec.hosts.iter();
+        hosts
+            .find(|own| own.eq_ignore_ascii_case(host))
+            .map(String::as_str)
     }
 }
 
@@ -51,7 +58,7 @@ impl RouteIndex {
         } else if binds_sidecars(&route.spec) {
             let route = Arc::new(route);
             for host in &route.spec.hosts {
-                self.hosts.insert(host, &route);
+                self.hosts.insert(&host.to_ascii_lowercase(), &route);
             }
         }
     }
@@ -62,7 +69,7 @@ impl RouteIndex {
             self.delegates.remove(&route.namespace, &route.name);
         } else {
             for host in &route.spec.hosts {
-                self.hosts.remove(host, &route);
+                self.hosts.remove(&host.to_ascii_lowercase(), &route);
             }
         }
     }
@@ -155,12 +162,15 @@ fn binds_sidecars(spec: &VirtualServiceSpec) -> bool {
 
 fn read_route(object: &VirtualService, cluster_domain: &str) -> Route {
     let metadata = &object.metadata;
-    let full = |host: &mut String| *host = full_host(host, &metadata.namespace, cluster_domain);
+    let full = |host: &str| full_host(host, &metadata.namespace, cluster_domain);
     let mut spec = object.spec.clone();
-    spec.hosts.iter_mut().for_each(full);
-    spec.hosts.sort_unstable();
-    spec.hosts.dedup();
-    destinations_mut(&mut spec).for_each(|destination| full(&mut destination.host));
+    spec.hosts.iter_mut().for_each(|host| *host = full(host));
+    spec.hosts
+        .sort_by_cached_key(|host| host.to_ascii_lowercase());
+    spec.hosts.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
+    destinations_mut(&mut spec).for_each(|destination| {
+        destination.host = full(&destination.host).to_ascii_lowercase();
+    });
     Route {
         namespace: metadata.namespace.clone(),
         name: metadata.name.clone(),
@@ -192,9 +202,9 @@ fn destinations_mut(spec: &mut VirtualServiceSpec) -> impl Iterator<Item = &mut 
 
 /// A host as Istio completes it: a name without dots is a service in the object's own namespace.
 pub(crate) fn full_host(host: &str, namespace: &str, cluster_domain: &str) -> String {
-    let host = normalise(host);
+    let host = host.strip_suffix('.').unwrap_or(host);
     if host.is_empty() || host.contains(['.', '*', ':']) {
-        host
+        host.to_owned()
     } else {
         format!("{host}.{namespace}.svc.{cluster_domain}")
     }

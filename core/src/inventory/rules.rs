@@ -58,8 +58,6 @@ fn read_rule(object: &DestinationRule, cluster_domain: &str) -> (String, Rule) {
             spec.export_to.iter().map(String::as_str),
         ),
     };
-    (
-        full_host(&spec.host, &metadata.namespace, cluster_domain),
-        rule,
-    )
+    let host = full_host(&spec.host, &metadata.namespace, cluster_domain);
+    (host.to_ascii_lowercase(), rule)
 }

@@ -15,6 +15,8 @@ use crate::object::{Service, ServiceEntry};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MeshService {
     pub(crate) egress: EgressHost,
+    /// The host in lower case.
+    key: String,
     /// Name of the Service or ServiceEntry.
     pub(crate) name: String,
     pub(crate) form: Form,
@@ -46,8 +48,14 @@ pub(crate) struct Port {
 }
 
 impl MeshService {
+    /// The host as istiod writes it.
     pub(crate) fn host(&self) -> &str {
         &self.egress.host
+    }
+
+    /// The host as it is looked up.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     pub(crate) fn namespace(&self) -> &str {
@@ -92,14 +100,14 @@ pub(crate) struct ServiceIndex {
 impl ServiceIndex {
     pub(crate) fn insert(&mut self, service: MeshService) {
         let service = Arc::new(service);
-        self.hosts.insert(service.host(), &service);
+        self.hosts.insert(service.key(), &service);
         for &block in &service.addresses {
             self.addresses.insert(block, &service);
         }
     }
 
     pub(crate) fn remove(&mut self, service: &MeshService) {
-        self.hosts.remove(service.host(), service);
+        self.hosts.remove(service.key(), service);
         for &block in &service.addresses {
             self.addresses.remove(block, service);
         }
@@ -112,7 +120,8 @@ impl ServiceIndex {
 
     /// The service of this very host and namespace.
     pub(crate) fn get(&self, egress: &EgressHost) -> Option<&MeshService> {
-        let mut services = self.hosts.exact(&egress.host).iter();
+        let key = egress.host.to_ascii_lowercase();
+        let mut services = self.hosts.exact(&key).iter();
         services
             .find(|service| service.namespace() == egress.namespace)
             .map(Arc::as_ref)
@@ -165,6 +174,7 @@ pub(crate) fn of_service(service: &Service, cluster_domain: &str) -> Option<Mesh
     let tcp = |protocol: &str| matches!(protocol, "" | "TCP");
     let exported = metadata.annotations.export_to.as_deref();
     Some(MeshService {
+        key: host.to_ascii_lowercase(),
         egress: EgressHost::new(namespace.as_str(), host).ok()?,
         name: name.clone(),
         form: match spec.kind.as_str() {
@@ -193,11 +203,12 @@ pub(crate) fn of_entry(entry: &ServiceEntry) -> impl Iterator<Item = MeshService
     let (metadata, spec) = (&entry.metadata, &entry.spec);
     let namespace = metadata.namespace.as_str();
     spec.hosts.iter().filter_map(move |host| {
-        let egress = EgressHost::new(namespace, normalise(host)).ok()?;
+        let egress = EgressHost::new(namespace, host.strip_suffix('.').unwrap_or(host)).ok()?;
         let allocated = (entry.status.addresses.iter())
             .filter(|address| address.host.is_empty() || address.host == *host)
             .map(|address| &address.value);
         Some(MeshService {
+            key: normalise(host),
             egress,
             name: metadata.name.clone(),
             form: Form::Entry,

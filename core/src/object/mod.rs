@@ -226,3 +226,55 @@ impl Object {
 fn read<T: DeserializeOwned>(kind: Kind, value: Value) -> Result<T, ObjectError> {
     T::deserialize(value).map_err(|source| ObjectError::Malformed { kind, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn reads_names_and_refuses_what_is_none() {
+        let check = |value: Value, expect: &str| {
+            let found = match Object::from_value(value) {
+                Ok(Some(object)) => object.key().to_string(),
+                Ok(None) => "not read".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(found, expect);
+        };
+        let metadata =
+            json!({"name": "a", "namespace": null, "labels": null, "creationTimestamp": null});
+        check(
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": null}),
+            "Service default/a",
+        );
+        check(
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "namespace": "x"}}),
+            "Namespace a",
+        );
+        check(
+            json!({"apiVersion": "networking.istio.io/v1", "kind": "Gateway"}),
+            "not read",
+        );
+        check(
+            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Service"}),
+            "not read",
+        );
+        check(
+            json!([1]),
+            "not an object: apiVersion and kind are expected",
+        );
+        check(
+            json!({"kind": "Service"}),
+            "not an object: apiVersion and kind are expected",
+        );
+        check(
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {}}),
+            "Pod: metadata.name is missing",
+        );
+        check(
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 70000}]}}),
+            "Service: invalid value: integer `70000`, expected u16",
+        );
+    }
+}

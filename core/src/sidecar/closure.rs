@@ -33,7 +33,8 @@ fn follow_routes(
     host: &EgressHost,
     hosts: &mut BTreeSet<EgressHost>,
 ) {
-    for route in inventory.routes.covering(&host.host, client) {
+    let key = host.host.to_ascii_lowercase();
+    for route in inventory.routes.covering(&key, client) {
         hosts.extend(EgressHost::new(
             route.namespace.as_str(),
             host.host.as_str(),
