@@ -11,6 +11,8 @@ mod mode;
 mod namespaced;
 mod peers;
 mod pods;
+mod ports;
+mod protocol;
 mod routes;
 mod rules;
 mod services;
@@ -198,7 +200,9 @@ impl Inventory {
     /// The workloads that have pods in a namespace, sorted. A pod without a canonical name has none.
     #[must_use]
     pub fn workloads_in(&self, namespace: &str) -> Vec<Workload> {
-        self.pods.workloads_in(namespace).collect()
+        let mut workloads: Vec<_> = self.pods.workloads_in(namespace).collect();
+        workloads.sort_unstable();
+        workloads
     }
 
     /// The service accounts that a workload's pods run as.

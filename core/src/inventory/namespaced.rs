@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Things by namespace and name, found without allocating a key.
 #[derive(Debug)]
 pub(crate) struct Namespaced<T> {
-    namespaces: HashMap<String, BTreeMap<String, T>>,
+    namespaces: HashMap<String, HashMap<String, T>>,
 }
 
 impl<T> Default for Namespaced<T> {
@@ -36,16 +36,16 @@ impl<T> Namespaced<T> {
         self.namespaces.get_mut(namespace)?.get_mut(name)
     }
 
-    pub(crate) fn remove(&mut self, namespace: &str, name: &str) {
-        if let Some(names) = self.namespaces.get_mut(namespace) {
-            names.remove(name);
-            if names.is_empty() {
-                self.namespaces.remove(namespace);
-            }
+    pub(crate) fn remove(&mut self, namespace: &str, name: &str) -> Option<T> {
+        let names = self.namespaces.get_mut(namespace)?;
+        let removed = names.remove(name);
+        if names.is_empty() {
+            self.namespaces.remove(namespace);
         }
+        removed
     }
 
-    /// Everything in a namespace, sorted by name.
+    /// Everything in a namespace, in no order.
     pub(crate) fn iter_in(&self, namespace: &str) -> impl Iterator<Item = (&String, &T)> {
         self.namespaces.get(namespace).into_iter().flatten()
     }

@@ -57,10 +57,9 @@ impl PodIndex {
     }
 
     pub(crate) fn remove(&mut self, namespace: &str, name: &str) {
-        let Some(pod) = self.pods.get(namespace, name).cloned() else {
+        let Some(pod) = self.pods.remove(namespace, name) else {
             return;
         };
-        self.pods.remove(namespace, name);
         let place = (namespace.to_owned(), name.to_owned());
         for address in &pod.addresses {
             if let Some(pods) = self.by_address.get_mut(address) {
@@ -101,7 +100,7 @@ impl PodIndex {
         pods.into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
     }
 
-    /// The workloads that have pods in a namespace, sorted.
+    /// The workloads that have pods in a namespace, in no order.
     pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
         let names = self.by_workload.iter_in(namespace).map(|(name, _)| name);
         names.filter_map(move |name| Workload::new(namespace, name.as_str()).ok())

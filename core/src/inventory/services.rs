@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::addresses::{AddressIndex, parse_block};
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
+use super::protocol::Protocol;
 use crate::names::EgressHost;
 use crate::object::{Service, ServiceEntry};
 
@@ -45,6 +46,8 @@ pub(crate) struct Port {
     pub(crate) number: u16,
     /// Name of a Kubernetes Service's port; empty for a ServiceEntry.
     pub(crate) name: String,
+    /// What is spoken on it.
+    pub(crate) protocol: Protocol,
 }
 
 impl MeshService {
@@ -118,6 +121,11 @@ impl ServiceIndex {
         pick(self.hosts.exact(host), client)
     }
 
+    /// The services of this very host, whatever their namespace.
+    pub(crate) fn named(&self, host: &str) -> impl Iterator<Item = &MeshService> {
+        self.hosts.exact(host).iter().map(Arc::as_ref)
+    }
+
     /// The service of this very host and namespace.
     pub(crate) fn get(&self, egress: &EgressHost) -> Option<&MeshService> {
         let key = egress.host.to_ascii_lowercase();
@@ -187,6 +195,7 @@ pub(crate) fn of_service(service: &Service, cluster_domain: &str) -> Option<Mesh
             .map(|port| Port {
                 number: port.port,
                 name: port.name.clone(),
+                protocol: Protocol::of_service(port.port, &port.name, port.app_protocol.as_deref()),
             })
             .collect(),
         addresses: blocks(spec.cluster_ips.iter().chain([&spec.cluster_ip])),
@@ -216,6 +225,7 @@ pub(crate) fn of_entry(entry: &ServiceEntry) -> impl Iterator<Item = MeshService
                 .map(|port| Port {
                     number: port.number,
                     name: String::new(),
+                    protocol: Protocol::parse(&port.protocol),
                 })
                 .collect(),
             addresses: blocks(spec.addresses.iter().chain(allocated)),

@@ -40,6 +40,9 @@ pub struct ServiceEntrySpec {
 pub struct ServiceEntryPort {
     /// Number.
     pub number: u16,
+    /// What is spoken on it; empty for Istio to find out.
+    #[serde(deserialize_with = "or_default")]
+    pub protocol: String,
 }
 
 /// What istiod gave a [`ServiceEntry`].

@@ -54,6 +54,8 @@ pub struct ServicePort {
     /// `TCP` (also when empty), `UDP` or `SCTP`.
     #[serde(deserialize_with = "or_default")]
     pub protocol: String,
+    /// What is spoken on it; it counts before the name.
+    pub app_protocol: Option<String>,
 }
 
 /// `discovery.k8s.io/v1 EndpointSlice`.
