@@ -16,7 +16,7 @@ pub(crate) enum AnswerError {
     Refused,
     /// Any other status than 200; Envoy's own time-out is a 504.
     #[error("status {0}")]
-    Status(String),
+    Status(u16),
     /// More than is ever read.
     #[error("{0} bytes, more than {MAX_RESPONSE_BYTES}")]
     TooLarge(usize),
@@ -34,16 +34,13 @@ pub(crate) fn read(
     size: usize,
     body: impl FnOnce() -> Option<Vec<u8>>,
 ) -> Result<ResolveResponse, AnswerError> {
-    let status = status.ok_or(AnswerError::None)?;
-    match status.as_slice() {
-        b"200" => {}
-        // 408 and 429 tell of the collector's state, like 5xx; the other 4xx of the question.
-        [b'4', ..] if status != b"408" && status != b"429" => return Err(AnswerError::Refused),
-        _ => {
-            return Err(AnswerError::Status(
-                String::from_utf8_lossy(&status).into_owned(),
-            ));
-        }
+    let status = status.and_then(|digits| std::str::from_utf8(&digits).ok()?.parse().ok());
+    match status.ok_or(AnswerError::None)? {
+        200 => {}
+        // These two tell of the collector's state, like 5xx; the other 4xx of the question.
+        status @ (408 | 429) => return Err(AnswerError::Status(status)),
+        400..=499 => return Err(AnswerError::Refused),
+        status => return Err(AnswerError::Status(status)),
     }
     if size > MAX_RESPONSE_BYTES {
         return Err(AnswerError::TooLarge(size));

@@ -1,13 +1,12 @@
 //! How often cached decisions were used, for the collector: its evidence that a dependency is still in use.
 
-use std::collections::BTreeMap;
-
 use lazymesh_protocol::{MAX_REPORTS, Report};
 
 use crate::host::Token;
 use crate::question::Question;
 
-type Batch = BTreeMap<Question, u64>;
+/// In the order of the questions, to look them up quickly.
+type Batch = Vec<(Question, u64)>;
 
 /// Counts of one worker, reported in batches.
 #[derive(Debug)]
@@ -74,10 +73,14 @@ impl Counts {
 }
 
 fn increase(batch: &mut Batch, question: &Question, by: u64) {
-    if let Some(count) = batch.get_mut(question) {
-        *count = count.saturating_add(by);
-    } else if batch.len() < MAX_REPORTS {
-        batch.insert(question.clone(), by);
+    match batch.binary_search_by(|(other, _)| other.cmp(question)) {
+        Ok(found) => {
+            if let Some((_, count)) = batch.get_mut(found) {
+                *count = count.saturating_add(by);
+            }
+        }
+        Err(place) if batch.len() < MAX_REPORTS => batch.insert(place, (question.clone(), by)),
+        Err(_) => {}
     }
 }
 

@@ -4,7 +4,7 @@
 //! that a route of the catch-all virtual host reads. When anything is missing, late or wrong, the request goes where
 //! it would have gone without the filter.
 //!
-//! Everything but [`abi`](self) is ordinary Rust: it takes the time as an argument, sees the proxy through the
+//! Everything but the module `abi` is ordinary Rust: it takes the time as an argument, sees the proxy through the
 //! [`Host`] trait only, and is tested on the build machine.
 //!
 //! **Invariant: the module never traps.** A trap would leave every paused request hanging and take the filter out of

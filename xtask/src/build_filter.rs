@@ -92,13 +92,14 @@ fn debian() -> Option<Toolchain> {
         .ok()?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .find(is_wasm_ld)?;
+        .filter(|path| is_wasm_ld(path))
+        .max()?;
     sources
         .is_dir()
         .then_some(Toolchain::Debian { sources, linker })
 }
 
-fn is_wasm_ld(path: &PathBuf) -> bool {
+fn is_wasm_ld(path: &Path) -> bool {
     path.file_name()
         .and_then(|name| name.to_str())
         .is_some_and(|name| name.starts_with("wasm-ld"))
@@ -151,29 +152,30 @@ impl Toolchain {
     }
 }
 
-/// Paths end up in the module, in the places that panics name.
+/// Paths end up in the module, in the places that panics name. The registry's folder is named after its host.
 fn remapped_paths(root: &Path, toolchain: &Toolchain, compiler: &Path) -> Result<Vec<String>> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home
-        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
-        .context("no home directory")?;
     let compiler = compiler
         .to_str()
         .context("the compiler's path is not UTF-8")?;
     let sysroot =
         sysroot(compiler).with_context(|| format!("`{compiler} --print sysroot` failed"))?;
-    let mut paths = vec![
-        (root.to_path_buf(), "lazymesh"),
-        (home, "cargo"),
-        (sysroot, "rust"),
-    ];
+    let mut paths = vec![(root.to_path_buf(), "lazymesh"), (sysroot, "rust")];
     if let Toolchain::Debian { sources, .. } = toolchain {
         paths.push((sources.clone(), "library"));
     }
-    Ok(paths
-        .into_iter()
-        .map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()))
-        .collect())
+    let registries = std::fs::read_dir(cargo_home()?.join("registry/src"));
+    let registries = registries.into_iter().flatten().filter_map(Result::ok);
+    paths.extend(registries.map(|registry| (registry.path(), "crates")));
+    let remap =
+        |(path, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", path.display());
+    Ok(paths.into_iter().map(remap).collect())
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+        .context("no home directory")
 }
 
 fn sysroot(compiler: &str) -> Option<PathBuf> {

@@ -3,7 +3,6 @@
 //! While a configuration is replaced there are two plugins in a VM for a while, each with its own calls and timer.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use super::host::Proxy;
 use crate::host::{Action, ContextId, Host, Level, Token};
@@ -17,7 +16,8 @@ thread_local! {
 pub(super) struct Vm {
     proxy: Proxy,
     plugins: Vec<(ContextId, Plugin)>,
-    requests: BTreeMap<ContextId, ContextId>,
+    /// Requests and whose they are, in the order of the requests' numbers, in which they come.
+    requests: Vec<(ContextId, ContextId)>,
 }
 
 /// Runs a callback; `default` when the host has entered the VM while it was still inside, as no known host does.
@@ -32,7 +32,8 @@ impl Vm {
     /// Notes whose request this is.
     pub(super) fn create(&mut self, context: ContextId, plugin: ContextId) {
         if plugin != 0 {
-            self.requests.insert(context, plugin);
+            let place = self.requests.partition_point(|(other, _)| *other < context);
+            self.requests.insert(place, (context, plugin));
         }
     }
 
@@ -56,10 +57,10 @@ impl Vm {
     /// The headers of a request have come.
     pub(super) fn request_headers(&mut self, context: ContextId) -> Action {
         let now_ms = self.proxy.now_ms();
-        let Some(plugin) = self.requests.get(&context) else {
-            return Action::Continue;
-        };
-        match find(&mut self.plugins, *plugin) {
+        let plugin = self
+            .request(context)
+            .and_then(|index| self.requests.get(index));
+        match plugin.and_then(|(_, plugin)| find(&mut self.plugins, *plugin)) {
             Some(plugin) => plugin.on_request(&mut self.proxy, now_ms, context),
             None => Action::Continue,
         }
@@ -83,14 +84,21 @@ impl Vm {
 
     /// A request or a plugin is gone.
     pub(super) fn delete(&mut self, context: ContextId) {
-        match self.requests.remove(&context) {
-            Some(plugin) => {
+        match self.request(context) {
+            Some(index) => {
+                let (_, plugin) = self.requests.remove(index);
                 if let Some(plugin) = find(&mut self.plugins, plugin) {
                     plugin.on_request_gone(&mut self.proxy, context);
                 }
             }
             None => self.remove(context),
         }
+    }
+
+    fn request(&self, context: ContextId) -> Option<usize> {
+        self.requests
+            .binary_search_by_key(&context, |(request, _)| *request)
+            .ok()
     }
 
     fn remove(&mut self, context: ContextId) {
