@@ -20,9 +20,8 @@ pub(super) fn decide(
     if !dials(inventory, question, service, port) || is_shaped(inventory, question, service) {
         return None;
     }
-    let identities = identities(inventory, service, port)?;
     Some(Decision::Direct {
-        subject_alt_names: identities.into_iter().collect(),
+        subject_alt_names: identities(inventory, service, port)?,
         server_name: format!("outbound_.{}_._.{}", port.number, service.host()),
     })
 }
@@ -74,14 +73,10 @@ fn is_shaped(inventory: &Inventory, question: &Question, service: &MeshService) 
 }
 
 /// SPIFFE identities of everything that may answer; none unless all of it speaks Istio mTLS.
-fn identities(
-    inventory: &Inventory,
-    service: &MeshService,
-    port: &Port,
-) -> Option<BTreeSet<String>> {
+fn identities(inventory: &Inventory, service: &MeshService, port: &Port) -> Option<Vec<String>> {
     let mesh = inventory.mesh();
     let mut ready = false;
-    let mut identities = BTreeSet::new();
+    let mut accounts = BTreeSet::new();
     for slice in inventory
         .endpoints
         .slices(service.namespace(), &service.name)
@@ -96,16 +91,16 @@ fn identities(
             {
                 return None;
             }
-            let (trust, namespace, account) =
-                (&mesh.trust_domain, &pod.namespace, &pod.service_account);
-            identities.insert(format!("spiffe://{trust}/ns/{namespace}/sa/{account}"));
-            if identities.len() > MAX_SUBJECT_ALT_NAMES {
+            accounts.insert((pod.namespace.as_str(), pod.service_account.as_str()));
+            if accounts.len() > MAX_SUBJECT_ALT_NAMES {
                 return None;
             }
             ready |= endpoint.ready;
         }
     }
-    ready.then_some(identities)
+    let trust = &mesh.trust_domain;
+    let identity = |(namespace, account)| format!("spiffe://{trust}/ns/{namespace}/sa/{account}");
+    ready.then(|| accounts.into_iter().map(identity).collect())
 }
 
 fn pod_of<'a>(
