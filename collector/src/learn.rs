@@ -6,7 +6,7 @@ use lazymesh_core::{Dependency, ExternalHost, Learned, Origin, Workload};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::agenda::Target;
-use crate::collector::Collector;
+use crate::collector::{Collector, Knowledge};
 use crate::store::{Change, StoreError};
 
 /// Something new, met `count` times.
@@ -40,6 +40,41 @@ impl Lesson {
                 count,
             })),
             Learned::Nothing => None,
+        }
+    }
+}
+
+/// Requests for the same new host may have been on their way to the disk together; all of them count.
+impl Knowledge {
+    /// Whether it is new.
+    fn learn(&mut self, new: Dependency) -> bool {
+        let Dependency {
+            source,
+            host,
+            last_seen_ms,
+            count,
+            ..
+        } = &new;
+        if self.graph.touch(source, host, *last_seen_ms, *count) {
+            return false;
+        }
+        self.graph.insert(new);
+        true
+    }
+
+    fn learn_external(&mut self, new: ExternalHost) {
+        let ExternalHost {
+            source,
+            host,
+            last_seen_ms,
+            count,
+            ..
+        } = &new;
+        if !self
+            .graph
+            .touch_external(source, host, *last_seen_ms, *count)
+        {
+            self.graph.insert_external(new);
         }
     }
 }
@@ -101,10 +136,12 @@ impl Collector {
             for change in changes {
                 match change {
                     Change::Dependency(dependency) => {
-                        targets.push(Target::Workload(dependency.source.clone()));
-                        knowledge.graph.insert(dependency);
+                        let source = dependency.source.clone();
+                        if knowledge.learn(dependency) {
+                            targets.push(Target::Workload(source));
+                        }
                     }
-                    Change::External(external) => knowledge.graph.insert_external(external),
+                    Change::External(external) => knowledge.learn_external(external),
                     Change::RemoveDependency { .. } => {}
                 }
             }

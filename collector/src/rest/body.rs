@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::error::Category;
 
 use crate::rest::problem::{Kind, Problem};
@@ -72,46 +73,50 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        Category::Data => wrong_type::<T>(bytes),
-        Category::Syntax | Category::Eof | Category::Io => Problem::new(
-            Kind::MalformedJson,
-            format!(
-                "{} at line {}, column {}",
-                syntax(&error),
-                error.line(),
-                error.column()
-            ),
-        ),
-    })
+    serde_json::from_slice(bytes).map_err(|_| refusal::<T>(bytes))
 }
 
-fn syntax(error: &serde_json::Error) -> &'static str {
-    match error.classify() {
-        Category::Eof => "the document ends too early",
-        _ => "a syntax error",
+/// Only a body that was refused is read again: first for whether it is JSON at all, whatever the first reading
+/// stumbled over, then to keep track of the field.
+fn refusal<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
+    if let Err(error) = serde_json::from_slice::<Value>(bytes) {
+        return malformed(&error);
     }
-}
-
-/// Only a body that was refused is read a second time, now keeping track of the field.
-fn wrong_type<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Ok(_) => Problem::new(Kind::Invalid, "the document has the wrong shape"),
-        Err(error) => {
-            let path = error.path().to_string();
-            let detail = expectation(&error.inner().to_string());
-            Problem::field(path, detail)
-        }
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
+        return Problem::new(Kind::Invalid, "the document has the wrong shape");
+    };
+    let detail = expectation(error.inner());
+    if error.path().iter().next().is_none() {
+        return Problem::new(Kind::Invalid, detail);
     }
+    Problem::field(error.path().to_string(), detail)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let what = match error.classify() {
+        Category::Eof => "the document ends too early",
+        Category::Syntax | Category::Data | Category::Io => "a syntax error",
+    };
+    let (line, column) = (error.line(), error.column());
+    Problem::new(
+        Kind::MalformedJson,
+        format!("{what} at line {line}, column {column}"),
+    )
 }
 
 /// What serde says, without the value that it quotes.
-fn expectation(message: &str) -> String {
-    // serde writes `invalid type: <what came>, expected <what it wanted> at line 1 column 2`.
+fn expectation(error: &serde_json::Error) -> String {
+    // For a number in the place of an enum serde_json speaks of syntax.
+    if error.classify() != Category::Data {
+        let (line, column) = (error.line(), error.column());
+        return format!("the value at line {line}, column {column} has the wrong type");
+    }
+    // Otherwise it writes `invalid type: <what came>, expected <what it wanted> at line 1 column 2`.
+    let message = error.to_string();
     match message.rsplit_once(", expected ") {
         Some((_, wanted)) => format!("expected {wanted}"),
-        None => message.to_owned(),
+        None => message,
     }
 }
 
@@ -164,7 +169,7 @@ mod tests {
             r#"{"source":{"namespace":"n"},"protocol":"http"}"#,
             422,
             Some("source"),
-            "missing field `workload` at line 1 column 26",
+            "missing field `workload` at line 1 column 27",
         );
     }
 
@@ -174,7 +179,7 @@ mod tests {
             "{\"source\":{\"namespace\":\"n\",\"workload\":\"w\"},\"protocol\":\"\\u001b[31m, expected\"}",
             422,
             Some("protocol"),
-            "expected one of `http`, `tcp`, `tls` at line 1 column 77",
+            "expected one of `http`, `tcp`, `tls` at line 1 column 76",
         );
     }
 

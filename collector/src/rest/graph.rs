@@ -28,7 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
 #[into_params(parameter_in = Query)]
 struct GraphQuery {
     /// What the graph is written in; JSON by default.
-    #[param(value_type = Option<Format>)]
+    #[param(value_type = Option<Format>, inline)]
     format: Option<String>,
 }
 

@@ -154,7 +154,7 @@ mod tests {
     fn every_item_comes_once_while_others_come_and_go() {
         let there: BTreeSet<u32> = (0..100).map(|n| n * 10).collect();
         for limit in [1, 3, 99, 100, 101] {
-            let (mut items, mut seen, mut cursor) = (there.clone(), Vec::new(), None);
+            let (mut items, mut seen, mut cursor) = (there.clone(), Vec::<u32>::new(), None);
             loop {
                 let cut = query(Some(&limit.to_string()), cursor.as_deref())
                     .cut()

@@ -1,0 +1,18 @@
+//! The REST API as its clients see it: both routers, called without a socket.
+//!
+//! Whatever a test asks, [`api::Api`] also checks the answer against the OpenAPI document.
+
+mod api;
+mod bad_input;
+mod document;
+mod failures;
+mod graph;
+mod identity;
+mod ingest;
+mod mesh;
+mod operations;
+mod paging;
+mod sidecars;
+mod store;
+mod token;
+mod workloads;

@@ -1,0 +1,50 @@
+//! A store in memory that counts what it is asked for, and fails on demand.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use lazymesh_collector::store::{Change, Snapshot, Store, StoreError};
+
+#[derive(Default)]
+pub(crate) struct CountingStore {
+    commits: AtomicUsize,
+    changes: AtomicUsize,
+    broken: AtomicBool,
+}
+
+impl CountingStore {
+    /// How many writes there were, and how many changes in them.
+    pub(crate) fn written(&self) -> (usize, usize) {
+        (
+            self.commits.load(Ordering::SeqCst),
+            self.changes.load(Ordering::SeqCst),
+        )
+    }
+
+    /// Has every further write fail.
+    pub(crate) fn break_disk(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Store for CountingStore {
+    async fn load(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot::default())
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Write {
+                reason: "no space left on /secret/device".to_owned(),
+            });
+        }
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.changes.fetch_add(changes.len(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+use serde_json::json;
+
+use crate::api::Api;
+
+#[tokio::test]
+async fn workloads_come_from_pods_and_from_what_was_learned() {
+    let api = Api::new().await;
+    api.resolve("gone/batch", "reviews.shop").await;
+    let names = |items: &serde_json::Value| -> Vec<String> {
+        let items = items["items"].as_array().expect("items").iter();
+        items
+            .map(|item| {
+                format!("{}/{} {}", item["namespace"], item["name"], item["mode"]).replace('"', "")
+            })
+            .collect()
+    };
+    let expect = [
+        "bank/teller learn",
+        "gone/batch off",
+        "shop/custom enforce",
+        "shop/web enforce",
+    ];
+    assert_eq!(names(&api.get("/v1/workloads").await.json()), expect);
+}
+
+#[tokio::test]
+async fn a_workload_has_its_accounts_and_its_sidecar() {
+    let api = Api::new().await;
+    api.resolve("shop/web", "reviews").await;
+    api.resolve("shop/web", "example.com").await;
+    assert_eq!(
+        api.get("/v1/workloads/shop/web").await.json(),
+        json!({
+            "namespace": "shop",
+            "name": "web",
+            "mode": "enforce",
+            "dependencies": 1,
+            "external_hosts": 1,
+            "service_accounts": ["web-account"],
+            "sidecar": {"state": "managed", "name": "lazymesh-web"},
+        })
+    );
+    let sidecar = |workload: &'static str| {
+        let api = &api;
+        async move { api.get(&format!("/v1/workloads/{workload}")).await.json()["sidecar"].clone() }
+    };
+    assert_eq!(
+        sidecar("shop/custom").await,
+        json!({"state": "user-managed", "name": "by-hand"})
+    );
+    assert_eq!(sidecar("bank/teller").await, json!({"state": "none"}));
+}
+
+#[tokio::test]
+async fn unknown_workloads_are_not_found() {
+    let api = Api::new().await;
+    for path in [
+        "/v1/workloads/shop/none",
+        "/v1/workloads/none/web",
+        "/v1/workloads/shop/none/dependencies",
+    ] {
+        assert_eq!(api.get(path).await.problem(), (404, None), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn dependents_are_found_by_service() {
+    let api = Api::new().await;
+    api.resolve("shop/web", "reviews").await;
+    api.resolve("bank/teller", "reviews.shop:80").await;
+    let answer = api.get("/v1/services/shop/reviews/dependents").await.json();
+    let sources: Vec<_> = answer["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|item| &item["source"])
+        .collect();
+    let expect = [
+        json!({"namespace": "bank", "name": "teller"}),
+        json!({"namespace": "shop", "name": "web"}),
+    ];
+    assert_eq!(sources, expect.iter().collect::<Vec<_>>());
+
+    let none = api.get("/v1/services/shop/ratings/dependents").await.json();
+    assert_eq!(none, json!({"items": []}));
+    assert_eq!(
+        api.get("/v1/services/shop/nothing/dependents")
+            .await
+            .problem(),
+        (404, None)
+    );
+}

@@ -1,0 +1,69 @@
+use std::fs;
+
+use lazymesh_collector::{Addresses, Server};
+
+use crate::mesh::Mesh;
+use crate::running::config;
+
+const SPIFFE: &str = "--spiffe-id=spiffe://cluster.local/ns/lazymesh-system/sa/collector";
+
+/// Starts with these flags; the answer is why it was refused.
+async fn start(mesh: &Mesh, flags: &[&str]) -> Result<Addresses, String> {
+    let server = Server::start(config(mesh, flags)).await;
+    server
+        .map(|server| server.addresses())
+        .map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn an_open_port_must_be_asked_for() {
+    let mesh = Mesh::new();
+    fs::write(mesh.path("token"), "correct-horse-battery").expect("a file");
+    let token = format!("--admin-token-file={}", mesh.path("token").display());
+    let cases: [(&[&str], Option<&str>); 12] = [
+        (&[], None),
+        (&["--ingest=[::1]:0", "--admin=[::1]:0"], None),
+        (&["--ingest=0.0.0.0:0"], Some("--ingest-identity")),
+        (&["--ingest=[::]:0"], Some("--ingest-identity")),
+        (&["--ingest=0.0.0.0:0", "--ingest-identity=none"], None),
+        (
+            &["--ingest=0.0.0.0:0", "--ingest-identity=xfcc", SPIFFE],
+            None,
+        ),
+        (
+            &["--ingest-identity=xfcc", "--spiffe-id=me"],
+            Some("--spiffe-id must be"),
+        ),
+        (&["--admin=0.0.0.0:0"], Some("--admin-token-file")),
+        (&["--admin=[::ffff:0.0.0.0]:0"], Some("--admin-token-file")),
+        (&["--admin=0.0.0.0:0", &token], None),
+        (
+            &["--admin-token-file=/nowhere"],
+            Some("cannot read the token file"),
+        ),
+        (
+            &["--ingest=192.0.2.1:1", "--ingest-identity=none"],
+            Some("cannot listen on 192.0.2.1:1"),
+        ),
+    ];
+    for (flags, refusal) in cases {
+        let result = start(&mesh, flags).await;
+        match (result, refusal) {
+            (Ok(_), None) => {}
+            (Err(error), Some(refusal)) => assert!(error.contains(refusal), "{flags:?}: {error}"),
+            (result, _) => panic!("{flags:?}: {result:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn bound_addresses_are_written_down() {
+    let mesh = Mesh::new();
+    let path = mesh.path("addresses.json");
+    let flag = format!("--address-file={}", path.display());
+    let bound = start(&mesh, &[&flag]).await.expect("it starts");
+    let written: Addresses =
+        serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
+    assert_eq!(written, bound);
+    assert_ne!(written.ingest.port(), 0);
+}

@@ -1,0 +1,7 @@
+//! A whole collector: listeners, store, manifests, published Sidecars.
+
+mod lifetime;
+mod listeners;
+mod mesh;
+mod publishing;
+mod running;

@@ -1,0 +1,51 @@
+//! Directories as an operator would have them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+const SERVICES: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: shop}
+spec: {clusterIP: 10.96.0.10, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ratings, namespace: shop}
+spec: {clusterIP: 10.96.0.11, ports: [{name: http, port: 80}]}
+";
+
+/// Directories of manifests, of data and of published Sidecars.
+pub(crate) struct Mesh {
+    root: TempDir,
+}
+
+impl Mesh {
+    /// Namespace `shop` with two services, enforced.
+    pub(crate) fn new() -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        let mesh = Self { root };
+        fs::create_dir(mesh.path("manifests")).expect("a directory");
+        fs::write(mesh.path("manifests/services.yaml"), SERVICES).expect("a file");
+        mesh.label_shop("enforce");
+        mesh
+    }
+
+    pub(crate) fn label_shop(&self, mode: &str) {
+        let namespace = format!(
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{lazymesh.io/mode: {mode}}}}}}}"
+        );
+        fs::write(self.path("manifests/shop.yaml"), namespace).expect("a file");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// The Sidecar of a workload in `shop` as it is published, or nothing.
+    pub(crate) fn sidecar(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path(&format!("sidecars/shop/{name}.yaml"))).ok()
+    }
+}

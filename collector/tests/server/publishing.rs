@@ -1,0 +1,121 @@
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::mesh::Mesh;
+use crate::running::{Running, until};
+
+async fn until_published(mesh: &Mesh, name: &str, host: &str) {
+    until(&format!("{name} has {host}"), async || {
+        mesh.sidecar(name)
+            .is_some_and(|sidecar| sidecar.contains(host))
+    })
+    .await;
+}
+
+async fn until_gone(mesh: &Mesh, name: &str) {
+    until(&format!("{name} is gone"), async || {
+        mesh.sidecar(name).is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_learned_is_published() {
+    let mesh = Mesh::new();
+    let collector = Running::start(&mesh).await;
+    until_published(&mesh, "lazymesh-default", "lazymesh-collector").await;
+    collector.resolve("web", "reviews").await;
+    until_published(&mesh, "lazymesh-web", "shop/reviews.shop.svc.cluster.local").await;
+    collector.resolve("web", "ratings").await;
+    until_published(&mesh, "lazymesh-web", "shop/ratings.shop.svc.cluster.local").await;
+    collector.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn a_restart_keeps_knowledge_and_touches_no_sidecar() {
+    let mesh = Mesh::new();
+    let collector = Running::start(&mesh).await;
+    collector.resolve("web", "reviews").await;
+    collector.resolve("web", "reviews").await;
+    collector.resolve("web", "example.com").await;
+    until_published(&mesh, "lazymesh-web", "reviews").await;
+    let graph = collector.get("/v1/graph").await;
+    collector.stop().await.expect("a clean end");
+
+    let file = mesh.path("sidecars/shop/lazymesh-web.yaml");
+    let inode = fs::metadata(&file).expect("a file").ino();
+    let collector = Running::start(&mesh).await;
+    assert_eq!(collector.get("/v1/graph").await, graph);
+    until("both Sidecars were looked at", async || {
+        collector
+            .metric("lazymesh_publish_total{outcome=\"unchanged\"}")
+            .await
+            == 2
+    })
+    .await;
+    assert_eq!(fs::metadata(&file).expect("a file").ino(), inode);
+    assert_eq!(graph["dependencies"][0]["count"], 2);
+    collector.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn switching_off_withdraws_and_switching_on_publishes_again() {
+    let mesh = Mesh::new();
+    let collector = Running::start(&mesh).await;
+    collector.resolve("web", "reviews").await;
+    until_published(&mesh, "lazymesh-web", "reviews").await;
+
+    mesh.label_shop("learn");
+    until_gone(&mesh, "lazymesh-web").await;
+    until_gone(&mesh, "lazymesh-default").await;
+    mesh.label_shop("enforce");
+    until_published(&mesh, "lazymesh-web", "reviews").await;
+    collector.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn what_lost_its_reason_while_the_collector_was_down_is_withdrawn() {
+    let mesh = Mesh::new();
+    let collector = Running::start(&mesh).await;
+    collector.resolve("web", "reviews").await;
+    until_published(&mesh, "lazymesh-web", "reviews").await;
+    collector.stop().await.expect("a clean end");
+
+    mesh.label_shop("off");
+    let by_hand = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: by-hand, namespace: shop}\n";
+    fs::write(mesh.path("sidecars/shop/by-hand.yaml"), by_hand).expect("a file");
+    let collector = Running::start(&mesh).await;
+    until_gone(&mesh, "lazymesh-web").await;
+    until_gone(&mesh, "lazymesh-default").await;
+    assert_eq!(mesh.sidecar("by-hand").as_deref(), Some(by_hand));
+    collector.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn a_failure_to_publish_is_told_and_tried_again() {
+    let mesh = Mesh::new();
+    fs::create_dir(mesh.path("sidecars")).expect("a directory");
+    let obstacle = mesh.path("sidecars/shop");
+    fs::write(&obstacle, "a file where a directory should be").expect("a file");
+    let collector = Running::start(&mesh).await;
+    let publisher = async || collector.get("/readyz").await["checks"][2].clone();
+    until("the failure is told", async || {
+        publisher().await["ok"] == false
+    })
+    .await;
+    assert_eq!(collector.get("/readyz").await["ready"], true);
+    assert!(
+        collector
+            .metric("lazymesh_publish_total{outcome=\"failed\"}")
+            .await
+            > 0
+    );
+
+    fs::remove_file(&obstacle).expect("a file");
+    until_published(&mesh, "lazymesh-default", "lazymesh-collector").await;
+    until("the failure is over", async || {
+        publisher().await["ok"] == true
+    })
+    .await;
+    collector.stop().await.expect("a clean end");
+}

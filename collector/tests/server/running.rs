@@ -1,0 +1,139 @@
+//! A collector that runs in this process.
+
+use std::future::Future;
+use std::time::Duration;
+
+use clap::Parser;
+use lazymesh_collector::{Addresses, Config, Server, ServerError};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::mesh::Mesh;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const GLANCE: Duration = Duration::from_millis(10);
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// The configuration that a command line gives, on free ports of loopback unless it says other.
+pub(crate) fn config(mesh: &Mesh, flags: &[&str]) -> Config {
+    let path = |name| mesh.path(name).display().to_string();
+    let own = [
+        "collector".to_owned(),
+        format!("--data-dir={}", path("data")),
+        format!("--manifests={}", path("manifests")),
+        format!("--publish-dir={}", path("sidecars")),
+    ];
+    let ports = ["--ingest=127.0.0.1:0", "--admin=127.0.0.1:0"];
+    let ports = ports.iter().filter(|port| {
+        let flag = port.split('=').next().unwrap_or_default();
+        !flags
+            .iter()
+            .any(|given| given.split('=').next() == Some(flag))
+    });
+    let flags = ports.chain(flags).map(|&flag| flag.to_owned());
+    Command::try_parse_from(own.into_iter().chain(flags))
+        .expect("a valid command line")
+        .config
+}
+
+pub(crate) struct Running {
+    pub(crate) addresses: Addresses,
+    http: reqwest::Client,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), ServerError>>,
+}
+
+impl Running {
+    /// Starts a collector and waits until it is ready.
+    pub(crate) async fn start(mesh: &Mesh) -> Self {
+        let server = Server::start(config(mesh, &[])).await.expect("it starts");
+        let addresses = server.addresses();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        let running = Self {
+            addresses,
+            http: reqwest::Client::new(),
+            stop,
+            task,
+        };
+        until("it is ready", async || {
+            running.get("/readyz").await["ready"] == true
+        })
+        .await;
+        running
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self
+            .http
+            .get(format!("http://{}{path}", self.addresses.admin))
+            .send()
+            .await;
+        answer.expect("an answer").json().await.unwrap_or_default()
+    }
+
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let url = format!("http://{}/metrics", self.addresses.admin);
+        let text = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .expect("an answer")
+            .text()
+            .await
+            .expect("a text");
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .expect("the metric");
+        value.trim().parse().expect("a number")
+    }
+
+    /// Has workload `shop/<workload>` meet a host.
+    pub(crate) async fn resolve(&self, workload: &str, authority: &str) -> Value {
+        let question = json!({
+            "source": {"namespace": "shop", "workload": workload},
+            "authority": authority,
+            "protocol": "http",
+        });
+        let request = self
+            .http
+            .post(format!("http://{}/v1/resolve", self.addresses.ingest));
+        let answer = request.json(&question).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.json().await.expect("JSON")
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) async fn stop(self) -> Result<(), ServerError> {
+        self.ask_to_stop().await.expect("no panic")
+    }
+
+    /// Asks it to stop; the answer is how it ends.
+    pub(crate) fn ask_to_stop(self) -> JoinHandle<Result<(), ServerError>> {
+        self.stop.send(()).expect("it runs");
+        self.task
+    }
+}
+
+/// Waits until something is true.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let wait = async {
+        while !condition().await {
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(PATIENCE, wait).await.is_ok(),
+        "waited in vain until {what}"
+    );
+}
