@@ -9,9 +9,9 @@ use crate::host::{ContextId, Host};
 
 /// Milliseconds between probes while something is held.
 pub(crate) const PROBE_INTERVAL_MS: u64 = 5;
-/// A cluster that was there is taken to be there for so many milliseconds: far longer than its route takes to
-/// follow it, from when on its requests no longer come here.
-const HERE_MS: u64 = 1_000;
+/// A cluster that was there is taken to be there for so many milliseconds: longer than its route takes to follow
+/// it, from when on its requests no longer come here, and no longer, for a request to a cluster that has gone fails.
+const HERE_MS: u64 = 250;
 /// For so many milliseconds after a request has waited in vain, others do not wait for the same cluster.
 const IN_VAIN_MS: u64 = 5_000;
 /// Most clusters that are remembered; one more is just probed again.
