@@ -5,7 +5,9 @@
 
 mod build_filter;
 mod command;
+mod go_tools;
 mod lab;
+mod mesh_lab;
 mod run;
 mod test;
 mod tools;
@@ -44,6 +46,13 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// A real Istio control plane with pods, without containers: `up`, `down`, `status`, `shell` (as root)
+    #[command(disable_help_flag = true)]
+    Lab {
+        /// Of the lab's own program; `lab --help` tells
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Fetches the pinned tools that the other tasks use and prints where they are
     Tools,
 }
@@ -55,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo { keep } => run::demo(&root, keep),
         Task::Test { filter } => test::run(&root, filter.as_deref()),
         Task::Bench { name, json } => run::bench(&root, &name, json),
+        Task::Lab { arguments } => mesh_lab::run(&root, &arguments),
         Task::Tools => tools::print_all(),
     }
 }

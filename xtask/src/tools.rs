@@ -45,7 +45,8 @@ impl Wheel {
     }
 }
 
-fn cache_folder() -> Result<PathBuf> {
+/// Where tools are kept.
+pub(crate) fn cache_folder() -> Result<PathBuf> {
     let folder = |variable, under| env::var_os(variable).map(|at| PathBuf::from(at).join(under));
     folder("LAZYMESH_CACHE", "")
         .or_else(|| folder("XDG_CACHE_HOME", "lazymesh"))

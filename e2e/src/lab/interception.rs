@@ -17,7 +17,7 @@ fn rules(dns_capture: bool) -> String {
     format!(
         "table ip sidecar {{
   chain outbound {{
-    type nat hook output priority dstnat
+    type nat hook output priority -100
     meta skuid {PROXY_USER} return
     {dns}
     oifname \"lo\" return
@@ -25,7 +25,7 @@ fn rules(dns_capture: bool) -> String {
     meta l4proto tcp redirect to :15001
   }}
   chain inbound {{
-    type nat hook prerouting priority dstnat
+    type nat hook prerouting priority -100
     tcp dport {{ 15008, 15020, 15021, 15090 }} return
     meta l4proto tcp redirect to :15006
   }}

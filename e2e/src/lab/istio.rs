@@ -11,6 +11,7 @@ use super::{
     kubernetes::{kubeconfig, on_node},
     network::{Uplink, connect},
     part::Part,
+    pod::{ACCESS_LOG, HOME},
     sandbox::Sandbox,
     tools::Tools,
 };
@@ -107,7 +108,7 @@ async fn apply_definitions(cluster: &Cluster, yaml: &str) -> Result<()> {
 /// The ConfigMap `istio`, which istiod follows. `changes` are merged over what the lab needs.
 pub(super) async fn apply_mesh(cluster: &Cluster, changes: &Value) -> Result<()> {
     let mut mesh = json!({
-        "accessLogFile": "/dev/stdout",
+        "accessLogFile": format!("{HOME}/{ACCESS_LOG}"),
         "defaultConfig": { "discoveryAddress": DISCOVERY },
         "enablePrometheusMerge": false,
         // The default provider needs a filter that only Istio's own build of Envoy has.

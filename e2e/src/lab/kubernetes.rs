@@ -187,7 +187,7 @@ impl Files<'_> {
                 .args(["--service-cluster-ip-range", SERVICES])
                 .args(["--service-account-issuer", ISSUER])
                 .args(["--authorization-mode", "RBAC"])
-                .args(["--anonymous-auth", "false"])
+                .arg("--anonymous-auth=false")
                 // Pods are run by the lab, which gives them the tokens they need.
                 .args(["--disable-admission-plugins", "ServiceAccount"]);
             for (flag, path) in &files {

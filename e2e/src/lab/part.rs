@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -16,6 +16,9 @@ use crate::wait;
 
 /// How much of a log a failure shows.
 const TAIL_LINES: usize = 25;
+
+/// Programs log every question about their readiness that they answer with no.
+const POLL: Duration = Duration::from_millis(50);
 
 /// How long a process may take to end when asked to.
 const ENDING: Duration = Duration::from_secs(20);
@@ -105,20 +108,21 @@ impl Part {
         patience: Duration,
         mut probe: impl AsyncFnMut() -> Result<T>,
     ) -> Result<T> {
-        let mut ended = None;
-        let outcome = wait::until_within(what, patience, async || match self.ended()? {
-            Some(status) => {
-                ended = Some(status);
-                Ok(None)
-            }
-            None => probe().await.map(Some),
-        });
-        match outcome.await {
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(anyhow!("{} ended: {}", self.name, describe(ended))),
-            Err(error) => Err(error),
+        let deadline = Instant::now() + patience;
+        loop {
+            let error = match (probe().await, self.ended()?) {
+                (Ok(value), _) => return Ok(value),
+                (Err(_), Some(status)) => anyhow!("{} ended ({status})", self.name),
+                (Err(error), None) if Instant::now() > deadline => {
+                    error.context(format!("waited {patience:?} for {what}"))
+                }
+                (Err(_), None) => {
+                    tokio::time::sleep(POLL).await;
+                    continue;
+                }
+            };
+            return Err(error.context(self.tail()));
         }
-        .with_context(|| self.tail())
     }
 
     fn ended(&self) -> Result<Option<ExitStatus>> {
@@ -151,8 +155,4 @@ impl Part {
             tail.join("\n")
         )
     }
-}
-
-fn describe(status: Option<ExitStatus>) -> String {
-    status.map_or_else(|| "unknown status".to_owned(), |status| status.to_string())
 }

@@ -40,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a pod's own files are, inside it.
 pub(super) const HOME: &str = "/run/pod";
+/// Envoy's access log, in the pod's folder.
+pub(super) const ACCESS_LOG: &str = "access.log";
 /// Where the lab's programs are, inside a pod: users other than root may not read the developer's home.
 pub(super) const PROGRAMS: &str = "/run/programs";
 
@@ -306,6 +308,14 @@ impl Pod {
     pub async fn local(&self, port: u16, method: Method, path: &str) -> Result<String> {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         probe::request(&self.entrance.sandbox, to, method, path).await
+    }
+
+    /// What Envoy has logged about requests so far; it writes once a second.
+    ///
+    /// # Errors
+    /// When there is no such log yet.
+    pub fn access_log(&self) -> Result<String> {
+        fs::read_to_string(self.folder.join(ACCESS_LOG)).context("no access log yet")
     }
 
     /// The process pilot-agent, with Envoy below it.
