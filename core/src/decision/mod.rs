@@ -43,6 +43,9 @@ pub struct Outcome {
 }
 
 /// Decides what happens to one unresolved request. Records nothing.
+///
+/// The source's [`crate::Mode`] counts for nothing here: where nothing is enforced the sidecar has the whole
+/// mesh, so that a held request finds its cluster at once. A person's own Sidecar does count.
 #[must_use]
 pub fn decide(inventory: &Inventory, graph: &Graph, question: &Question) -> Outcome {
     let target = target::find(inventory, question);
@@ -127,4 +130,117 @@ fn hold(cluster: String) -> Decision {
 
 fn passthrough(reason: PassthroughReason) -> Decision {
     Decision::Passthrough { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use lazymesh_protocol::{MAX_SUBJECT_ALT_NAMES, Protocol, Source};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::graph::{Dependency, Limits, Origin};
+    use crate::mesh::Mesh;
+    use crate::object::Object;
+
+    fn inventory(objects: impl IntoIterator<Item = Value>) -> Inventory {
+        let mut inventory = Inventory::new(Mesh::default());
+        for object in objects {
+            let object = Object::from_value(object).expect("well-formed");
+            inventory.apply(object.expect("a kind that is read"));
+        }
+        inventory
+    }
+
+    fn service() -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "shop"},
+            "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
+        })
+    }
+
+    /// A service with as many pods, each with an account of its own.
+    fn backed(pods: usize) -> Vec<Value> {
+        let endpoint =
+            |n| json!({"addresses": [], "targetRef": {"kind": "Pod", "name": format!("a{n}")}});
+        let pod = |n| {
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": format!("a{n}"), "namespace": "shop",
+                    "labels": {"security.istio.io/tlsMode": "istio"}},
+                "spec": {"serviceAccountName": format!("a{n}")},
+            })
+        };
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "a", "namespace": "shop", "labels": {"kubernetes.io/service-name": "a"}},
+            "endpoints": (0..pods).map(endpoint).collect::<Vec<_>>(),
+        });
+        (0..pods).map(pod).chain([service(), slice]).collect()
+    }
+
+    fn ask(authority: &str) -> Question {
+        let source = Source {
+            namespace: "shop".into(),
+            workload: "cart".into(),
+            service_account: None,
+        };
+        let destination = Some("10.96.0.1:80").filter(|_| authority == "a");
+        Question::new(&source, Some(authority), destination, Protocol::Http).expect("well-formed")
+    }
+
+    #[test]
+    fn too_many_identities_are_held() {
+        let check = |pods: usize, direct: bool| {
+            let outcome = decide(
+                &inventory(backed(pods)),
+                &Graph::new(Limits::default()),
+                &ask("a"),
+            );
+            assert_eq!(
+                matches!(outcome.decision, Decision::Direct { .. }),
+                direct,
+                "{pods}"
+            );
+        };
+        check(MAX_SUBJECT_ALT_NAMES, true);
+        check(MAX_SUBJECT_ALT_NAMES + 1, false);
+    }
+
+    #[test]
+    fn without_room_only_what_is_known_is_answered() {
+        let inventory = inventory([service()]);
+        let limits = Limits {
+            workloads: 1,
+            dependencies_per_workload: 1,
+            externals_per_workload: 0,
+        };
+        let mut graph = Graph::new(limits);
+        let check = |graph: &Graph, authority: &str, reason: Option<PassthroughReason>| {
+            let outcome = decide(&inventory, graph, &ask(authority));
+            let found = match outcome.decision {
+                Decision::Passthrough { reason } => Some(reason),
+                _ => None,
+            };
+            assert_eq!(found, reason, "{authority}");
+            assert_eq!(
+                outcome.learned == Learned::Nothing,
+                reason.is_some(),
+                "{authority}"
+            );
+        };
+        check(&graph, "a", None);
+        graph.insert(Dependency {
+            source: ask("a").source,
+            host: EgressHost {
+                namespace: "shop".into(),
+                host: "a.shop.svc.cluster.local".into(),
+            },
+            first_seen_ms: 1,
+            last_seen_ms: 1,
+            count: 1,
+            origin: Origin::Learned,
+        });
+        check(&graph, "a", None);
+        check(&graph, "example.org", Some(PassthroughReason::Limit));
+    }
 }
