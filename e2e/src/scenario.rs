@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Starts a mesh, runs the scenario on it, and stops it again.
 ///
 /// # Panics
-/// When the scenario fails. The mesh's directory then stays, and what helps to understand is printed.
+/// When the scenario fails, or Envoy or the filter crashed under it. The mesh's directory then stays, and what helps to understand is printed.
 #[track_caller]
 pub fn scenario(builder: MeshBuilder, body: impl AsyncFnOnce(&mut Mesh) -> Result<()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -25,7 +25,8 @@ pub fn scenario(builder: MeshBuilder, body: impl AsyncFnOnce(&mut Mesh) -> Resul
             let outcome = tokio::time::timeout(LIMIT, body(&mut mesh)).await;
             let outcome = outcome
                 .with_context(|| format!("not done after {LIMIT:?}"))
-                .flatten();
+                .flatten()
+                .and_then(|()| mesh.check());
             if outcome.is_err() {
                 mesh.fail();
             }

@@ -1,4 +1,8 @@
 use anyhow::Result;
+use tokio::signal::{
+    ctrl_c,
+    unix::{SignalKind, signal},
+};
 
 use crate::{Mesh, client::forward};
 
@@ -23,6 +27,11 @@ pub(super) async fn until_interrupted(mesh: &Mesh) -> Result<()> {
         let local = forward(mesh.client().dialer().clone(), destination).await?;
         println!("  curl http://{local}/ -H 'Host: {host}:{port}'");
     }
-    tokio::signal::ctrl_c().await?;
+    // What stops a service stops this: children would outlive a program that does not know the signal.
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
     Ok(())
 }

@@ -27,10 +27,10 @@ impl Report {
         self.facts += 1;
         let time = self.started.elapsed().as_secs_f64();
         match seen {
-            Ok(seen) => println!("{time:6.2} s  ✓ {what}: {seen}"),
+            Ok(seen) => println!("{time:6.2} s  ✓ {what:<40} {seen}"),
             Err(error) => {
                 self.failures += 1;
-                println!("{time:6.2} s  ✗ {what}: {error:#}");
+                println!("{time:6.2} s  ✗ {what:<40} {error:#}");
             }
         }
     }

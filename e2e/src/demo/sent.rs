@@ -4,24 +4,32 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{Mesh, backend::Echo};
 
-/// A request, and the way it took through the sidecar.
+/// A request that was answered well, and the way it took through the sidecar.
 pub(super) struct Sent {
-    pub(super) decision: &'static str,
-    pub(super) elapsed: Duration,
-    pub(super) peer: Option<String>,
+    way: Way,
+    elapsed: Duration,
+    peer: Option<String>,
 }
 
-/// How the filter counts a request, and what that means to a reader.
-const DECISIONS: [(&str, &str); 5] = [
-    ("lazymesh_decisions_direct", "direct"),
-    ("lazymesh_decisions_hold", "hold"),
-    ("lazymesh_decisions_passthrough", "passthrough"),
-    ("lazymesh_undecided", "undecided"),
-    ("lazymesh_decisions_gateway", "gateway"),
-];
+/// What the filter did with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Nothing: the sidecar's own routes knew the host.
+    Resolved,
+    Direct,
+    Hold,
+    Passthrough,
+    /// It let the request pass because no decision was to be had.
+    Undecided,
+}
 
-/// No counter of the filter moved: the sidecar's own routes knew the host.
-pub(super) const RESOLVED: &str = "resolved";
+/// The filter's counters that tell one way from another.
+const COUNTERS: [(&str, Way); 4] = [
+    ("lazymesh_decisions_direct", Way::Direct),
+    ("lazymesh_decisions_hold", Way::Hold),
+    ("lazymesh_decisions_passthrough", Way::Passthrough),
+    ("lazymesh_undecided", Way::Undecided),
+];
 
 /// `GET url`.
 pub(super) async fn get(mesh: &Mesh, url: &str) -> Result<Sent> {
@@ -50,52 +58,54 @@ async fn sent(
     let before = counters(mesh).await?;
     let (elapsed, peer) = request.await?;
     let after = counters(mesh).await?;
-    let moved = DECISIONS.iter().zip(before.iter().zip(&after));
-    let moved = moved.filter(|(_, (before, after))| before != after);
-    let decision = moved
-        .map(|((_, decision), _)| *decision)
+    let moved = COUNTERS.iter().zip(before.iter().zip(&after));
+    let way = moved
+        .filter(|(_, (before, after))| before != after)
+        .map(|((_, way), _)| *way)
         .next()
-        .unwrap_or(RESOLVED);
-    Ok(Sent {
-        decision,
-        elapsed,
-        peer,
-    })
+        .unwrap_or(Way::Resolved);
+    Ok(Sent { way, elapsed, peer })
 }
 
 async fn counters(mesh: &Mesh) -> Result<Vec<u64>> {
     let mut counters = Vec::new();
-    for (metric, _) in DECISIONS {
+    for (metric, _) in COUNTERS {
         counters.push(mesh.envoy().filter_metric(metric).await?);
     }
     Ok(counters)
 }
 
 impl Sent {
-    /// This decision, over mTLS with the caller's own identity.
-    pub(super) fn over_mutual_tls(self, mesh: &Mesh, decision: &str) -> Result<Self> {
+    /// It went this way, over mTLS with the caller's own identity.
+    pub(super) fn over_mutual_tls(self, mesh: &Mesh, way: Way) -> Result<Self> {
         let peer = self.peer.as_deref().context("it came over plain text")?;
         ensure!(peer == mesh.identity(), "the callee saw {peer}");
-        self.decided(decision)
+        self.took(way)
     }
 
-    /// This decision, over plain text.
-    pub(super) fn over_plain_text(self, decision: &str) -> Result<Self> {
+    /// It went this way, over plain text.
+    pub(super) fn over_plain_text(self, way: Way) -> Result<Self> {
         ensure!(self.peer.is_none(), "the callee saw {:?}", self.peer);
-        self.decided(decision)
+        self.took(way)
     }
 
-    fn decided(self, decision: &str) -> Result<Self> {
-        ensure!(
-            self.decision == decision,
-            "decision {}, not {decision}",
-            self.decision
-        );
+    fn took(self, way: Way) -> Result<Self> {
+        ensure!(self.way == way, "{:?}, not {way:?}", self.way);
         Ok(self)
     }
 
-    /// `200 in 1.2 ms`.
-    pub(super) fn answered(&self) -> String {
-        format!("200 in {:.1} ms", self.elapsed.as_secs_f64() * 1e3)
+    /// The way and the time that it took, for a reader.
+    pub(super) fn told(&self) -> String {
+        let way = match self.way {
+            Way::Resolved => "",
+            Way::Direct => "callout → direct → ",
+            Way::Hold => "callout → hold → ",
+            Way::Passthrough => "callout → passthrough → ",
+            Way::Undecided => "no decision → passthrough → ",
+        };
+        format!(
+            "{way}answered in {:.1} ms",
+            self.elapsed.as_secs_f64() * 1e3
+        )
     }
 }

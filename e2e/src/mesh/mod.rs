@@ -6,7 +6,7 @@ mod start;
 
 use std::{collections::BTreeMap, net::SocketAddrV4};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 pub use builder::{CollectorKind, Filter, MeshBuilder};
 
@@ -15,7 +15,7 @@ use crate::{
     certificates::spiffe,
     client::{Client, Dialer, Names},
     collector::Collector,
-    envoy::{self, Envoy},
+    envoy::{self, Envoy, files::Files},
     fake_collector::FakeCollector,
     istiod::Istiod,
     network::Block,
@@ -49,6 +49,7 @@ pub struct Mesh {
     backends: BTreeMap<String, Backend>,
     services: BTreeMap<String, Placed>,
     externals: Vec<External>,
+    filter: Filter,
     failed: bool,
     state: State,
     _block: Block,
@@ -177,8 +178,25 @@ impl Mesh {
         self.failed = true;
     }
 
+    /// Whether Envoy still runs and nothing in it, the filter above all, has crashed. Modules that are not ours may.
+    ///
+    /// # Errors
+    /// When it ended, or the line of its log that says what crashed.
+    pub fn check(&self) -> Result<()> {
+        ensure!(self.envoy.is_running(), "Envoy has ended");
+        if matches!(self.filter, Filter::Module(_)) {
+            return Ok(());
+        }
+        let log = std::fs::read_to_string(Files::new(self.state.envoy()).log())?;
+        let crash = log
+            .lines()
+            .find(|line| line.contains("][critical]") || line.contains("][error][wasm]"));
+        ensure!(crash.is_none(), "Envoy's log has {crash:?}");
+        Ok(())
+    }
+
     fn print_logs(&self) {
-        let files = envoy::files::Files::new(self.state.envoy());
+        let files = Files::new(self.state.envoy());
         let collector = self.state.root().join("collector.log");
         eprintln!("state: {}", self.state.root().display());
         for log in [files.access_log(), files.log(), collector] {

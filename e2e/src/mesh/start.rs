@@ -86,6 +86,7 @@ impl MeshBuilder {
             backends,
             services: plan.services,
             externals: plan.builder.externals,
+            filter: plan.builder.filter,
             failed: false,
             state,
             _block: plan.block,

@@ -30,7 +30,9 @@ fn every_form_of_the_name_will_do() {
     let mesh = Mesh::builder().service(Service::http("reviews"));
     scenario(mesh, async |mesh| {
         mesh.istiod().pause();
+        let address = mesh.service("reviews")?.cluster_ip.to_string();
         let names = [
+            address.as_str(),
             "reviews",
             "reviews.shop",
             "reviews.shop.svc",

@@ -12,6 +12,12 @@ fn mesh_hosts_are_reached_and_others_refused() {
     scenario(mesh, async |mesh| {
         let echo = mesh.client().get("http://reviews:9080/").await?.echo()?;
         assert_eq!(echo.peer, Some(mesh.identity()));
+        assert_eq!(
+            mesh.envoy()
+                .filter_metric("lazymesh_decisions_direct")
+                .await?,
+            1
+        );
         let answer = mesh.client().get("http://api.example.com:9080/").await?;
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
         assert_eq!(mesh.ledger("api.example.com")?.requests(), 0);
