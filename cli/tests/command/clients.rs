@@ -1,0 +1,216 @@
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::collector::Process;
+use crate::lazymesh::{Run, command, run};
+use crate::mesh::Mesh;
+
+/// A collector that has learned one host in the mesh and one outside.
+fn taught() -> (Mesh, Process) {
+    let mesh = Mesh::new();
+    let collector = Process::start(&mesh, &[]);
+    collector.resolve("reviews");
+    collector.resolve("api.example.com:8443");
+    (mesh, collector)
+}
+
+/// Cells of a table, row by row.
+fn rows(table: &str) -> Vec<Vec<&str>> {
+    let cells = |line| {
+        str::split(line, "  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+            .collect()
+    };
+    table.lines().map(cells).collect()
+}
+
+#[test]
+fn workloads() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let table = run(&["workloads", url]).ok();
+    assert_eq!(
+        rows(&table),
+        [
+            vec!["WORKLOAD", "MODE", "DEPENDENCIES"],
+            vec!["free/job", "off", "0"],
+            vec!["shop/custom", "enforce", "0"],
+            vec!["shop/web", "enforce", "1"],
+        ]
+    );
+    let json = run(&["workloads", "-o", "json", url]).json();
+    assert_eq!(
+        json[2],
+        json!({"namespace": "shop", "name": "web", "mode": "enforce", "dependencies": 1})
+    );
+    assert_eq!(run(&["workloads", "-o", "yaml", url]).yaml(), json);
+}
+
+#[test]
+fn one_workload() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let shown = run(&["workloads", "shop/web", url]).ok();
+    for line in [
+        "Workload:          shop/web",
+        "Sidecar:           lazymesh-web (managed)",
+        "Service accounts:  web-account",
+        "External hosts:    1",
+        "HOST                                 COUNT  LAST SEEN",
+    ] {
+        assert!(
+            shown.lines().any(|found| found == line),
+            "{line} in\n{shown}"
+        );
+    }
+    let json = run(&["workloads", "shop/web", "-o", "json", url]).json();
+    assert_eq!(
+        json["dependencies"][0]["host"],
+        "shop/reviews.shop.svc.cluster.local"
+    );
+    assert_eq!(
+        run(&["workloads", "shop/web", "-o", "yaml", url]).yaml(),
+        json
+    );
+}
+
+#[test]
+fn graph() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let table = run(&["graph", url]).ok();
+    let rows = rows(&table);
+    assert_eq!(rows[0], ["WORKLOAD", "HOST", "KIND", "COUNT", "LAST SEEN"]);
+    assert_eq!(
+        rows[1][..4],
+        [
+            "shop/web",
+            "shop/reviews.shop.svc.cluster.local",
+            "mesh",
+            "1"
+        ]
+    );
+    assert_eq!(
+        rows[2][..4],
+        ["shop/web", "api.example.com:8443", "external", "1"]
+    );
+
+    let json = run(&["graph", "-o", "json", url]).json();
+    assert_eq!(json["dependencies"].as_array().map(Vec::len), Some(1));
+    assert_eq!(run(&["graph", "--format", "json", url]).json(), json);
+    assert!(
+        run(&["graph", "--format", "dot", url])
+            .ok()
+            .starts_with("digraph")
+    );
+    assert!(
+        run(&["graph", "--format", "mermaid", url])
+            .ok()
+            .starts_with("flowchart")
+    );
+}
+
+#[test]
+fn sidecar() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let sidecar = run(&["sidecar", "shop/web", url]).yaml();
+    assert_eq!(sidecar["metadata"]["name"], "lazymesh-web");
+    assert_eq!(run(&["sidecar", "shop/lazymesh-web", url]).yaml(), sidecar);
+    assert_eq!(
+        run(&["sidecar", "shop/web", "-o", "json", url]).json(),
+        sidecar
+    );
+    let default = run(&["sidecar", "shop/lazymesh-default", url]).yaml();
+    assert_eq!(default["metadata"]["name"], "lazymesh-default");
+
+    for (name, reason) in [
+        ("shop/custom", "by-hand, which lazymesh does not own"),
+        ("free/job", "lazymesh.io/mode=enforce"),
+        ("shop/none", "no pod has that canonical name"),
+        ("shop/lazymesh-none", "publishes no such Sidecar"),
+    ] {
+        let error = run(&["sidecar", name, url]).error();
+        assert!(error.contains(reason), "{name}: {error}");
+    }
+}
+
+#[test]
+fn an_empty_graph_is_said_to_be_empty() {
+    let mesh = Mesh::new();
+    let collector = Process::start(&mesh, &[]);
+    assert_eq!(
+        run(&["graph", &collector.url()]).ok(),
+        "Nothing has been learned yet.\n"
+    );
+}
+
+#[test]
+fn the_url_may_come_from_the_environment() {
+    let (_mesh, collector) = taught();
+    let url = format!("http://{}/", collector.addresses.admin);
+    let output = command().arg("graph").env("LAZYMESH_URL", url).output();
+    assert!(Run::from(output.expect("it runs")).ok().contains("reviews"));
+}
+
+#[test]
+fn a_token_is_sent_and_asked_for() {
+    let mesh = Mesh::new();
+    let token = mesh.path("token");
+    fs::write(&token, "correct-horse-battery\n").expect("a file");
+    let file = token.display().to_string();
+    let collector = Process::start(&mesh, &["--admin-token-file", &file]);
+    let url = &*collector.url();
+    assert!(run(&["graph", url]).error().contains("--token-file"));
+    run(&["graph", url, "--token-file", &file]).ok();
+    assert!(
+        run(&["graph", url, "--token-file", "/nowhere"])
+            .error()
+            .contains("/nowhere")
+    );
+}
+
+#[test]
+fn a_collector_that_is_not_there_is_explained() {
+    let collector = Process::start(&Mesh::new(), &[]);
+    let ingest = format!("--url=http://{}", collector.addresses.ingest);
+    for (url, reason) in [
+        ("--url=http://127.0.0.1:1", "is it running"),
+        ("--url=https://127.0.0.1:8481", "speaks no TLS"),
+        (&*ingest, "no such path"),
+    ] {
+        for args in [
+            &["graph"][..],
+            &["workloads"],
+            &["workloads", "shop/web"],
+            &["sidecar", "shop/web"],
+        ] {
+            let error = run(&[args, &[url]].concat()).error();
+            assert!(error.contains(reason), "{url} {args:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (_mesh, collector) = taught();
+    let mut child = command()
+        .args(["graph", &collector.url()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("an end").success());
+    let mut complaint = String::new();
+    child
+        .stderr
+        .expect("a pipe")
+        .read_to_string(&mut complaint)
+        .expect("text");
+    assert_eq!(complaint, "");
+}

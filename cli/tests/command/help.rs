@@ -1,0 +1,80 @@
+use crate::lazymesh::run;
+
+#[test]
+fn every_command_helps() {
+    let overview = run(&["--help"]).ok();
+    for command in [
+        "collector",
+        "manifests",
+        "graph",
+        "workloads",
+        "sidecar",
+        "completions",
+    ] {
+        assert!(overview.contains(command), "{command} in\n{overview}");
+        let help = run(&[command, "--help"]).ok();
+        assert!(help.contains("Usage: lazymesh"), "{help}");
+        assert!(
+            command == "manifests" || help.contains("Examples:"),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_told_apart() {
+    for (args, reason) in [
+        (
+            &["workloads", "shop"][..],
+            "not of the form <namespace>/<name>",
+        ),
+        (&["workloads", "Shop/web"], "not a DNS label"),
+        (
+            &["graph", "--format", "svg"],
+            "possible values: json, dot, mermaid",
+        ),
+        (&["graph", "--url", "nonsense"], "invalid value 'nonsense'"),
+        (&["collector"], "--data-dir"),
+        (
+            &[
+                "collector",
+                "--data-dir=x",
+                "--manifests=y",
+                "--ingest=localhost",
+            ],
+            "invalid value 'localhost'",
+        ),
+        (
+            &[
+                "collector",
+                "--data-dir=x",
+                "--manifests=y",
+                "--always-visible=*/*",
+            ],
+            "namespace is not a DNS label",
+        ),
+        (
+            &[
+                "collector",
+                "--data-dir=x",
+                "--manifests=y",
+                "--ingest-identity=xfcc",
+            ],
+            "--spiffe-id",
+        ),
+    ] {
+        let run = run(args);
+        assert_eq!(run.status, Some(2), "{args:?}");
+        assert!(run.stderr.contains(reason), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn completions_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completions", shell]).ok();
+        for command in ["collector", "manifests", "graph", "workloads", "sidecar"] {
+            assert!(script.contains(command), "{command} for {shell}");
+        }
+    }
+}

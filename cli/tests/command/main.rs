@@ -1,0 +1,7 @@
+//! The real binary, against a collector in this process.
+
+mod clients;
+mod collector;
+mod help;
+mod lazymesh;
+mod mesh;
