@@ -1,23 +1,22 @@
 //! Whether the collector has what it needs to answer, and what it still waits for.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// One thing that the collector needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
     /// `store`, `inventory` or `publisher`.
-    pub name: Cow<'static, str>,
+    pub name: &'static str,
     /// Whether it is as it should be.
     pub ok: bool,
     /// Whether the collector is unready without it.
     pub required: bool,
     /// What is missing, or what went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
@@ -116,7 +115,7 @@ impl Readiness {
         ]
         .into_iter()
         .map(|(name, state, required)| Check {
-            name: Cow::Borrowed(name),
+            name,
             ok: state.is_ok(),
             required,
             detail: state.as_ref().err().cloned(),
@@ -145,7 +144,7 @@ mod tests {
             Err("the store is being loaded; the inventory has not synced yet"),
         );
         check(
-            |readiness| readiness.store_loaded(),
+            Readiness::store_loaded,
             Err("the inventory has not synced yet"),
         );
         check(

@@ -3,12 +3,10 @@
 //! A problem says what was wrong and what would be right. It never repeats what the caller sent, so that
 //! neither a client's screen nor a log is a way to reach somebody's terminal.
 
-use std::borrow::Cow;
-
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Media type of a [`Problem`].
@@ -112,24 +110,24 @@ impl Kind {
 }
 
 /// An error answer, as RFC 9457 defines it, with `field` and `checks` as extensions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     /// What kind of problem it is: a URI that names it and cannot be fetched.
     #[serde(rename = "type")]
     #[schema(example = "tag:lazymesh.io,2026:invalid")]
-    pub kind: Cow<'static, str>,
+    pub kind: &'static str,
     /// The kind in words.
-    pub title: Cow<'static, str>,
+    pub title: &'static str,
     /// The HTTP status once more.
     pub status: u16,
     /// What was wrong this time, and what would be right.
     pub detail: String,
     /// The field, query parameter or path segment that was wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "destination")]
     pub field: Option<String>,
     /// On a collector that is not ready: what it has and what it waits for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<crate::readiness::Check>,
 }
 
@@ -137,8 +135,8 @@ impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (status, uri, title) = kind.facts();
         Self {
-            kind: Cow::Borrowed(uri),
-            title: Cow::Borrowed(title),
+            kind: uri,
+            title,
             status: status.as_u16(),
             detail: detail.into(),
             field: None,
