@@ -2,7 +2,7 @@
 
 use crate::Error;
 
-/// RFC 3339 text of the value of `SOURCE_DATE_EPOCH` (seconds since 1970), for [`Metadata::created`].
+/// RFC 3339 text of the value of `SOURCE_DATE_EPOCH` (seconds since 1970), for [`crate::Metadata::created`].
 ///
 /// # Errors
 /// When the value is no number of seconds up to the year 9999.

@@ -65,6 +65,16 @@ impl Location {
         }
     }
 
+    /// The `url` of a WasmPlugin that fetches exactly this manifest; none for a directory, which Istio does not read.
+    pub fn plugin_url(&self, digest: &Digest) -> Option<String> {
+        match &self.home {
+            Home::Registry { host, repository } => {
+                Some(format!("oci://{host}/{repository}@{digest}"))
+            }
+            Home::Layout(_) => None,
+        }
+    }
+
     /// The same place, pinned to `digest`.
     pub fn pinned(&self, digest: Digest) -> Self {
         Self {

@@ -2,6 +2,8 @@
 //!
 //! Headlines and times go to stderr before the tests, so that the output ends with cargo's own closing lines.
 
+mod interop;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -24,9 +26,12 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
         steps.step("doc", || run_command(&mut doc(root)))?;
     }
     let lab = steps.step("build", || Lab::prepare(root, Profile::Dev))?;
+    let oras = steps.step("interop", || interop::prepare(&tools::cache_folder()?))?;
     steps.print_times();
     headline("test");
-    become_process(tests(root, &lab, filter))
+    let mut tests = tests(root, &lab, filter);
+    tests.env("LAZYMESH_ORAS", oras);
+    become_process(tests)
 }
 
 fn clippy(root: &Path) -> Command {

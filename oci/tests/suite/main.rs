@@ -1,5 +1,9 @@
 //! The crate from the outside, one binary for all: a registry in memory, a directory, and real registries.
 
+mod docker_registry;
 mod hostile_registry;
+mod layout;
 mod push;
+mod signature;
 mod support;
+mod token_server;

@@ -1,0 +1,75 @@
+//! Programs that the tests of `oci` talk to: Debian's registry and skopeo, and oras from PyPI.
+//!
+//! They are the real thing that users have, so they are taken as those get them.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command::run;
+
+/// Debian packages, each with a program of the same name.
+const PACKAGES: [&str; 2] = ["docker-registry", "skopeo"];
+const ORAS: &str = "oras==0.2.43";
+
+/// Installs what is missing; the folder that has the Python package oras.
+pub(super) fn prepare(cache: &Path) -> Result<PathBuf> {
+    let missing: Vec<_> = PACKAGES
+        .into_iter()
+        .filter(|name| !is_on_path(name))
+        .collect();
+    if !missing.is_empty() {
+        install(&missing).with_context(|| format!("install by hand: {}", missing.join(", ")))?;
+    }
+    oras(cache).with_context(|| format!("pip cannot install {ORAS}"))
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let apt = |arguments: &[&str]| {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        apt.arg("--quiet=2").args(arguments);
+        run(&mut apt)
+    };
+    let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
+    // A machine that was never updated has no lists to install from.
+    apt(&install).or_else(|_| apt(&["update"]).and_then(|()| apt(&install)))
+}
+
+fn oras(cache: &Path) -> Result<PathBuf> {
+    let folder = cache.join(format!("{ORAS}-{}", python_tag()?));
+    if folder.exists() {
+        return Ok(folder);
+    }
+    fs::create_dir_all(cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    let staging = tempfile::tempdir_in(cache).context("cannot write to the cache folder")?;
+    let unpacked = staging.path().join("unpacked");
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]);
+    run(pip.arg("--target").arg(&unpacked).arg(ORAS))?;
+    // A rename, so that a task that is stopped, or runs beside this one, never sees half of it.
+    fs::rename(&unpacked, &folder).with_context(|| format!("cannot write {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Such as `cpython-311`: compiled packages are for one version.
+fn python_tag() -> Result<String> {
+    let mut python = Command::new("python3");
+    python.args(["-c", "import sys; print(sys.implementation.cache_tag)"]);
+    let output = python.output().context("cannot start python3")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
