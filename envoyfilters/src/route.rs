@@ -1,6 +1,6 @@
 //! What the catch-all virtual host gets: the filter, and the route that its decisions leave through.
 
-use lazymesh_protocol::CLUSTER_HEADER;
+use lazymesh_protocol::{CHOSEN_PROPERTY, CLUSTER_HEADER};
 use serde_json::{Value, json};
 
 use crate::Attachment;
@@ -48,10 +48,16 @@ pub fn catch_all_route_patch() -> Value {
 ///
 /// A route of its own, so that requests without a decision take Istio's ordinary catch-all route. Its idle time-out
 /// says 0, Istio's default for outbound traffic, because without one Envoy keeps that of the route it chose first.
+/// Applications can set the header too, but only the filter sets the filter state: without it they could choose any
+/// cluster while the filter is missing. What never reached a server is sent again, as Istio's own routes do.
 #[must_use]
 pub fn cluster_header_route() -> Value {
     json!({
         "match": {
+            "filter_state": [{
+                "key": format!("wasm.{CHOSEN_PROPERTY}"),
+                "string_match": { "exact": "1" },
+            }],
             "headers": [{ "name": CLUSTER_HEADER, "present_match": true }],
             "prefix": "/",
         },
@@ -60,6 +66,7 @@ pub fn cluster_header_route() -> Value {
         "route": {
             "cluster_header": CLUSTER_HEADER,
             "idle_timeout": "0s",
+            "retry_policy": { "num_retries": 2, "retry_on": "connect-failure,refused-stream" },
             "timeout": "0s",
         },
     })

@@ -12,6 +12,9 @@ const MAX_BYTES: usize = 512 * 1024;
 /// Bytes that an entry takes beside its texts, rounded up.
 const ENTRY_BYTES: usize = 64;
 
+/// An expired decision is kept so much longer, in milliseconds, for when the collector does not answer.
+const STALE_MS: u64 = 600_000;
+
 /// One decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -35,6 +38,13 @@ impl Decisions {
         (entry.expires_ms > now_ms).then_some(&entry.decision)
     }
 
+    /// The decision for a question, even if it has expired: better than none while the collector does not answer.
+    /// Not a hold: a cluster that has not come by now will not come without the collector.
+    pub(crate) fn stale(&self, question: &Question) -> Option<&Decision> {
+        let decision = &self.entries.get(question)?.decision;
+        (!matches!(decision, Decision::Hold { .. })).then_some(decision)
+    }
+
     /// Adds a decision; what expires first makes room when there are more than `max_entries` or too many bytes.
     pub(crate) fn insert(&mut self, question: Question, entry: Entry, max_entries: usize) {
         self.remove(&question);
@@ -55,9 +65,10 @@ impl Decisions {
         }
     }
 
-    /// Drops what no longer holds.
+    /// Drops what expired long ago.
     pub(crate) fn expire(&mut self, now_ms: u64) {
-        self.entries.retain(|_, entry| entry.expires_ms > now_ms);
+        self.entries
+            .retain(|_, entry| entry.expires_ms.saturating_add(STALE_MS) > now_ms);
         self.bytes = self.iter().fold(0, |sum, (question, entry)| {
             sum.saturating_add(cost(question, entry))
         });
@@ -141,6 +152,8 @@ mod tests {
         assert!(decisions.get(&question("a"), 10).is_none());
         assert!(decisions.get(&question("b"), 0).is_none());
         decisions.expire(10);
+        assert!(decisions.stale(&question("a")).is_some());
+        decisions.expire(10 + STALE_MS);
         assert!(decisions.is_empty());
         assert_eq!(decisions.bytes, 0);
     }

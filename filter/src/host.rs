@@ -63,6 +63,8 @@ pub struct Call<'a> {
 pub trait Host {
     /// An attribute of the selected request or of the proxy.
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+    /// Sets an attribute of the selected request that routes can ask for.
+    fn set_property(&mut self, name: &str, value: &str);
     /// First value of a request header.
     fn request_header(&self, name: &str) -> Option<Vec<u8>>;
     /// Replaces all values of a request header. False: the request has no headers any more.

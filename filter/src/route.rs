@@ -1,6 +1,6 @@
 //! Sends a request where its decision says, by the header that the catch-all virtual host's first route reads.
 
-use lazymesh_protocol::{CLUSTER_HEADER, DIRECT_CLUSTER, PASSTHROUGH_CLUSTER};
+use lazymesh_protocol::{CHOSEN_PROPERTY, CLUSTER_HEADER, DIRECT_CLUSTER, PASSTHROUGH_CLUSTER};
 
 use crate::catch_all::CatchAll;
 use crate::filter_state::{SERVER_NAME, SUBJECT_ALT_NAMES, arguments};
@@ -16,6 +16,7 @@ pub(crate) fn strip(host: &mut impl Host) {
 
 /// Sends the selected request through this cluster.
 pub(crate) fn through(host: &mut impl Host, cluster: &str) {
+    host.set_property(CHOSEN_PROPERTY, "1");
     host.set_request_header(CLUSTER_HEADER, cluster);
     host.clear_route_cache();
 }
@@ -39,8 +40,13 @@ pub(crate) fn direct(
 
 /// Sends the selected request where it would have gone without the filter.
 pub(crate) fn as_dialled(host: &mut impl Host, catch_all: CatchAll) {
-    // By the header route under `allow_any` too: it has no idle time-out that could cut a long stream.
-    if catch_all == CatchAll::AllowAny {
+    // By the header route under `allow_any` too: it has no idle time-out that could cut a long stream. But not where
+    // MeshConfig's egressProxy takes the place of PassthroughCluster.
+    let cluster = host
+        .property(&["xds", "cluster_name"])
+        .or_else(|| host.property(&["cluster_name"]));
+    let other = cluster.is_some_and(|name| name != PASSTHROUGH_CLUSTER.as_bytes());
+    if catch_all == CatchAll::AllowAny && !other {
         through(host, PASSTHROUGH_CLUSTER);
     }
 }

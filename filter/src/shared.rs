@@ -55,6 +55,11 @@ impl SharedDecisions {
         self.view.get(question, now_ms)
     }
 
+    /// The last decision that this worker has seen, for when the collector does not answer.
+    pub(crate) fn stale(&self, question: &Question) -> Option<&Decision> {
+        self.view.stale(question)
+    }
+
     /// Adds a decision: for this worker at once, for the others by the next [`SharedDecisions::write`].
     pub(crate) fn insert(&mut self, question: Question, entry: Entry) {
         self.view

@@ -2,7 +2,8 @@
 //!
 //! The wire is JSON over HTTP/1.1: `POST /v1/resolve` carries a [`ResolveRequest`] and is answered by a
 //! [`ResolveResponse`]; `POST /v1/reports` carries a [`Reports`] and is answered by a [`ReportsResponse`].
-//! Errors are RFC 9457 problem documents, which the filter never reads: any status but 200 is a failure to it.
+//! Errors are RFC 9457 problem documents, which the filter never reads: to it, 4xx (but 408 and 429) says that this one
+//! question is refused, and any other status but 200 that the collector has failed.
 //!
 //! Unknown fields are ignored on both sides, so that a filter and a collector of neighbouring versions
 //! understand each other while a mesh is being upgraded.
@@ -23,6 +24,10 @@ pub const REPORTS_PATH: &str = "/v1/reports";
 /// Request header by which the filter names the cluster a request leaves through. The catch-all virtual
 /// host has a route with `cluster_header` on it; the header never leaves the sidecar.
 pub const CLUSTER_HEADER: &str = "x-lazymesh-cluster";
+/// Name under which the filter sets `1`, by `set_property`, on a request whose cluster it has chosen: Envoy keeps it as
+/// filter state `wasm.lazymesh`. The route of [`CLUSTER_HEADER`] asks for it, because an application can set the
+/// header, but not this.
+pub const CHOSEN_PROPERTY: &str = "lazymesh";
 /// Name of the ORIGINAL_DST cluster with Istio mTLS that [`Decision::Direct`] sends through.
 pub const DIRECT_CLUSTER: &str = "lazymesh-direct";
 /// Istio's cluster for traffic to anywhere, as the application dialled it.

@@ -3,7 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::Result;
+use http::Request;
+use http_body_util::Empty;
 use lazymesh_e2e::{CollectorKind, Exposure, External, Filter, Mesh, Service, scenario::scenario};
+use lazymesh_protocol::CLUSTER_HEADER;
 
 #[test]
 fn the_module_cannot_be_fetched() {
@@ -38,6 +41,15 @@ fn check(filter: Filter) {
             ("http://details:9080/", Some(mesh.identity())),
         ] {
             assert_eq!(mesh.client().get(url).await?.echo()?.peer, peer, "{url}");
+            // Nor may the application choose a cluster then: this one would be a 503.
+            let request = Request::get(url)
+                .header(CLUSTER_HEADER, "BlackHoleCluster")
+                .body(Empty::new())?;
+            assert_eq!(
+                mesh.client().send(request).await?.echo()?.peer,
+                peer,
+                "{url}"
+            );
         }
         Ok(())
     });

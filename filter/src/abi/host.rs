@@ -52,6 +52,11 @@ impl Host for Proxy {
         })
     }
 
+    fn set_property(&mut self, name: &str, value: &str) {
+        // SAFETY: both texts outlive the call.
+        unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    }
+
     fn request_header(&self, name: &str) -> Option<Vec<u8>> {
         header(REQUEST_HEADERS, name)
     }

@@ -29,6 +29,12 @@ unsafe extern "C" {
 unsafe extern "C" {
     pub(super) fn proxy_log(level: u32, message: *const u8, size: usize) -> Status;
     pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
+    pub(super) fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> Status;
     pub(super) fn proxy_get_property(
         path: *const u8,
         path_size: usize,

@@ -25,7 +25,7 @@ impl Plugin {
         &mut self,
         host: &mut impl Host,
         now_ms: u64,
-        question: Question,
+        question: &Question,
         first: Waiter,
     ) -> bool {
         if self.flights.len() >= size(self.config.max_callouts) {
@@ -47,7 +47,8 @@ impl Plugin {
         };
         let timeout_ms = u64::from(self.config.resolve_timeout_ms);
         let deadline_ms = now_ms.saturating_add(timeout_ms).saturating_add(GRACE_MS);
-        self.flights.start(token, question, deadline_ms, first);
+        self.flights
+            .start(token, question.clone(), deadline_ms, first);
         true
     }
 
@@ -87,7 +88,7 @@ impl Plugin {
             }
             Err(error) => {
                 self.fail(host, now_ms, &error.to_string());
-                self.give_up(host, landed.waiters);
+                self.fall_back(host, now_ms, landed);
             }
         }
     }
@@ -95,7 +96,7 @@ impl Plugin {
     pub(super) fn end_overdue_calls(&mut self, host: &mut impl Host, now_ms: u64) {
         while let Some(landed) = self.flights.land_overdue(now_ms) {
             self.fail(host, now_ms, "no answer in time");
-            self.give_up(host, landed.waiters);
+            self.fall_back(host, now_ms, landed);
         }
     }
 
@@ -129,6 +130,14 @@ impl Plugin {
             body,
             timeout_ms: self.config.resolve_timeout_ms,
         })
+    }
+
+    /// There is no answer: the last one is followed, if there was one.
+    fn fall_back(&mut self, host: &mut impl Host, now_ms: u64, landed: Flight) {
+        match self.decisions.stale(&landed.question).cloned() {
+            Some(decision) => self.release(host, now_ms, landed.waiters, &decision),
+            None => self.give_up(host, landed.waiters),
+        }
     }
 
     fn learn(&mut self, now_ms: u64, landed: &Flight, response: &ResolveResponse) {

@@ -131,11 +131,13 @@ impl Plugin {
         }
         let waits = self.has_room()
             && (self.flights.join(&question, (context, catch_all))
-                || self.ask(host, now_ms, question, (context, catch_all)));
+                || self.ask(host, now_ms, &question, (context, catch_all)));
         if waits {
-            Action::Pause
-        } else {
-            undecided(host, catch_all)
+            return Action::Pause;
+        }
+        match self.decisions.stale(&question).cloned() {
+            Some(decision) => self.follow(host, now_ms, context, catch_all, &decision),
+            None => undecided(host, catch_all),
         }
     }
 

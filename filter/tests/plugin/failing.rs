@@ -106,6 +106,22 @@ fn the_breaker_lets_one_through_and_closes_on_an_answer() {
 }
 
 #[test]
+fn an_expired_decision_is_better_than_none() {
+    let mut worker = Worker::new();
+    worker.get("known");
+    worker.decide(GATEWAY);
+    worker.pass(60_000);
+    let request = worker.get("known");
+    let call = worker.call();
+    worker.answer(&call, "500", "");
+    assert_eq!(worker.cluster(request), Some("gateway"));
+
+    worker.proxy.reachable = false;
+    let request = worker.get("known");
+    assert_eq!(worker.cluster(request), Some("gateway"));
+}
+
+#[test]
 fn known_hosts_need_no_collector() {
     let mut worker = Worker::new();
     worker.get("known");

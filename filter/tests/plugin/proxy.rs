@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lazymesh_filter::{Action, Call, ContextId, Host, Level, Metric, Plugin, Token, Written};
-use lazymesh_protocol::{CLUSTER_HEADER, FilterConfig, ResolveRequest};
+use lazymesh_protocol::{CHOSEN_PROPERTY, CLUSTER_HEADER, FilterConfig, ResolveRequest};
 
 /// Where a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub struct Request {
     pub virtual_host: &'static str,
     pub headers: BTreeMap<String, String>,
     pub filter_state: Vec<Vec<u8>>,
+    pub chosen: bool,
     pub route_cleared: bool,
     pub state: State,
 }
@@ -114,6 +115,12 @@ impl Proxy {
 impl Host for Proxy {
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         self.attribute(path).map(String::into_bytes)
+    }
+
+    fn set_property(&mut self, name: &str, value: &str) {
+        if let Some(request) = self.request() {
+            request.chosen = (name, value) == (CHOSEN_PROPERTY, "1");
+        }
     }
 
     fn request_header(&self, name: &str) -> Option<Vec<u8>> {
@@ -275,6 +282,7 @@ impl Worker {
             virtual_host,
             headers,
             filter_state: Vec::new(),
+            chosen: false,
             route_cleared: false,
             state: State::Paused,
         };
@@ -353,7 +361,7 @@ impl Worker {
         assert_eq!(request.state, State::GoneOn);
         let cluster = request.headers.get(CLUSTER_HEADER).map(String::as_str);
         assert!(
-            cluster.is_none() || request.route_cleared,
+            cluster.is_none() || request.chosen && request.route_cleared,
             "the route was chosen before the header came"
         );
         cluster
