@@ -7,7 +7,7 @@ use super::{
     sent::{self, Way},
 };
 use crate::{
-    Mesh,
+    Mesh, Service,
     istiod::Scope,
     mesh::{NAMESPACE, WORKLOAD},
     wait,
@@ -82,7 +82,7 @@ fn scope(mesh: &Mesh) -> Result<String> {
     let known = mesh
         .services()
         .filter(|service| hosts.contains(&service.egress_host()));
-    let known: Vec<String> = known.map(|service| service.host()).collect();
+    let known: Vec<String> = known.map(Service::host).collect();
     ensure!(known.len() == 1, "it knows {known:?}");
     Ok(format!("of {all} services it knows 1"))
 }
