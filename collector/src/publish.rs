@@ -59,7 +59,7 @@ impl Publishing {
         }
     }
 
-    /// Makes one Sidecar what its plan says; whether that changed anything.
+    /// Makes one Sidecar what its plan says; whether that counts as a change.
     async fn settle(&mut self, target: &Target) -> Result<bool, PublishError> {
         match self.collector.plan(target) {
             Plan::Publish(sidecar) => self.publish(target, &sidecar).await,
@@ -83,8 +83,7 @@ impl Publishing {
             PublishOutcome::Unchanged => metrics.unchanged.inc(),
             PublishOutcome::Created | PublishOutcome::Updated => metrics.published.inc(),
         };
-        let changed = outcome != PublishOutcome::Unchanged;
-        if changed {
+        if outcome != PublishOutcome::Unchanged {
             let Published { namespace, name } = place(sidecar);
             tracing::info!(
                 namespace,
@@ -94,7 +93,8 @@ impl Publishing {
                 "Sidecar published"
             );
         }
-        Ok(changed)
+        // A new Sidecar, which tells what is always visible, must not make the workload's first host wait.
+        Ok(outcome == PublishOutcome::Updated)
     }
 
     async fn withdraw(&mut self, target: &Target) -> Result<bool, PublishError> {
