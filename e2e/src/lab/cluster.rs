@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use kube::{
     Api, Client, Config,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
     discovery::{self, Scope},
@@ -95,16 +95,21 @@ impl Cluster {
     /// When kube-apiserver refuses.
     pub async fn delete_object(&self, object: &Value) -> Result<()> {
         let (api, name) = self.api(object).await?;
-        let now = DeleteParams {
-            grace_period_seconds: Some(0),
-            ..DeleteParams::default()
-        };
-        match api.delete(&name, &now).await {
+        match api.delete(&name, &now()).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             outcome => outcome
                 .map(drop)
                 .with_context(|| format!("cannot delete {name}")),
         }
+    }
+
+    /// Deletes all pods of a namespace, at once.
+    pub(super) async fn delete_pods(&self, namespace: &str) -> Result<()> {
+        let pods = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
+        let pods: Api<DynamicObject> = Api::namespaced_with(self.client(), namespace, &pods);
+        pods.delete_collection(&now(), &ListParams::default())
+            .await?;
+        Ok(())
     }
 
     /// What is stored for an object of which only kind and name matter.
@@ -171,6 +176,14 @@ impl Cluster {
         let found = (resource, capabilities.scope);
         known().insert(kind, found.clone());
         Ok(found)
+    }
+}
+
+/// Deletion without a grace period.
+fn now() -> DeleteParams {
+    DeleteParams {
+        grace_period_seconds: Some(0),
+        ..DeleteParams::default()
     }
 }
 

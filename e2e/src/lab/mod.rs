@@ -16,6 +16,7 @@ mod part;
 mod pod;
 mod probe;
 mod sandbox;
+mod shared;
 mod sidecar;
 mod status;
 mod tools;
@@ -38,8 +39,10 @@ pub use istio::NAMESPACE as ISTIO_NAMESPACE;
 pub use part::Part;
 pub use pod::{GREETING, HTTP, Pod, PodSpec, Program};
 pub use sandbox::Life;
+pub use shared::{disturbance, scenario};
 pub use status::status;
 
+use crate::wait;
 use kubernetes::Kubernetes;
 use network::Uplink;
 use sandbox::Sandbox;
@@ -79,6 +82,7 @@ struct Entrance {
 /// A running control plane.
 pub struct Lab {
     folder: PathBuf,
+    life: Life,
     tools: Tools,
     node: Sandbox,
     uplink: Uplink,
@@ -106,7 +110,7 @@ impl Lab {
         let uplink = Uplink::create(&node)?;
         let entrance = Entrance { node, uplink };
         fs::write(entrance_file(&folder), serde_json::to_vec(&entrance)?)?;
-        let lab = Self::start_in(tools, folder.clone(), entrance, &options.mesh).await;
+        let lab = Self::start_in(tools, folder.clone(), entrance, &options).await;
         if lab.is_err() {
             // For whoever looks into why.
             fs::write(folder.join("keep"), "")?;
@@ -118,15 +122,16 @@ impl Lab {
         tools: Tools,
         folder: PathBuf,
         entrance: Entrance,
-        mesh: &Value,
+        options: &Options,
     ) -> Result<Self> {
         let Entrance { node, uplink } = entrance;
         let registry = start_registry(&tools, &node, &folder)?;
         let kubernetes = Kubernetes::start(&tools, &node, &uplink, &folder).await?;
         let cluster = kubernetes.cluster.clone();
-        let istiod = istio::start(&tools, &node, &uplink, &folder, &cluster, mesh).await?;
+        let istiod = istio::start(&tools, &node, &uplink, &folder, &cluster, &options.mesh).await?;
         let lab = Self {
             folder,
+            life: options.life,
             tools,
             node,
             uplink,
@@ -161,6 +166,57 @@ impl Lab {
             "metadata": { "name": name, "labels": labels },
         });
         self.cluster.apply_object(&namespace).await.map(drop)
+    }
+
+    /// Makes every sidecar of a namespace refuse plain text.
+    ///
+    /// # Errors
+    /// When kube-apiserver refuses it.
+    pub async fn strict_mtls(&self, namespace: &str) -> Result<()> {
+        let mut policy = reference(
+            "security.istio.io/v1",
+            "PeerAuthentication",
+            namespace,
+            "default",
+        );
+        policy["spec"] = json!({ "mtls": { "mode": "STRICT" } });
+        self.cluster.apply_object(&policy).await.map(drop)
+    }
+
+    /// Deletes a namespace and everything in it.
+    ///
+    /// # Errors
+    /// When kube-apiserver refuses it.
+    pub async fn delete_namespace(&self, name: &str) -> Result<()> {
+        // There is no kubelet to confirm that a pod has ended, which the namespace's end would wait for.
+        self.cluster.delete_pods(name).await?;
+        let namespace =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        self.cluster.delete_object(&namespace).await
+    }
+
+    /// Waits until connections to a Service's port reach a pod.
+    ///
+    /// # Errors
+    /// When they never do.
+    pub async fn until_reachable(&self, namespace: &str, service: &str, port: u16) -> Result<()> {
+        let service = reference("v1", "Service", namespace, service);
+        let found = self
+            .cluster
+            .find(&service)
+            .await?
+            .context("no such Service")?;
+        let address = found
+            .data
+            .pointer("/spec/clusterIP")
+            .and_then(Value::as_str);
+        let address: Ipv4Addr = address.context("a Service without an address")?.parse()?;
+        wait::until("a Service to be reachable", async || {
+            network::connect(&self.node, (address, port).into())
+                .await
+                .map(drop)
+        })
+        .await
     }
 
     /// A Service that selects the pods whose label `app` is its own name, with ports of the lab's
@@ -326,7 +382,7 @@ pub async fn down(name: &str) -> Result<bool> {
         // The node's own tidying may be under way.
         let _ = fs::remove_dir_all(&folder);
     }
-    crate::wait::until("the lab's folder to go", async || {
+    wait::until("the lab's folder to go", async || {
         ensure!(!folder.exists(), "{} is still there", folder.display());
         Ok(())
     })

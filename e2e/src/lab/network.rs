@@ -67,7 +67,8 @@ impl Uplink {
             &format!(
                 "link set lo up\n\
                  address add {node_address}/30 dev uplink\n\
-                 link set uplink up\n"
+                 link set uplink up\n\
+                 route add {SERVICES} dev uplink\n"
             ),
         )?;
         let mut forward = node.command("sh");

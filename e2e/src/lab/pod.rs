@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Lab,
+    Lab, Life,
     app::{self, Reply},
     cluster::reference,
     interception,
@@ -171,6 +171,17 @@ pub struct Pod {
     folder: PathBuf,
     sidecar: Option<Part>,
     app: Part,
+    /// Whether it outlives this value, as pods of a lab for people do.
+    stays: bool,
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        if !self.stays {
+            // What cannot be ended now ends with the lab.
+            let _ = self.entrance.sandbox.kill();
+        }
+    }
 }
 
 impl Pod {
@@ -204,6 +215,7 @@ impl Pod {
             folder,
             sidecar,
             app,
+            stays: lab.life == Life::UntilDown,
         };
         pod.wait().await?;
         pod.report(lab, true).await?;

@@ -169,12 +169,18 @@ impl Sandbox {
         started(self.pid).is_ok_and(|at| at == self.started)
     }
 
-    /// Ends everything inside, and waits until it is gone.
-    pub(super) async fn end(&self) -> Result<()> {
+    /// Ends everything inside.
+    pub(super) fn kill(&self) -> Result<()> {
         if self.is_alive() {
             let pid = Pid::from_raw(self.pid).context("a sandbox without a process")?;
             kill_process(pid, Signal::KILL)?;
         }
+        Ok(())
+    }
+
+    /// Ends everything inside, and waits until it is gone.
+    pub(super) async fn end(&self) -> Result<()> {
+        self.kill()?;
         wait::until_within("a sandbox to end", PATIENCE, async || {
             ensure!(!self.is_alive(), "process {} is still there", self.pid);
             Ok(())

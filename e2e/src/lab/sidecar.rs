@@ -34,6 +34,7 @@ pub(super) async fn start(
     write_files(&lab.cluster, spec, folder).await?;
     let env = environment(spec, entrance, lab.registry_address())?;
     let sandbox = entrance.sandbox.clone();
+    let domain = format!("{}.svc.cluster.local", spec.namespace);
     Part::start("sidecar", folder, move || {
         // Its paths are relative to its working directory, which in an image is the root.
         let mut command = sandbox.command_in(Path::new(HOME), "setpriv");
@@ -41,12 +42,7 @@ pub(super) async fn start(
         command
             .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
             .arg(format!("{PROGRAMS}/bin/pilot-agent"))
-            .args([
-                "proxy",
-                "sidecar",
-                "--domain",
-                "$(POD_NAMESPACE).svc.cluster.local",
-            ])
+            .args(["proxy", "sidecar", "--domain", &domain])
             .args(["--concurrency", "2", "--proxyLogLevel", "warning"])
             .envs(&env);
         command

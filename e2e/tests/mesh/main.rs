@@ -1,0 +1,3 @@
+//! What lazymesh does on a real mesh, one behaviour a module. All share one lab, which takes root.
+
+mod mtls;
