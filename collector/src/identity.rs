@@ -13,6 +13,15 @@ use crate::xfcc::{self, Spiffe};
 
 const XFCC: &str = "x-forwarded-client-cert";
 
+/// The last `x-forwarded-client-cert` of a request. A list may be one header or several.
+pub(crate) struct Evidence(Option<HeaderValue>);
+
+impl Evidence {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(XFCC).iter().next_back().cloned())
+    }
+}
+
 /// Where the identity of an ingest caller comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IngestIdentity {
@@ -45,14 +54,14 @@ pub(crate) enum Refusal {
 impl IngestIdentity {
     pub(crate) fn check(
         &self,
-        headers: &HeaderMap,
+        evidence: &Evidence,
         source: &Source,
         collector: &Collector,
     ) -> Result<(), Refusal> {
         let Self::Xfcc { collector: by } = self else {
             return Ok(());
         };
-        let uri = verified_uri(headers, by)?;
+        let uri = verified_uri(evidence, by)?;
         let caller = Spiffe::parse(&uri).ok_or(Refusal::Anonymous)?;
         if caller.namespace != source.namespace {
             return Err(Refusal::OtherNamespace);
@@ -73,12 +82,8 @@ impl IngestIdentity {
 }
 
 /// URI of the last element, when the collector's own sidecar added it.
-fn verified_uri(headers: &HeaderMap, by: &str) -> Result<String, Refusal> {
-    let last = headers
-        .get_all(XFCC)
-        .iter()
-        .next_back()
-        .map(HeaderValue::to_str);
+fn verified_uri(evidence: &Evidence, by: &str) -> Result<String, Refusal> {
+    let last = evidence.0.as_ref().map(HeaderValue::to_str);
     let Some(Ok(value)) = last else {
         return Err(Refusal::Unproven);
     };

@@ -1,10 +1,11 @@
 //! What filters call.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRef, State};
-use http::HeaderMap;
+use axum::extract::{FromRef, FromRequestParts, State};
+use http::request::Parts;
 use lazymesh_core::QuestionError;
 use lazymesh_protocol::{
     MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Reports, ReportsResponse, ResolveRequest,
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::clock::now_ms;
 use crate::collector::Collector;
-use crate::identity::{IngestIdentity, Refusal};
+use crate::identity::{Evidence, IngestIdentity, Refusal};
 use crate::report::ReportError;
 use crate::resolve::ResolveError;
 use crate::rest::body::Body;
@@ -35,10 +36,18 @@ impl FromRef<Ingest> for Arc<Collector> {
     }
 }
 
+impl FromRequestParts<Ingest> for Evidence {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Ingest) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
 impl Ingest {
-    fn check(&self, headers: &HeaderMap, source: &Source) -> Result<(), Problem> {
+    fn check(&self, evidence: &Evidence, source: &Source) -> Result<(), Problem> {
         self.identity
-            .check(headers, source, &self.collector)
+            .check(evidence, source, &self.collector)
             .map_err(|refusal| {
                 self.collector.metrics.identity_refused.inc();
                 refusal.into()
@@ -64,10 +73,10 @@ pub(crate) fn routes() -> OpenApiRouter<Ingest> {
 )]
 async fn resolve(
     State(ingest): State<Ingest>,
-    headers: HeaderMap,
+    evidence: Evidence,
     Body(request): Body<ResolveRequest, MAX_RESOLVE_BYTES>,
 ) -> Result<Json<ResolveResponse>, Problem> {
-    ingest.check(&headers, &request.source)?;
+    ingest.check(&evidence, &request.source)?;
     Ok(Json(ingest.collector.resolve(&request, now_ms()).await?))
 }
 
@@ -83,10 +92,10 @@ async fn resolve(
 )]
 async fn reports(
     State(ingest): State<Ingest>,
-    headers: HeaderMap,
+    evidence: Evidence,
     Body(reports): Body<Reports, MAX_REPORTS_BYTES>,
 ) -> Result<Json<ReportsResponse>, Problem> {
-    ingest.check(&headers, &reports.source)?;
+    ingest.check(&evidence, &reports.source)?;
     Ok(Json(ingest.collector.report(&reports, now_ms()).await?))
 }
 
