@@ -18,7 +18,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run the collector: answers filters, learns, publishes Sidecars
-    Collector(collector::Args),
+    Collector(Box<collector::Args>),
     /// Print the objects that attach the filter to the sidecars of a mesh, for kubectl apply
     Manifests(manifests::Args),
     /// Show who depends on what

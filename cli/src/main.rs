@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Collector(args) => collector::run(args),
+        Command::Collector(args) => collector::run(*args),
         Command::Manifests(args) => manifests::run(&args),
         Command::Graph(args) => graph::run(args),
         Command::Workloads(args) => workloads::run(args),

@@ -92,7 +92,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(future)
 }
 
+/// Waits until there is something to see.
 #[track_caller]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pause between two looks at a condition, with a deadline"
+)]
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
