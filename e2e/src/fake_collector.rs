@@ -31,8 +31,15 @@ use tokio::{
 /// What it does with every request.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// Answers well, after a while.
-    Answer(Decision, Duration),
+    /// Answers well.
+    Answer {
+        /// What.
+        decision: Decision,
+        /// After so long.
+        delay: Duration,
+        /// How long the filter may use it.
+        ttl: Duration,
+    },
     /// Answers with this status and nothing else.
     Status(u16),
     /// Answers 200 with this body.
@@ -41,6 +48,18 @@ pub enum Behaviour {
     Huge(u64),
     /// Reads a request, then resets the connection.
     Reset,
+}
+
+impl Behaviour {
+    /// Answers well, after a while, and for the length of a scenario.
+    #[must_use]
+    pub fn answer(decision: Decision, delay: Duration) -> Self {
+        Self::Answer {
+            decision,
+            delay,
+            ttl: Duration::from_secs(60),
+        }
+    }
 }
 
 /// The running fake. It stops when dropped.
@@ -133,9 +152,13 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> hyper::Result<Re
     shared.requests.fetch_add(1, Ordering::Relaxed);
     request.into_body().collect().await?;
     let (status, body) = match shared.behaviour() {
-        Behaviour::Answer(decision, delay) => {
+        Behaviour::Answer {
+            decision,
+            delay,
+            ttl,
+        } => {
             tokio::time::sleep(delay).await;
-            (200, whole(response(decision)))
+            (200, whole(response(decision, ttl)))
         }
         Behaviour::Status(status) => (status, whole(Bytes::new())),
         Behaviour::Body(bytes) => (200, whole(Bytes::from_static(bytes))),
@@ -149,11 +172,11 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> hyper::Result<Re
     Ok(response)
 }
 
-fn response(decision: Decision) -> Bytes {
+fn response(decision: Decision, ttl: Duration) -> Bytes {
     let response = ResolveResponse {
         decision,
         host: None,
-        ttl_ms: 60_000,
+        ttl_ms: u32::try_from(ttl.as_millis()).unwrap_or(u32::MAX),
     };
     serde_json::to_vec(&response).unwrap_or_default().into()
 }

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod builder;
+mod plan;
 mod start;
 
 use std::{collections::BTreeMap, net::SocketAddrV4};

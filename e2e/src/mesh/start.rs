@@ -1,7 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    net::SocketAddr,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -9,31 +8,22 @@ use serde_json::json;
 
 use super::{
     COLLECTOR_SERVICE, CollectorKind, Mesh, MeshBuilder, NAMESPACE, SYSTEM_NAMESPACE, WORKLOAD,
-    attachment,
+    attachment, plan::Plan,
 };
 use crate::{
     backend::{Backend, Transport},
     certificates::{CertificateAuthority, spiffe},
-    client::{Client, Dialer, Names},
+    client::{Client, Dialer},
     collector::{Collector, Options},
     envoy::{Bootstrap, Envoy, files, files::Files},
     fake_collector::FakeCollector,
-    istiod::{Config, Entry, Istiod, Scope},
+    istiod::{Istiod, Scope},
     manifests,
     network::Block,
-    service::{Exposure, External, Placed, Service},
+    service::{Exposure, Service},
     state::State,
     wait,
 };
-
-/// Last byte of the address of virtualOutbound and of Envoy's admin port.
-const ENVOY: u8 = 1;
-/// Last byte of the collector's address.
-const COLLECTOR: u8 = 2;
-/// Last byte of the pod IP of the sidecar's workload.
-const POD: u8 = 3;
-/// Last byte of the first external host's address.
-const EXTERNALS: u8 = 200;
 
 impl MeshBuilder {
     /// Starts the mesh, and waits until the sidecar is live.
@@ -65,7 +55,7 @@ impl MeshBuilder {
         let istiod = Istiod::start(plan.istiod(&state, patches))?;
         let bootstrap = Bootstrap {
             files: files.clone(),
-            address: plan.block.address(ENVOY),
+            address: plan.envoy(),
             namespace: NAMESPACE.to_owned(),
             workload: WORKLOAD.to_owned(),
             http_ports: plan.http_ports(),
@@ -94,42 +84,7 @@ impl MeshBuilder {
     }
 }
 
-/// A mesh whose members have their addresses.
-struct Plan {
-    builder: MeshBuilder,
-    block: Block,
-    services: BTreeMap<String, Placed>,
-    externals: BTreeMap<String, (External, Ipv4Addr)>,
-}
-
 impl Plan {
-    fn new(builder: MeshBuilder, block: Block) -> Self {
-        let services = (0..).zip(&builder.services);
-        let services = services
-            .map(|(index, service)| {
-                (
-                    service.name.clone(),
-                    Placed::new(service.clone(), index, &block),
-                )
-            })
-            .collect();
-        let externals = (EXTERNALS..).zip(&builder.externals);
-        let externals = externals
-            .map(|(last, external)| {
-                (
-                    external.host.clone(),
-                    (external.clone(), block.address(last)),
-                )
-            })
-            .collect();
-        Self {
-            builder,
-            block,
-            services,
-            externals,
-        }
-    }
-
     async fn start_backends(
         &self,
         authority: &CertificateAuthority,
@@ -153,47 +108,12 @@ impl Plan {
         Ok(backends)
     }
 
-    fn manifests(&self) -> Vec<serde_json::Value> {
-        let mut namespaces: BTreeSet<&str> = self
-            .builder
-            .services
-            .iter()
-            .map(|s| s.namespace.as_str())
-            .collect();
-        namespaces.insert(NAMESPACE);
-        let mut all: Vec<_> = namespaces
-            .iter()
-            .map(|name| manifests::namespace(name, *name == NAMESPACE))
-            .collect();
-        let pod_ip = self.block.address(POD).to_string();
-        let collector_ip = self.block.address(COLLECTOR).to_string();
-        all.extend([
-            manifests::namespace(SYSTEM_NAMESPACE, false),
-            manifests::kubernetes_service(
-                SYSTEM_NAMESPACE,
-                COLLECTOR_SERVICE,
-                &collector_ip,
-                ("http-ingest", 8480, 8480),
-            ),
-            manifests::pod(NAMESPACE, WORKLOAD, &pod_ip, true),
-        ]);
-        all.extend(self.services.values().flat_map(manifests::service));
-        all.extend(self.builder.manifests.iter().cloned());
-        all
-    }
-
-    /// `namespace/host` entries that every Sidecar has.
-    fn always(&self) -> Vec<String> {
-        let known = self.builder.services.iter().filter(|service| service.known);
-        known.map(Service::egress_host).collect()
-    }
-
     async fn start_collector(
         &self,
         state: &State,
     ) -> Result<(Option<Collector>, Option<FakeCollector>)> {
         let options = Options {
-            address: self.block.address(COLLECTOR),
+            address: self.collector(),
             manifests: state.manifests(),
             sidecars: state.sidecars(),
             store: state.store(),
@@ -238,59 +158,6 @@ impl Plan {
         })
         .await
     }
-
-    fn http_ports(&self) -> BTreeSet<u16> {
-        let services = self.services.values().map(|placed| placed.service.port);
-        let externals = self.externals.values().map(|(external, _)| external.port);
-        services.chain(externals).collect()
-    }
-
-    fn istiod(&self, state: &State, patches: Option<crate::istiod::Patches>) -> Config {
-        let collector = self.block.address(COLLECTOR);
-        let collector = Entry {
-            namespace: SYSTEM_NAMESPACE.to_owned(),
-            name: COLLECTOR_SERVICE.to_owned(),
-            port: 8480,
-            cluster_ip: collector,
-            endpoint: (collector, 8480).into(),
-            service_account: None,
-            http2: false,
-        };
-        Config {
-            registry: self
-                .services
-                .values()
-                .map(entry)
-                .chain([collector])
-                .collect(),
-            http_ports: self.http_ports(),
-            namespace: NAMESPACE.to_owned(),
-            workload: WORKLOAD.to_owned(),
-            policy: self.builder.policy,
-            patches,
-            sidecars: state.sidecars(),
-            files: Files::new(state.envoy()),
-        }
-    }
-
-    /// What cluster DNS, with the search domains of the client's pod, and the DNS of the world answer.
-    fn names(&self) -> Names {
-        let mut names = Names::new();
-        for placed in self.services.values() {
-            let Service {
-                name, namespace, ..
-            } = &placed.service;
-            if namespace == NAMESPACE {
-                names.insert(name.clone(), placed.cluster_ip);
-            }
-            for suffix in ["", ".svc", ".svc.cluster.local"] {
-                names.insert(format!("{name}.{namespace}{suffix}"), placed.cluster_ip);
-            }
-        }
-        let externals = self.externals.iter();
-        names.extend(externals.map(|(host, (_, address))| (host.clone(), *address)));
-        names
-    }
 }
 
 fn transport(authority: &CertificateAuthority, service: &Service) -> Result<Transport> {
@@ -302,21 +169,7 @@ fn transport(authority: &CertificateAuthority, service: &Service) -> Result<Tran
     let tls = authority.server(&authority.issue(&spiffe(&service.namespace, account))?)?;
     Ok(match service.exposure {
         Exposure::Strict => Transport::Strict(tls),
-        Exposure::Permissive => Transport::Permissive(Arc::clone(&tls)),
+        Exposure::Permissive => Transport::Permissive(tls),
         Exposure::NoSidecar => Transport::Plain,
     })
-}
-
-fn entry(placed: &Placed) -> Entry {
-    let service = &placed.service;
-    let sidecar = service.exposure != Exposure::NoSidecar;
-    Entry {
-        namespace: service.namespace.clone(),
-        name: service.name.clone(),
-        port: service.port,
-        cluster_ip: placed.cluster_ip,
-        endpoint: placed.endpoint(),
-        service_account: sidecar.then(|| service.name.clone()),
-        http2: service.port_name == "grpc",
-    }
 }

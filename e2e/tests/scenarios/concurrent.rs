@@ -14,7 +14,7 @@ const WORKERS: u32 = 2;
 
 #[test]
 fn a_thousand_first_requests_cause_one_callout_per_worker() {
-    let slow = Behaviour::Answer(PASSTHROUGH, Duration::from_millis(300));
+    let slow = Behaviour::answer(PASSTHROUGH, Duration::from_millis(300));
     let mesh = Mesh::builder()
         .service(Service::http("reviews").exposure(Exposure::Permissive))
         .collector(CollectorKind::Fake(slow))
@@ -43,7 +43,7 @@ fn a_thousand_first_requests_over_mutual_tls() {
 
 #[test]
 fn who_asked_first_may_leave() {
-    let slow = Behaviour::Answer(PASSTHROUGH, Duration::from_secs(1));
+    let slow = Behaviour::answer(PASSTHROUGH, Duration::from_secs(1));
     let mesh = Mesh::builder()
         .service(Service::http("reviews").exposure(Exposure::Permissive))
         .collector(CollectorKind::Fake(slow))

@@ -2,7 +2,9 @@
 
 use http::Request;
 use http_body_util::Empty;
-use lazymesh_e2e::{External, Mesh, Service, client::Answer, scenario::scenario};
+use lazymesh_e2e::{
+    CollectorKind, External, Filter, Mesh, Service, client::Answer, scenario::scenario,
+};
 use lazymesh_protocol::CLUSTER_HEADER;
 
 #[test]
@@ -26,6 +28,18 @@ fn a_header_of_the_application_is_ignored() {
         }
         // The filter does not run here, nor does anything read the header.
         send(mesh, "http://details:9080/").await?.echo()?;
+        Ok(())
+    });
+}
+
+#[test]
+fn even_when_the_filter_is_not_there() {
+    let mesh = Mesh::builder()
+        .external(External::http("api.example.com"))
+        .filter(Filter::DownloadFailed)
+        .collector(CollectorKind::Down);
+    scenario(mesh, async |mesh| {
+        send(mesh, "http://api.example.com:9080/").await?.echo()?;
         Ok(())
     });
 }

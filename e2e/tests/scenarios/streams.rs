@@ -45,7 +45,7 @@ fn a_body_that_arrives_while_its_request_waits() {
     let passthrough = Decision::Passthrough {
         reason: PassthroughReason::External,
     };
-    let slow = Behaviour::Answer(passthrough, Duration::from_millis(500));
+    let slow = Behaviour::answer(passthrough, Duration::from_millis(500));
     let mesh = Mesh::builder()
         .service(Service::http("reviews").exposure(Exposure::Permissive))
         .collector(CollectorKind::Fake(slow))

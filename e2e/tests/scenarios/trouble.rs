@@ -24,7 +24,7 @@ fn down() {
 
 #[test]
 fn slow() {
-    check(CollectorKind::Fake(Behaviour::Answer(
+    check(CollectorKind::Fake(Behaviour::answer(
         PASSTHROUGH,
         Duration::from_secs(2),
     )));
@@ -119,7 +119,7 @@ fn a_collector_that_recovers_is_asked_again() {
         };
         breakers(u64::from(WORKERS)).await?;
         mesh.fake_collector()?
-            .behave(Behaviour::Answer(PASSTHROUGH, Duration::ZERO));
+            .behave(Behaviour::answer(PASSTHROUGH, Duration::ZERO));
         breakers(0).await?;
         assert!(
             mesh.envoy()
@@ -128,6 +128,37 @@ fn a_collector_that_recovers_is_asked_again() {
                 > 0
         );
         Ok(())
+    });
+}
+
+#[test]
+fn an_expired_decision_is_better_than_none() {
+    let mesh = Mesh::builder()
+        .service(Service::http("reviews"))
+        .collector(CollectorKind::Fake(Behaviour::Status(500)));
+    scenario(mesh, async |mesh| -> Result<()> {
+        let direct = Decision::Direct {
+            subject_alt_names: vec!["spiffe://cluster.local/ns/shop/sa/reviews".to_owned()],
+            server_name: "outbound_.9080_._.reviews.shop.svc.cluster.local".to_owned(),
+        };
+        mesh.fake_collector()?.behave(Behaviour::Answer {
+            decision: direct,
+            delay: Duration::ZERO,
+            ttl: Duration::from_millis(200),
+        });
+        mesh.client().get("http://reviews:9080/").await?.echo()?;
+        mesh.fake_collector()?.behave(Behaviour::Status(500));
+        wait::until("the breakers to open", async || {
+            let answer = mesh.http2_client().get("http://reviews:9080/").await?;
+            assert_eq!(answer.echo()?.peer, Some(mesh.identity()));
+            let open = mesh.envoy().filter_metric("lazymesh_breaker_open").await?;
+            ensure!(
+                open == u64::from(WORKERS),
+                "{open} of {WORKERS} breakers are open"
+            );
+            Ok(())
+        })
+        .await
     });
 }
 

@@ -1,0 +1,180 @@
+//! Who is in a mesh, and where: everything that follows from its description before anything runs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use serde_json::Value;
+
+use super::{COLLECTOR_SERVICE, MeshBuilder, NAMESPACE, SYSTEM_NAMESPACE, WORKLOAD};
+use crate::{
+    client::Names,
+    envoy::files::Files,
+    istiod::{Config, Entry, Patches},
+    manifests,
+    network::Block,
+    service::{Exposure, External, Placed, Service},
+    state::State,
+};
+
+/// Last byte of the address of virtualOutbound and of Envoy's admin port.
+const ENVOY: u8 = 1;
+/// Last byte of the collector's address.
+const COLLECTOR: u8 = 2;
+/// Last byte of the pod IP of the sidecar's workload.
+const POD: u8 = 3;
+/// Last byte of the first external host's address.
+const EXTERNALS: u8 = 200;
+
+/// A mesh whose members have their addresses.
+pub(super) struct Plan {
+    pub(super) builder: MeshBuilder,
+    pub(super) block: Block,
+    pub(super) services: BTreeMap<String, Placed>,
+    pub(super) externals: BTreeMap<String, (External, Ipv4Addr)>,
+}
+
+impl Plan {
+    pub(super) fn new(builder: MeshBuilder, block: Block) -> Self {
+        let services = (0..).zip(&builder.services);
+        let services = services
+            .map(|(index, service)| {
+                (
+                    service.name.clone(),
+                    Placed::new(service.clone(), index, &block),
+                )
+            })
+            .collect();
+        let externals = (EXTERNALS..).zip(&builder.externals);
+        let externals = externals
+            .map(|(last, external)| {
+                (
+                    external.host.clone(),
+                    (external.clone(), block.address(last)),
+                )
+            })
+            .collect();
+        Self {
+            builder,
+            block,
+            services,
+            externals,
+        }
+    }
+
+    /// Where Envoy is.
+    pub(super) fn envoy(&self) -> Ipv4Addr {
+        self.block.address(ENVOY)
+    }
+
+    /// Where the collector is.
+    pub(super) fn collector(&self) -> Ipv4Addr {
+        self.block.address(COLLECTOR)
+    }
+
+    /// The mesh as the collector reads it.
+    pub(super) fn manifests(&self) -> Vec<Value> {
+        let mut namespaces: BTreeSet<&str> = self
+            .builder
+            .services
+            .iter()
+            .map(|s| s.namespace.as_str())
+            .collect();
+        namespaces.insert(NAMESPACE);
+        let mut all: Vec<_> = namespaces
+            .iter()
+            .map(|name| manifests::namespace(name, *name == NAMESPACE))
+            .collect();
+        let pod_ip = self.block.address(POD).to_string();
+        let collector_ip = self.collector().to_string();
+        all.extend([
+            manifests::namespace(SYSTEM_NAMESPACE, false),
+            manifests::kubernetes_service(
+                SYSTEM_NAMESPACE,
+                COLLECTOR_SERVICE,
+                &collector_ip,
+                ("http-ingest", 8480, 8480),
+            ),
+            manifests::pod(NAMESPACE, WORKLOAD, &pod_ip, true),
+        ]);
+        all.extend(self.services.values().flat_map(manifests::service));
+        all.extend(self.builder.manifests.iter().cloned());
+        all
+    }
+
+    /// `namespace/host` entries that every Sidecar has.
+    pub(super) fn always(&self) -> Vec<String> {
+        let known = self.builder.services.iter().filter(|service| service.known);
+        known.map(Service::egress_host).collect()
+    }
+
+    /// Ports that have an HTTP listener.
+    pub(super) fn http_ports(&self) -> BTreeSet<u16> {
+        let services = self.services.values().map(|placed| placed.service.port);
+        let externals = self.externals.values().map(|(external, _)| external.port);
+        services.chain(externals).collect()
+    }
+
+    /// All that istiod knows of it.
+    pub(super) fn istiod(&self, state: &State, patches: Option<Patches>) -> Config {
+        let collector = self.collector();
+        let collector = Entry {
+            namespace: SYSTEM_NAMESPACE.to_owned(),
+            name: COLLECTOR_SERVICE.to_owned(),
+            port: 8480,
+            cluster_ip: collector,
+            endpoint: (collector, 8480).into(),
+            service_account: None,
+            http2: false,
+        };
+        Config {
+            registry: self
+                .services
+                .values()
+                .map(entry)
+                .chain([collector])
+                .collect(),
+            http_ports: self.http_ports(),
+            namespace: NAMESPACE.to_owned(),
+            workload: WORKLOAD.to_owned(),
+            policy: self.builder.policy,
+            patches,
+            sidecars: state.sidecars(),
+            files: Files::new(state.envoy()),
+        }
+    }
+
+    /// What cluster DNS, with the search domains of the client's pod, and the DNS of the world answer.
+    pub(super) fn names(&self) -> Names {
+        let mut names = Names::new();
+        for placed in self.services.values() {
+            let Service {
+                name, namespace, ..
+            } = &placed.service;
+            if namespace == NAMESPACE {
+                names.insert(name.clone(), placed.cluster_ip);
+            }
+            for suffix in ["", ".svc", ".svc.cluster.local"] {
+                names.insert(format!("{name}.{namespace}{suffix}"), placed.cluster_ip);
+            }
+        }
+        let externals = self.externals.iter();
+        names.extend(externals.map(|(host, (_, address))| (host.clone(), *address)));
+        names
+    }
+}
+
+fn entry(placed: &Placed) -> Entry {
+    let service = &placed.service;
+    let sidecar = service.exposure != Exposure::NoSidecar;
+    Entry {
+        namespace: service.namespace.clone(),
+        name: service.name.clone(),
+        port: service.port,
+        cluster_ip: placed.cluster_ip,
+        endpoint: placed.endpoint(),
+        service_account: sidecar.then(|| service.name.clone()),
+        http2: service.port_name == "grpc",
+    }
+}
