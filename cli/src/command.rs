@@ -1,6 +1,9 @@
 use clap::{Parser, Subcommand};
 
-use crate::{collector, completions, graph, manifests, sidecar, workloads};
+use crate::{
+    collector, completions, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push,
+    oci_verify, sidecar, workloads,
+};
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
 #[derive(Parser)]
@@ -27,6 +30,16 @@ pub(crate) enum Command {
     Workloads(workloads::Args),
     /// Show a workload's Sidecar as the collector publishes it
     Sidecar(sidecar::Args),
+    /// Push the filter to a registry, or a directory that stands for one
+    Push(Box<oci_push::Args>),
+    /// Pull the filter out of a registry, verified
+    Pull(oci_pull::Args),
+    /// Show what an artifact consists of, and what the module in it needs
+    Inspect(oci_inspect::Args),
+    /// Check an artifact's digests, signature and bill of materials
+    Verify(oci_verify::Args),
+    /// Copy an artifact with all that refers to it, into an air-gapped registry for example
+    Copy(oci_copy::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }

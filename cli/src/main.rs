@@ -9,6 +9,12 @@ mod completions;
 mod graph;
 mod log;
 mod manifests;
+mod oci_copy;
+mod oci_inspect;
+mod oci_pull;
+mod oci_push;
+mod oci_registry;
+mod oci_verify;
 mod output;
 mod sidecar;
 mod workloads;
@@ -21,8 +27,6 @@ use clap::Parser;
 use crate::command::{Cli, Command};
 
 fn main() -> ExitCode {
-    // reqwest is built without a provider of its own. This fails only if there is one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,6 +45,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Graph(args) => graph::run(args),
         Command::Workloads(args) => workloads::run(args),
         Command::Sidecar(args) => sidecar::run(args),
+        Command::Push(args) => oci_push::run(*args),
+        Command::Pull(args) => oci_pull::run(args),
+        Command::Inspect(args) => oci_inspect::run(args),
+        Command::Verify(args) => oci_verify::run(args),
+        Command::Copy(args) => oci_copy::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }

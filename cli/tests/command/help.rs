@@ -9,6 +9,11 @@ fn every_command_helps() {
         "graph",
         "workloads",
         "sidecar",
+        "push",
+        "pull",
+        "inspect",
+        "verify",
+        "copy",
         "completions",
     ] {
         assert!(overview.contains(command), "{command} in\n{overview}");
@@ -73,7 +78,15 @@ fn mistakes_on_the_command_line_are_told_apart() {
 fn completions_know_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]).ok();
-        for command in ["collector", "manifests", "graph", "workloads", "sidecar"] {
+        for command in [
+            "collector",
+            "manifests",
+            "graph",
+            "workloads",
+            "sidecar",
+            "push",
+            "copy",
+        ] {
             assert!(script.contains(command), "{command} for {shell}");
         }
     }

@@ -5,3 +5,4 @@ mod collector;
 mod help;
 mod lazymesh;
 mod mesh;
+mod oci;

@@ -113,8 +113,6 @@ async fn greet(listener: TcpListener, pod: String) {
 
 impl Get {
     async fn send(self) -> Result<Reply> {
-        // reqwest may be built for TLS without a provider of its own. This fails only if there is one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = reqwest::Client::builder()
             .timeout(Duration::from_secs(self.timeout))
             .no_proxy();

@@ -1,0 +1,43 @@
+use lazymesh_oci::{Location, copy};
+
+use crate::oci_registry::RegistryArgs;
+use crate::output::Output;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Bills of materials, provenance and signatures come along. Credentials are those that docker keeps for either registry.
+
+Examples:
+  lazymesh copy registry.example/lazymesh/filter:0.1.0 oci-layout:usb:0.1.0
+  lazymesh copy oci-layout:usb:0.1.0 registry.internal/lazymesh/filter:0.1.0")]
+pub(crate) struct Args {
+    /// Where from: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]
+    #[arg(value_name = "SRC")]
+    source: Location,
+    /// Where to: HOST/NAME[:TAG], or oci-layout:DIR[:TAG]
+    #[arg(value_name = "DST")]
+    target: Location,
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    output: Output,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let source = args.registry.open(&args.source).await?;
+    let target = args.registry.open(&args.target).await?;
+    let (from, to) = (args.source.pointer(), args.target.pointer());
+    let copied = copy(&*source, &from, &*target, &to).await?;
+    args.output.print(&copied, || {
+        let mut text = format!(
+            "digest: {}\ncompanions: {}\nuploads: {}\n",
+            copied.digest, copied.companions, copied.uploads
+        );
+        if let Some(url) = args.target.plugin_url(&copied.digest) {
+            text.push_str(&format!("url: {url}\n"));
+        }
+        Ok(text)
+    })
+}

@@ -1,0 +1,116 @@
+//! What the subcommands about artifacts have in common: how to reach a registry, and showing that something happens.
+
+use std::io::{Read, stdin};
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use lazymesh_oci::{Credentials, Descriptor, Home, Location, RegistryOptions, Repository};
+
+/// Longest password or token read from standard input, in bytes.
+const MOST_PASSWORD: u64 = 64 * 1024;
+
+/// How to speak to registries.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Registry")]
+pub(crate) struct RegistryArgs {
+    /// Speak http instead of https; credentials then travel in clear
+    #[arg(long)]
+    insecure: bool,
+    /// PEM file of certificates to trust besides the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+/// Who we are. Without these, what docker, podman and oras keep: ~/.docker/config.json and credential helpers.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Registry")]
+pub(crate) struct LoginArgs {
+    /// User of the registry
+    #[arg(long, value_name = "NAME", requires = "password_stdin")]
+    username: Option<String>,
+    /// Read the user's password, or a token, from standard input
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+}
+
+impl RegistryArgs {
+    /// The repository of `location`, with the credentials that docker keeps for it.
+    pub(crate) async fn open(&self, location: &Location) -> anyhow::Result<Box<dyn Repository>> {
+        let credentials = match &location.home {
+            Home::Registry { host, .. } => Credentials::from_docker_config(host).await?,
+            Home::Layout(_) => Credentials::Anonymous,
+        };
+        self.open_as(location, credentials)
+    }
+
+    /// The repository of `location`, with credentials as `login` says.
+    pub(crate) async fn open_by(
+        &self,
+        location: &Location,
+        login: &LoginArgs,
+    ) -> anyhow::Result<Box<dyn Repository>> {
+        match &login.username {
+            Some(name) => self.open_as(location, Credentials::basic(name, password()?)),
+            None => self.open(location).await,
+        }
+    }
+
+    fn open_as(
+        &self,
+        location: &Location,
+        credentials: Credentials,
+    ) -> anyhow::Result<Box<dyn Repository>> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).with_context(|| format!("--ca-file {}", path.display()))
+        };
+        let options = RegistryOptions {
+            credentials,
+            plain_http: self.insecure,
+            ca: self.ca_file.as_ref().map(read).transpose()?,
+            ..RegistryOptions::default()
+        };
+        Ok(lazymesh_oci::open(location, options)?)
+    }
+}
+
+fn password() -> anyhow::Result<String> {
+    let mut password = String::new();
+    let read = stdin()
+        .lock()
+        .take(MOST_PASSWORD)
+        .read_to_string(&mut password);
+    read.context("--password-stdin: standard input is no text")?;
+    let password = password.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        bail!("--password-stdin: standard input is empty");
+    }
+    Ok(password.to_owned())
+}
+
+/// A bar on standard error, where that is a terminal.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::no_length();
+        // A template of constants: if it were wrong, a plainer bar would do.
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg}") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// For the library: `done` bytes of `blob` are through.
+    pub(crate) fn show(&self, blob: &Descriptor, done: u64) {
+        self.0.set_length(blob.size);
+        self.0.set_position(done);
+        self.0.set_message(blob.digest.to_string());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

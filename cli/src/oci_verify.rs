@@ -1,0 +1,80 @@
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use lazymesh_oci::{Digest, Expectations, Location, PublicKey, Verified, verify};
+
+use crate::oci_registry::{LoginArgs, RegistryArgs};
+use crate::output::Output;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+The digests of all parts are checked in any case. Exit status 0 means that everything asked for holds.
+
+Examples:
+  lazymesh verify registry.example/lazymesh/filter:0.1.0 --key cosign.pub --sbom
+  lazymesh verify registry.example/lazymesh/filter:0.1.0 --digest sha256:6b4bee…")]
+pub(crate) struct Args {
+    /// What to verify: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]
+    #[arg(value_name = "REF")]
+    source: Location,
+    /// Digest that the manifest must have
+    #[arg(long, value_name = "SHA256")]
+    digest: Option<Digest>,
+    /// Public key (PEM) that must have signed it, with cosign or `lazymesh push --sign-key`
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Insist on a bill of materials
+    #[arg(long)]
+    sbom: bool,
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    output: Output,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
+    login: LoginArgs,
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let expectations = Expectations {
+        digest: args.digest,
+        key: args.key.as_ref().map(read_key).transpose()?,
+        sbom: args.sbom,
+    };
+    let repository = args.registry.open_by(&args.source, &args.login).await?;
+    let verified = verify(&*repository, &args.source.pointer(), &expectations).await?;
+    args.output.print(&verified, || show(&verified))
+}
+
+fn read_key(path: &PathBuf) -> anyhow::Result<PublicKey> {
+    let at = || format!("--key {}", path.display());
+    let pem = std::fs::read_to_string(path).with_context(at)?;
+    PublicKey::from_pem(&pem).with_context(at)
+}
+
+fn show(verified: &Verified) -> anyhow::Result<String> {
+    let mut text = format!(
+        "digest: {}\nmodule: {}\n",
+        verified.digest, verified.module_digest
+    );
+    let signature = if verified.signed {
+        "valid"
+    } else {
+        "not checked (no --key)"
+    };
+    writeln!(text, "signature: {signature}")?;
+    let sboms = if verified.sboms.is_empty() {
+        "none".to_owned()
+    } else {
+        verified.sboms.join(", ")
+    };
+    writeln!(text, "bill of materials: {sboms}")?;
+    writeln!(
+        text,
+        "provenance: {}",
+        if verified.provenance { "there" } else { "none" }
+    )?;
+    Ok(text)
+}
