@@ -11,6 +11,10 @@ use lazymesh_core::{Object, ObjectKey};
 use super::Problem;
 
 /// One change of the inventory.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every event has an object, and is moved into the inventory at once"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The object is new, or looks different.

@@ -129,7 +129,7 @@ mod tests {
             ),
         ];
         for text in cases {
-            assert!(documents(&text).is_err(), "{:.40}", text);
+            assert!(documents(&text).is_err(), "{text:.40}");
         }
     }
 }

@@ -172,6 +172,10 @@ fn open_engine(home: &Path) -> Result<(sled::Db, File), StoreError> {
 
 /// sled drops its file, and with it its lock, some time after its last handle. The lock file tells that
 /// nobody else is there, so waiting is right.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is a wait on a condition, with a deadline"
+)]
 fn open_released(home: &Path) -> Result<sled::Db, StoreError> {
     let config = sled::Config::new()
         .path(home)

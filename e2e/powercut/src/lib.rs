@@ -8,10 +8,10 @@
 mod layout;
 mod record;
 
-use std::env;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::{env, fs, io};
 
 use libc::{c_int, c_long};
 
@@ -45,12 +45,18 @@ fn copy(fd: RawFd) {
     else {
         return;
     };
-    let _copying = COPYING
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Err(error) = record::synced(fd, &PathBuf::from(disk), &PathBuf::from(shadow)) {
+    let _copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = copy_if_on(disk.as_ref(), fd, shadow.as_ref()) {
         // What is copied from here on proves nothing.
         eprintln!("powercut: {error}");
         std::process::abort();
     }
+}
+
+fn copy_if_on(disk: &Path, fd: RawFd, shadow: &Path) -> io::Result<()> {
+    let handle = PathBuf::from(format!("/proc/self/fd/{fd}"));
+    if fs::read_link(&handle)?.starts_with(disk) {
+        record::synced(&handle, shadow)?;
+    }
+    Ok(())
 }

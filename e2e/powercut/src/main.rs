@@ -5,7 +5,8 @@ mod layout;
 mod record;
 mod restore;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use clap::Parser;
 
@@ -35,9 +36,19 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
-        Command::Record { disk, shadow } => Ok(record::all(&disk, &shadow)?),
+        Command::Record { disk, shadow } => Ok(record_all(&disk, &shadow)?),
         Command::Restore(restore) => restore.run(),
         Command::BareSled { path } => bare_sled::write(&path),
         Command::ReadBareSled { path } => bare_sled::read(&path),
     }
+}
+
+fn record_all(path: &Path, shadow: &Path) -> io::Result<()> {
+    record::synced(path, shadow)?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            record_all(&entry?.path(), shadow)?;
+        }
+    }
+    Ok(())
 }

@@ -3,38 +3,12 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::os::fd::RawFd;
 use std::path::Path;
 
 use crate::layout;
 
-/// The file or directory behind this descriptor was synced.
-#[allow(dead_code, reason = "for the library; the command records by path")]
-pub(crate) fn synced(fd: RawFd, disk: &Path, shadow: &Path) -> io::Result<()> {
-    let handle = format!("/proc/self/fd/{fd}");
-    let path = fs::read_link(&handle)?;
-    if path.starts_with(disk) {
-        one(Path::new(&handle), shadow)?;
-    }
-    Ok(())
-}
-
-/// Everything on the disk was synced.
-#[allow(
-    dead_code,
-    reason = "for the command; the library records by descriptor"
-)]
-pub(crate) fn all(path: &Path, shadow: &Path) -> io::Result<()> {
-    one(path, shadow)?;
-    if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            all(&entry?.path(), shadow)?;
-        }
-    }
-    Ok(())
-}
-
-fn one(path: &Path, shadow: &Path) -> io::Result<()> {
+/// The file or directory was synced; not what is below it.
+pub(crate) fn synced(path: &Path, shadow: &Path) -> io::Result<()> {
     let metadata = fs::metadata(path)?;
     let identity = layout::identity(&metadata)?;
     let (target, bytes) = if metadata.is_dir() {

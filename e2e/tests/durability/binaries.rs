@@ -53,17 +53,7 @@ fn built(package: &str, kind: &str) -> Result<PathBuf> {
         .stdout
         .split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .filter(|message| {
-            message["package_id"]
-                .as_str()
-                .is_some_and(|id| id.contains(package_folder(package)))
-        })
         .filter(|message| message["target"]["kind"] == serde_json::json!([kind]))
         .find_map(|message| message["filenames"][0].as_str().map(PathBuf::from));
     path.with_context(|| format!("cargo does not say where the {kind} of {package} is"))
-}
-
-/// Packages are named `lazymesh-<folder>`, and cargo's ids have the folder.
-fn package_folder(package: &str) -> &str {
-    package.strip_prefix("lazymesh-").unwrap_or(package)
 }
