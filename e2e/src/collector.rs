@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use tokio::process::{Child, Command};
 
@@ -73,11 +73,12 @@ impl Collector {
     pub async fn restart(&mut self) -> Result<()> {
         self.kill().await?;
         let mut child = self.options.command()?.spawn()?;
-        let ready = wait::until("the collector to be ready", async || {
-            let exit = child.try_wait()?;
-            anyhow::ensure!(exit.is_none(), "it ended with {exit:?}");
-            self.admin.text("/readyz").await
-        });
+        let ready = async {
+            tokio::select! {
+                ended = child.wait() => bail!("it ended with {}", ended?),
+                ready = wait::until("/readyz", async || self.admin.text("/readyz").await) => ready,
+            }
+        };
         let log = || {
             format!(
                 "the collector's log ends with:\n{}",

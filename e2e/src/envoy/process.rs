@@ -1,13 +1,6 @@
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::SocketAddr,
-    path::Path,
-    process::{ExitStatus, Stdio},
-    sync::Mutex,
-};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Stdio, sync::Mutex};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -59,10 +52,12 @@ impl Envoy {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let started = wait::until("Envoy to be live", async || {
-            let exit = child.try_wait()?;
-            listening(&files, exit).await
-        });
+        let started = async {
+            tokio::select! {
+                ended = child.wait() => bail!("Envoy ended with {}", ended?),
+                live = wait::until("Envoy to be live", async || listening(&files).await) => live,
+            }
+        };
         let log = || format!("Envoy's log ends with:\n{}", tail(&files.log(), 30));
         let (admin, outbound) = started.await.with_context(log)?;
         Ok(Self {
@@ -164,8 +159,7 @@ impl Envoy {
     }
 }
 
-async fn listening(files: &Files, exit: Option<ExitStatus>) -> Result<(Plain, SocketAddr)> {
-    ensure!(exit.is_none(), "Envoy ended with {exit:?}");
+async fn listening(files: &Files) -> Result<(Plain, SocketAddr)> {
     let admin = fs::read_to_string(files.admin_address()).context("no admin address yet")?;
     let admin = Plain::new(admin.trim().parse().context("no whole admin address yet")?);
     let ready = admin.text("/ready").await?;
