@@ -38,7 +38,7 @@ pub enum CollectorKind {
     Down,
 }
 
-/// Describes a [`Mesh`].
+/// Describes a [`Mesh`](super::Mesh).
 #[derive(Clone, Debug)]
 pub struct MeshBuilder {
     pub(super) services: Vec<Service>,
