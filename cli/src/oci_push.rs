@@ -72,7 +72,7 @@ pub(crate) struct Args {
 enum Shape {
     /// Two layers with media types of their own, as oras makes them; what Istio prefers
     Wasm,
-    /// One tar+gzip layer, as an image build makes it; for consumers that know only images
+    /// One tar+gzip layer, as an image build makes it; for consumers that know only images. Istio does not check its digest
     Compat,
 }
 

@@ -17,6 +17,10 @@ pub enum Variant {
     #[default]
     Wasm,
     /// One tar+gzip layer that holds `plugin.wasm`, as an image build makes it: for consumers that know only images.
+    ///
+    /// Istio (up to 1.31 at least) stops reading the archive where the module ends and so never compares the layer's
+    /// digest: whoever can change a registry's answers can swap the module even of a pinned manifest, if the archive
+    /// keeps its size. Prefer [`Variant::Wasm`], which it does check.
     Compat,
 }
 

@@ -26,11 +26,13 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
         steps.step("doc", || run_command(&mut doc(root)))?;
     }
     let lab = steps.step("build", || Lab::prepare(root, Profile::Dev))?;
-    let oras = steps.step("interop", || interop::prepare(&tools::cache_folder()?))?;
+    let interop = steps.step("interop", || {
+        interop::prepare(root, &tools::cache_folder()?)
+    })?;
     steps.print_times();
     headline("test");
     let mut tests = tests(root, &lab, filter);
-    tests.env("LAZYMESH_ORAS", oras);
+    interop.tell(&mut tests);
     become_process(tests)
 }
 

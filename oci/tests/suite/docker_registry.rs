@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lazymesh_oci::{
-    Artifact, Credentials, Document, Error, Layout, Limits, Metadata, Pointer, Registry,
+    Artifact, Credentials, Digest, Document, Error, Layout, Limits, Metadata, Pointer, Registry,
     RegistryOptions, Variant, attach, copy, inspect, media, pull, push, referrers,
 };
 
@@ -70,6 +70,13 @@ impl DockerRegistry {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Puts other bytes in the place of a blob, behind the registry's back.
+    pub(crate) fn replace(&self, blob: &Digest, bytes: &[u8]) {
+        let hex = blob.hex();
+        let blobs = self.dir.path().join("data/docker/registry/v2/blobs/sha256");
+        fs::write(blobs.join(&hex[..2]).join(&hex).join("data"), bytes).expect("written");
     }
 
     pub(crate) fn open(&self, options: RegistryOptions) -> Registry {
@@ -152,6 +159,22 @@ async fn refused(registry: &Registry) {
 async fn open_to_all() {
     let registry = DockerRegistry::start("", &[]).await;
     full_round(&registry.open(plain(Credentials::Anonymous))).await;
+}
+
+#[tokio::test]
+async fn what_was_tampered_with_is_refused() {
+    let registry = DockerRegistry::start("", &[]).await;
+    let ours = registry.open(plain(Credentials::Anonymous));
+    push(&ours, "1.2.3", &artifact(module(5000)), &|_, _| {})
+        .await
+        .expect("pushed");
+    let other: Vec<u8> = module(5000).into_iter().rev().collect();
+    registry.replace(&Digest::of(&module(5000)), &other);
+    let seen = inspect(&ours, &tag()).await;
+    assert!(
+        matches!(seen, Err(Error::DigestMismatch { .. })),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod docker_registry;
 mod hostile_registry;
+mod istio;
 mod layout;
 mod push;
 mod signature;
