@@ -31,7 +31,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let repository = args.registry.open_by(&args.source, &args.login).await?;
     let bar = Bar::new();
     let show = |blob: &_, done| bar.show(blob, done);
-    let pulled = pull(&*repository, &args.source.pointer(), &args.file, &show).await?;
+    let pointer = args.source.pointer();
+    let pulled = tokio::select! {
+        pulled = pull(&*repository, &pointer, &args.file, &show) => pulled?,
+        // Ending here, not by the signal, removes the file that was begun.
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+    };
     drop(bar);
     args.output.print(&pulled, || {
         let (path, size) = (pulled.path.display(), pulled.size);

@@ -104,7 +104,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
     let bar = Bar::new();
     let pushed = push(&*repository, &tag, &artifact, &|blob, done| {
-        bar.show(blob, done)
+        bar.show(blob, done);
     })
     .await?;
     drop(bar);

@@ -389,6 +389,18 @@ async fn tokens() {
 }
 
 #[tokio::test]
+async fn an_identity_token_is_exchanged() {
+    let fake = with_token_server(r#"{"access_token":"good"}"#, false).await;
+    let credentials = Credentials::IdentityToken("refresh".into());
+    registry(fake.address, credentials)
+        .manifest(&latest())
+        .await
+        .expect("authorised");
+    let asked = fake.seen().into_iter().find(|seen| seen.path == "/token");
+    assert_eq!(asked.expect("asked for a token").method, Method::POST);
+}
+
+#[tokio::test]
 async fn tokens_that_are_none() {
     for body in [
         "",
