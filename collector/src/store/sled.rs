@@ -9,6 +9,7 @@
 //! half-made behind.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -165,9 +166,29 @@ fn open_engine(home: &Path) -> Result<(sled::Db, File), StoreError> {
             .and_then(|file| file.sync_all())
             .map_err(StoreError::io(&data))?;
     }
+    remove_unfinished_snapshots(home).map_err(StoreError::io(home))?;
     let db = open_released(home)?;
     let file = File::open(&data).map_err(StoreError::io(&data))?;
     Ok((db, file))
+}
+
+/// sled writes a snapshot of its index at each start, as `snap.<n>.generating`, and renames it when it is whole.
+/// When it was ended in between, it takes that file for its newest snapshot the next time, and reports
+/// corruption. The log and the snapshot before have everything.
+fn remove_unfinished_snapshots(home: &Path) -> io::Result<()> {
+    if !home.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(home)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b"snap.")
+            && name.as_encoded_bytes().ends_with(b".generating")
+        {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// sled drops its file, and with it its lock, some time after its last handle. The lock file tells that
@@ -352,6 +373,21 @@ mod tests {
         fs::write(dir.path().join("sled.new/conf"), [0; 62]).unwrap();
         assert!(reopened(dir.path()).await.dependencies.is_empty());
         assert!(!dir.path().join("sled.new").exists());
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_that_was_cut_short_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        commit(dir.path(), vec![Change::Dependency(dependency("web", "a"))]).await;
+        for unfinished in ["", "half of a snapshot"] {
+            let path = dir.path().join("sled/snap.FFFFFFFFFFFFFFFF.generating");
+            fs::write(&path, unfinished).unwrap();
+            assert_eq!(
+                reopened(dir.path()).await.dependencies,
+                [dependency("web", "a")]
+            );
+            assert!(!path.exists());
+        }
     }
 
     #[tokio::test]
