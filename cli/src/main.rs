@@ -17,6 +17,8 @@ mod oci_registry;
 mod oci_verify;
 mod output;
 mod sidecar;
+#[cfg(feature = "kubernetes")]
+mod uninstall;
 mod workloads;
 
 use std::io::ErrorKind;
@@ -50,6 +52,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Inspect(args) => oci_inspect::run(args),
         Command::Verify(args) => oci_verify::run(args),
         Command::Copy(args) => oci_copy::run(args),
+        #[cfg(feature = "kubernetes")]
+        Command::Uninstall(args) => uninstall::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -27,6 +27,10 @@ const MAX_LEARNING: usize = 1024;
 pub(crate) struct Knowledge {
     pub(crate) inventory: Inventory,
     pub(crate) graph: Graph,
+    /// What every sidecar sees.
+    pub(crate) visibility: Visibility,
+    /// Whether all of lazymesh is switched off: it answers, but has no Sidecars.
+    pub(crate) off: bool,
 }
 
 impl Knowledge {
@@ -49,7 +53,6 @@ pub struct Collector {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) learning: Arc<Semaphore>,
     pub(crate) queue: PublishQueue,
-    pub(crate) visibility: Visibility,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     /// Uses from then on (milliseconds since 1970) are not in the store yet.
@@ -64,11 +67,12 @@ impl Collector {
             knowledge: RwLock::new(Knowledge {
                 inventory: Inventory::new(mesh),
                 graph: Graph::new(limits),
+                visibility,
+                off: false,
             }),
             store,
             learning: Arc::new(Semaphore::new(MAX_LEARNING)),
             queue: PublishQueue::default(),
-            visibility,
             metrics: Metrics::new(),
             readiness: Readiness::new(),
             usage_flushed_ms: AtomicU64::new(now_ms()),
@@ -116,15 +120,18 @@ impl Collector {
     /// The Sidecar that a target should have now.
     pub(crate) fn plan(&self, target: &Target) -> Plan {
         let knowledge = self.look();
+        if knowledge.off {
+            return Plan::NotEnforced;
+        }
         match target {
             Target::Namespace(namespace) => {
-                plan_namespace(&knowledge.inventory, &self.visibility, namespace)
+                plan_namespace(&knowledge.inventory, &knowledge.visibility, namespace)
             }
             Target::Orphans => Plan::NotEnforced,
             Target::Workload(workload) => plan_workload(
                 &knowledge.inventory,
                 &knowledge.graph,
-                &self.visibility,
+                &knowledge.visibility,
                 workload,
             ),
         }

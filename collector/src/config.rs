@@ -26,6 +26,10 @@ pub struct Config {
     /// How far the graph may grow.
     #[command(flatten)]
     pub limits: LimitsConfig,
+    /// Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    #[command(flatten)]
+    pub kubernetes: crate::kubernetes::KubernetesConfig,
 }
 
 /// Where things are read from and written to.
@@ -37,7 +41,9 @@ pub struct PlacesConfig {
     pub data_dir: PathBuf,
     /// Kubernetes and Istio manifests that say what is in the mesh; watched for changes
     #[arg(long, value_name = "DIR", env = "LAZYMESH_MANIFESTS")]
-    pub manifests: PathBuf,
+    #[cfg_attr(feature = "kubernetes", arg(required_unless_present = "kubernetes"))]
+    #[cfg_attr(not(feature = "kubernetes"), arg(required = true))]
+    pub manifests: Option<PathBuf>,
     /// Where Sidecars are published, one YAML file each; without it they are only planned
     #[arg(long, value_name = "DIR", env = "LAZYMESH_PUBLISH_DIR")]
     pub publish_dir: Option<PathBuf>,

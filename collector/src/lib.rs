@@ -3,7 +3,7 @@
 //!
 //! Data flows one way: a report comes in through [`rest`], becomes part of the graph once the [`store`] has it,
 //! is planned into a Sidecar by `lazymesh_core`, and leaves through a [`publisher`]. What exists in the mesh
-//! comes from an inventory source, such as a [`directory`] of manifests.
+//! comes from an inventory source: a [`directory`] of manifests, or Kubernetes.
 //!
 //! Deliberately absent: rules. What a name means, what is answered and what stands in a Sidecar are pure
 //! functions in `lazymesh_core`.
@@ -16,6 +16,8 @@ pub mod directory;
 mod fsync;
 mod identity;
 mod inventory;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 mod learn;
 mod listen;
 mod metrics;

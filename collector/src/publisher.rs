@@ -52,6 +52,10 @@ pub enum PublishError {
         /// Why.
         reason: String,
     },
+    /// The Kubernetes API refused, or did not answer.
+    #[cfg(feature = "kubernetes")]
+    #[error("{0}")]
+    Kubernetes(String),
     /// A file or directory could not be used.
     #[error("{path}: {source}")]
     Io {

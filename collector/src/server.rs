@@ -1,6 +1,7 @@
 //! Puts a collector together, runs it, and takes it down in order.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use tokio::time::MissedTickBehavior;
 use crate::collector::Collector;
 use crate::config::Config;
 use crate::directory::{DirectoryPublisher, SourceError};
+#[cfg(feature = "kubernetes")]
+use crate::kubernetes::{KubernetesError, Link};
 use crate::listen::{Addresses, ListenError, Listeners};
 use crate::publish::Publishing;
 use crate::publisher::{PublishError, Publisher};
@@ -40,9 +43,23 @@ pub enum ServerError {
     /// The directory that Sidecars are published to.
     #[error("cannot publish: {0}")]
     Publisher(#[from] PublishError),
+    /// Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// Nothing says what is in the mesh.
+    #[error("nothing says what is in the mesh: give --manifests")]
+    NoInventory,
     /// A thread of the collector died.
     #[error("the thread of the {0} died; the log says why")]
     Died(&'static str),
+}
+
+/// Where it is read what is in the mesh.
+enum Origin {
+    Directory(PathBuf),
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<Link>),
 }
 
 /// A collector whose store is open and whose listeners are bound, and that does not serve yet.
@@ -51,6 +68,8 @@ pub struct Server {
     listeners: Listeners,
     config: Config,
     publisher: Option<Arc<dyn Publisher>>,
+    #[cfg(feature = "kubernetes")]
+    link: Option<Link>,
 }
 
 impl Server {
@@ -71,6 +90,14 @@ impl Server {
             Ok::<_, ServerError>((store, publisher))
         });
         let (store, publisher) = opened.await.map_err(|_| ServerError::Died("store"))??;
+        let publisher = publisher.map(|publisher| Arc::new(publisher) as Arc<dyn Publisher>);
+        #[cfg(feature = "kubernetes")]
+        let link = match config.kubernetes.kubernetes {
+            true => Some(Link::prepare(&config.kubernetes).await?),
+            false => None,
+        };
+        #[cfg(feature = "kubernetes")]
+        let publisher = publisher.or_else(|| Some(Arc::new(link.as_ref()?.publisher())));
         let collector = Collector::new(
             Arc::new(store),
             config.mesh.clone().into(),
@@ -81,7 +108,9 @@ impl Server {
             collector: Arc::new(collector),
             listeners,
             config,
-            publisher: publisher.map(|publisher| Arc::new(publisher) as Arc<dyn Publisher>),
+            publisher,
+            #[cfg(feature = "kubernetes")]
+            link,
         })
     }
 
@@ -102,7 +131,16 @@ impl Server {
             listeners,
             config,
             publisher,
+            #[cfg(feature = "kubernetes")]
+            link,
         } = self;
+        let origin = match &config.places.manifests {
+            Some(manifests) => Some(Origin::Directory(manifests.clone())),
+            #[cfg(feature = "kubernetes")]
+            None => link.map(|link| Origin::Kubernetes(Box::new(link))),
+            #[cfg(not(feature = "kubernetes"))]
+            None => None,
+        };
         let Addresses { ingest, admin } = listeners.addresses;
         tracing::info!(%ingest, %admin, "listening");
         let (stop, stopped) = watch::channel(false);
@@ -110,7 +148,7 @@ impl Server {
 
         let mut tasks = JoinSet::new();
         let result = tokio::select! {
-            result = live(Arc::clone(&collector), &config, publisher, &mut tasks) => result,
+            result = live(Arc::clone(&collector), &config, origin, publisher, &mut tasks) => result,
             () = shutdown => Ok(()),
         };
         tracing::info!("shutting down");
@@ -156,15 +194,16 @@ fn spawn_servers(
 async fn live(
     collector: Arc<Collector>,
     config: &Config,
+    origin: Option<Origin>,
     publisher: Option<Arc<dyn Publisher>>,
     tasks: &mut JoinSet<&'static str>,
 ) -> Result<(), ServerError> {
     collector.load().await?;
-    let manifests = config.places.manifests.clone();
-    let opened = tokio::task::spawn_blocking(move || inventory::open(&manifests));
-    let (source, objects) = opened.await.map_err(|_| ServerError::Died("inventory"))??;
-    collector.sync_inventory(objects);
-
+    match origin.ok_or(ServerError::NoInventory)? {
+        Origin::Directory(path) => follow_directory(&collector, path, tasks).await?,
+        #[cfg(feature = "kubernetes")]
+        Origin::Kubernetes(link) => link.follow(&collector, config, tasks).await?,
+    }
     if let Some(publisher) = publisher {
         let publishing = Publishing::new(Arc::clone(&collector), publisher);
         tasks.spawn(async move {
@@ -172,11 +211,6 @@ async fn live(
             "publisher"
         });
     }
-    let follower = Arc::clone(&collector);
-    tasks.spawn(async move {
-        inventory::follow(follower, source).await;
-        "inventory"
-    });
     tasks.spawn(async move {
         keep_usage(collector).await;
         "usage"
@@ -185,6 +219,22 @@ async fn live(
         Some(Ok(part)) => Err(ServerError::Died(part)),
         Some(Err(_)) | None => Err(ServerError::Died("collector")),
     }
+}
+
+async fn follow_directory(
+    collector: &Arc<Collector>,
+    path: PathBuf,
+    tasks: &mut JoinSet<&'static str>,
+) -> Result<(), ServerError> {
+    let opened = tokio::task::spawn_blocking(move || inventory::open(&path));
+    let (source, objects) = opened.await.map_err(|_| ServerError::Died("inventory"))??;
+    collector.sync_inventory(objects);
+    let follower = Arc::clone(collector);
+    tasks.spawn(async move {
+        inventory::follow(follower, source).await;
+        "inventory"
+    });
+    Ok(())
 }
 
 async fn keep_usage(collector: Arc<Collector>) {

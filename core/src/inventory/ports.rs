@@ -26,6 +26,17 @@ impl Inventory {
         ports
     }
 
+    /// The TCP ports of an egress host; none if there is no such host.
+    #[must_use]
+    pub fn tcp_ports(&self, host: &EgressHost) -> BTreeSet<u16> {
+        let ports = self
+            .services
+            .get(host)
+            .into_iter()
+            .flat_map(|host| &host.ports);
+        ports.map(|port| port.number).collect()
+    }
+
     /// Hosts that speak something else than HTTP on one of these ports. A port anchor's listener waits there for
     /// the client's first bytes, so a server that speaks first must not be left to it.
     #[must_use]

@@ -1,0 +1,194 @@
+//! Keeps the attachment in place: applied when the collector starts, when the mesh's HTTP ports change, and when
+//! somebody has changed or deleted it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::Args;
+use kube::Client;
+use lazymesh_envoyfilters::{Attachment, FilterConfig, IstioVersion};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::apply::Applier;
+use super::istio_version;
+use super::kinds::{ATTACHMENT, ApiKind};
+use super::owner::Owner;
+use super::{KubernetesConfig, KubernetesError};
+use crate::config::VisibilityConfig;
+use crate::publisher::PublishOutcome;
+
+/// How often to look whether the objects are still as they should be.
+const LOOK: Duration = Duration::from_secs(30);
+/// How long to wait when that did not work.
+const RETRY: Duration = Duration::from_secs(5);
+/// The port of the collector that filters call.
+const INGEST_PORT: u16 = 8480;
+
+/// What to attach to the mesh's sidecars.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Attachment")]
+pub struct AttachConfig {
+    /// Attach the filter to all sidecars, and keep it attached: where they fetch the module, as in
+    /// oci://registry.example/lazymesh/filter@sha256:…
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LAZYMESH_ATTACH",
+        requires = "kubernetes"
+    )]
+    pub attach: Option<String>,
+    /// Digest that the module's image must have, 64 characters of lower-case hex
+    #[arg(
+        long,
+        value_name = "HEX",
+        env = "LAZYMESH_ATTACH_SHA256",
+        requires = "attach"
+    )]
+    pub attach_sha256: Option<String>,
+    /// Version of Istio; without it, istiod's pods say it
+    #[arg(
+        long,
+        value_name = "VERSION",
+        env = "LAZYMESH_ISTIO",
+        requires = "attach"
+    )]
+    pub istio: Option<IstioVersion>,
+}
+
+/// What the attachment follows from besides its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) http_ports: BTreeSet<u16>,
+    pub(super) root_namespace: String,
+    /// Whether lazymesh is switched off: whoever did so takes the attachment out.
+    pub(super) off: bool,
+}
+
+/// Attaches the filter.
+pub(crate) struct Attaching {
+    client: Client,
+    owner: Owner,
+    istio_namespace: String,
+    /// The version that was asked for; else it is found out every time.
+    istio: Option<IstioVersion>,
+    attachment: Attachment,
+    wanted: watch::Receiver<Wanted>,
+    told: Option<String>,
+}
+
+impl Attaching {
+    /// `None` if nothing is to be attached.
+    pub(super) fn new(
+        client: &Client,
+        config: &KubernetesConfig,
+        visibility: &VisibilityConfig,
+        wanted: watch::Receiver<Wanted>,
+    ) -> Result<Option<Self>, KubernetesError> {
+        let Some(image) = &config.attach.attach else {
+            return Ok(None);
+        };
+        let collector = &visibility.collector_host.host;
+        let filter = FilterConfig::new(format!("outbound|{INGEST_PORT}||{collector}"));
+        let newest = IstioVersion::ALL[IstioVersion::ALL.len() - 1];
+        let attachment = Attachment {
+            namespace: config.namespace.clone(),
+            sha256: config.attach.attach_sha256.clone(),
+            ..Attachment::new(config.attach.istio.unwrap_or(newest), image, filter)
+        };
+        attachment.check()?;
+        Ok(Some(Self {
+            client: client.clone(),
+            owner: config.owner(),
+            istio_namespace: config.istio_namespace.clone(),
+            istio: config.attach.istio,
+            attachment,
+            wanted,
+            told: None,
+        }))
+    }
+
+    /// Attaches it for the first time, however long that takes.
+    pub(super) async fn settle(&mut self) {
+        while !self.look().await {
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Keeps it attached until nobody says any more what the mesh looks like.
+    pub(super) async fn run(mut self) {
+        loop {
+            let wait = if self.look().await { LOOK } else { RETRY };
+            tokio::select! {
+                changed = self.wanted.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Makes it as it should be; whether it is.
+    async fn look(&mut self) -> bool {
+        let wanted = self.wanted.borrow_and_update().clone();
+        if wanted.off {
+            return true;
+        }
+        let outcome = self.attach(&wanted).await;
+        let attached = outcome.is_ok();
+        self.tell(outcome.err().map(|error| error.to_string()));
+        attached
+    }
+
+    async fn attach(&mut self, wanted: &Wanted) -> Result<(), KubernetesError> {
+        self.attachment.istio = match self.istio {
+            Some(version) => version,
+            None => istio_version::find(&self.client, &self.istio_namespace, &self.owner).await?,
+        };
+        self.attachment
+            .root_namespace
+            .clone_from(&wanted.root_namespace);
+        self.attachment.http_ports.clone_from(&wanted.http_ports);
+        self.attachment.check()?;
+        for mut object in self.attachment.objects() {
+            self.owner.sign(&mut object);
+            self.apply(&object).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, object: &Value) -> Result<(), KubernetesError> {
+        let text = |pointer| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        let is_of = |kind: &&ApiKind| kind.kind == text("/kind");
+        let Some(kind) = ATTACHMENT.iter().find(is_of) else {
+            return Ok(());
+        };
+        let applier = Applier {
+            api: kind.within(&self.client, namespace),
+            owner: &self.owner,
+            kind: kind.kind,
+            namespace,
+        };
+        let (outcome, _) = applier.put(name, object).await?;
+        if outcome != PublishOutcome::Unchanged {
+            tracing::info!(kind = kind.kind, namespace, name, ?outcome, istio = %self.attachment.istio, "attached");
+        }
+        Ok(())
+    }
+
+    /// A problem is told when it begins and when it ends, not at every look.
+    fn tell(&mut self, problem: Option<String>) {
+        match &problem {
+            Some(problem) if self.told.as_ref() != Some(problem) => {
+                tracing::error!(problem, "cannot attach the filter");
+            }
+            None if self.told.is_some() => tracing::info!("the filter is attached again"),
+            _ => {}
+        }
+        self.told = problem;
+    }
+}

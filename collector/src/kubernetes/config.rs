@@ -1,0 +1,74 @@
+use clap::Args;
+
+use super::attach::AttachConfig;
+use super::connect::ConnectConfig;
+use super::owner::Owner;
+use super::source::SourceOptions;
+
+/// The name of Istio's ConfigMap of a control plane without a revision.
+const MESH_CONFIG: &str = "istio";
+
+/// How a collector uses Kubernetes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Kubernetes")]
+pub struct KubernetesConfig {
+    /// Read the mesh from Kubernetes in place of --manifests, and publish Sidecars to it unless
+    /// --publish-dir is given
+    #[arg(long, env = "LAZYMESH_KUBERNETES", conflicts_with = "manifests")]
+    pub kubernetes: bool,
+    /// The API server.
+    #[command(flatten)]
+    pub connect: ConnectConfig,
+    /// Namespace of lazymesh itself; its label lazymesh.io/mode: off switches all of lazymesh off
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "lazymesh-system",
+        env = "LAZYMESH_NAMESPACE"
+    )]
+    pub namespace: String,
+    /// Namespace of istiod and its ConfigMap
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "istio-system",
+        env = "LAZYMESH_ISTIO_NAMESPACE"
+    )]
+    pub istio_namespace: String,
+    /// Revision of the control plane to work for; without it, all of them
+    #[arg(long, value_name = "REVISION", env = "LAZYMESH_REVISION")]
+    pub revision: Option<String>,
+    /// The attachment.
+    #[command(flatten)]
+    pub attach: AttachConfig,
+}
+
+impl KubernetesConfig {
+    pub(super) fn owner(&self) -> Owner {
+        Owner {
+            revision: self
+                .revision
+                .clone()
+                .filter(|revision| !revision.is_empty()),
+        }
+    }
+
+    pub(super) fn source(&self, cluster_domain: &str) -> SourceOptions {
+        let owner = self.owner();
+        let revision = owner
+            .revision
+            .as_deref()
+            .filter(|revision| *revision != "default");
+        let mesh_config = match revision {
+            Some(revision) => format!("{MESH_CONFIG}-{revision}"),
+            None => MESH_CONFIG.to_owned(),
+        };
+        SourceOptions {
+            owner,
+            cluster_domain: cluster_domain.to_owned(),
+            istio_namespace: self.istio_namespace.clone(),
+            mesh_config,
+            namespace: self.namespace.clone(),
+        }
+    }
+}

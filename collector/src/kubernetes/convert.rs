@@ -1,0 +1,101 @@
+//! From what the API server sends to what core reads.
+
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use lazymesh_core::{Object, ObjectError};
+use serde_json::{Map, Value, json};
+
+use super::kinds::{ApiKind, POD};
+use super::owner::REVISION;
+
+/// Label by which a pod belongs to a workload.
+const CANONICAL_NAME: &str = "service.istio.io/canonical-name";
+const EXPORT_TO: &str = "networking.istio.io/exportTo";
+
+/// Reads an object, for the workloads of one revision if one is given.
+pub(super) fn read(
+    kind: &ApiKind,
+    object: DynamicObject,
+    revision: Option<&str>,
+) -> Result<Option<Object>, ObjectError> {
+    let metadata = metadata(kind, &object, revision);
+    let mut document = match object.data {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    // Lists leave them out of their items.
+    document.insert("apiVersion".to_owned(), json!(kind.api_version()));
+    document.insert("kind".to_owned(), json!(kind.kind));
+    document.insert("metadata".to_owned(), metadata);
+    Object::from_value(Value::Object(document))
+}
+
+fn metadata(kind: &ApiKind, object: &DynamicObject, revision: Option<&str>) -> Value {
+    let mut labels = object.labels().clone();
+    if *kind == POD && is_of_another(object, revision) {
+        // It stays an endpoint, but of no workload: its control plane does not read our Sidecars.
+        labels.remove(CANONICAL_NAME);
+    }
+    let mut annotations = Map::new();
+    if let Some(namespaces) = object.annotations().get(EXPORT_TO) {
+        annotations.insert(EXPORT_TO.to_owned(), json!(namespaces));
+    }
+    json!({
+        "name": object.name_any(),
+        "namespace": object.namespace(),
+        "labels": labels,
+        "annotations": annotations,
+        "creationTimestamp": object.creation_timestamp(),
+    })
+}
+
+/// The injector notes on every pod which revision's sidecar it got.
+fn is_of_another(pod: &DynamicObject, revision: Option<&str>) -> bool {
+    let theirs = pod.annotations().get(REVISION);
+    revision
+        .zip(theirs)
+        .is_some_and(|(ours, theirs)| ours != theirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(revision: Option<&str>) -> Object {
+        let pod = json!({
+            "metadata": {
+                "name": "a", "namespace": "shop", "managedFields": [{ "manager": "kubelet" }],
+                "creationTimestamp": "2026-01-02T03:04:05Z",
+                "labels": { CANONICAL_NAME: "a", "app": "a" },
+                "annotations": { REVISION: "blue", "other": "x" },
+            },
+            "spec": { "serviceAccountName": "a" },
+        });
+        read(&POD, serde_json::from_value(pod).unwrap(), revision)
+            .unwrap()
+            .unwrap()
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_an_object() {
+        let Object::Pod(pod) = pod(None) else {
+            panic!("a Pod")
+        };
+        assert_eq!(pod.metadata.creation_timestamp, "2026-01-02T03:04:05Z");
+        assert_eq!(pod.spec.service_account_name, "a");
+    }
+
+    #[test]
+    fn pods_of_another_revision_are_endpoints_only() {
+        let has_workload = |revision| {
+            let Object::Pod(pod) = pod(revision) else {
+                panic!("a Pod")
+            };
+            assert_eq!(pod.metadata.labels["app"], "a");
+            pod.metadata.labels.contains_key(CANONICAL_NAME)
+        };
+        assert!(has_workload(None));
+        assert!(has_workload(Some("blue")));
+        assert!(!has_workload(Some("green")));
+    }
+}

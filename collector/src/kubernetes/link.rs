@@ -1,0 +1,84 @@
+//! What the parts on Kubernetes share, and how they are put together.
+
+use std::sync::Arc;
+
+use kube::Client;
+use lazymesh_core::Visibility;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::attach::{Attaching, Wanted};
+use super::follow::Follower;
+use super::ours::Ours;
+use super::source::KubernetesSource;
+use super::{KubernetesConfig, KubernetesError, KubernetesPublisher};
+use crate::collector::Collector;
+use crate::config::Config;
+
+/// A Kubernetes that a collector reads from and publishes to.
+pub(crate) struct Link {
+    client: Client,
+    ours: Arc<Ours>,
+    config: KubernetesConfig,
+}
+
+impl Link {
+    /// Prepares the client; nothing is asked yet.
+    ///
+    /// # Errors
+    /// [`KubernetesError`] when there is no way to the API server, or the attachment cannot be.
+    pub(crate) async fn prepare(config: &KubernetesConfig) -> Result<Self, KubernetesError> {
+        let client = config.connect.client().await?;
+        Ok(Self {
+            client,
+            ours: Arc::default(),
+            config: config.clone(),
+        })
+    }
+
+    pub(crate) fn publisher(&self) -> KubernetesPublisher {
+        KubernetesPublisher::new(
+            self.client.clone(),
+            self.config.owner(),
+            Arc::clone(&self.ours),
+        )
+    }
+
+    /// Reads the whole mesh, then follows it, and attaches the filter if that is asked for. Sidecars may be
+    /// published once this is done: what has a small scope needs the filter.
+    ///
+    /// # Errors
+    /// [`KubernetesError::Attachment`] when Kubernetes or Istio would not take the attachment.
+    pub(crate) async fn follow(
+        &self,
+        collector: &Arc<Collector>,
+        config: &Config,
+        tasks: &mut JoinSet<&'static str>,
+    ) -> Result<(), KubernetesError> {
+        let (attachment, wanted) = watch::channel(Wanted::default());
+        let attaching = Attaching::new(&self.client, &self.config, &config.visibility, wanted)?;
+        let options = self.config.source(&config.mesh.cluster_domain);
+        let mut follower = Follower {
+            collector: Arc::clone(collector),
+            source: KubernetesSource::start(&self.client, options, Arc::clone(&self.ours)),
+            base: Visibility::from(config.visibility.clone()),
+            anchor: config.visibility.anchor_host.clone(),
+            attachment,
+            attaches: attaching.is_some(),
+            was_off: false,
+        };
+        follower.sync().await;
+        tasks.spawn(async move {
+            follower.run().await;
+            "inventory"
+        });
+        if let Some(mut attaching) = attaching {
+            attaching.settle().await;
+            tasks.spawn(async move {
+                attaching.run().await;
+                "attachment"
+            });
+        }
+        Ok(())
+    }
+}
