@@ -51,6 +51,8 @@ struct Get {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
+    // reqwest is built without a provider of its own. This fails only if there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().command {
         Command::Serve { http, greeting } => serve(http, greeting).await,
         Command::Get(get) => {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     cluster::Cluster,
-    kubernetes::{kubeconfig, on_node},
+    kubernetes::{SystemPod, kubeconfig, on_node},
     network::{Uplink, connect},
     part::Part,
     pod::{ACCESS_LOG, HOME},
@@ -20,6 +20,9 @@ use super::{
 pub const NAMESPACE: &str = "istio-system";
 /// Where sidecars find istiod.
 pub(super) const DISCOVERY: &str = "istiod.istio-system.svc:15012";
+
+/// The port with istiod's metrics.
+pub(super) const MONITORING: u16 = 15014;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -38,18 +41,13 @@ pub(super) async fn start(
     cluster.apply_object(&namespace).await?;
     apply_definitions(cluster, &fs::read_to_string(tools.istio_crds())?).await?;
     apply_mesh(cluster, mesh).await?;
-    let ports = [
-        ("grpc-xds", "TCP", 15010),
-        ("https-dns", "TCP", 15012),
-        ("http-monitoring", "TCP", 15014),
-    ];
-    on_node(cluster, NAMESPACE, "istiod", None, &ports, uplink.node).await?;
     let istiod = start_istiod(tools, node, folder)?;
     istiod
         .until("istiod to be ready", PATIENCE, async || {
             is_ready(node).await
         })
         .await?;
+    apply_pod(node, uplink, cluster).await?;
     Ok(istiod)
 }
 
@@ -78,6 +76,26 @@ fn start_istiod(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
             .env("INJECTION_WEBHOOK_CONFIG_NAME", "");
         command
     })
+}
+
+/// istiod's pod, by which others find out its version, and its Service.
+async fn apply_pod(node: &Sandbox, uplink: &Uplink, cluster: &Cluster) -> Result<()> {
+    let version =
+        super::probe::get(node, (Ipv4Addr::LOCALHOST, MONITORING).into(), "/version").await?;
+    let version = version.split('-').next().context("istiod has no version")?;
+    let pod = SystemPod {
+        namespace: NAMESPACE,
+        name: "istiod",
+        // As Istio's chart has them.
+        labels: json!({ "app.kubernetes.io/version": version, "istio.io/rev": "default" }),
+        cluster_ip: None,
+    };
+    let ports = [
+        ("grpc-xds", "TCP", 15010),
+        ("https-dns", "TCP", 15012),
+        ("http-monitoring", "TCP", MONITORING),
+    ];
+    on_node(cluster, &pod, &ports, uplink.node).await
 }
 
 async fn is_ready(node: &Sandbox) -> Result<()> {

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    cluster::Cluster,
+    cluster::{Cluster, reference},
     network::{DNS, KUBERNETES, PODS, SERVICES, Uplink, connect},
     part::Part,
     sandbox::Sandbox,
@@ -285,45 +285,74 @@ async fn apply_node(cluster: &Cluster, address: Ipv4Addr) -> Result<()> {
         },
     });
     cluster.apply_status(&status).await?;
-    let dns = Some(DNS);
+    let dns = SystemPod {
+        namespace: "kube-system",
+        name: "kube-dns",
+        labels: json!({}),
+        cluster_ip: Some(DNS),
+    };
     let ports = [("dns", "UDP", 53), ("dns-tcp", "TCP", 53)];
-    on_node(cluster, "kube-system", "kube-dns", dns, &ports, address).await
+    on_node(cluster, &dns, &ports, address).await
 }
 
-/// A Service for what runs on the node itself, in the node's network.
+/// A Service for what runs on the node itself, and the pod behind it, as if it used the host's network.
 pub(super) async fn on_node(
     cluster: &Cluster,
-    namespace: &str,
-    name: &str,
-    cluster_ip: Option<Ipv4Addr>,
+    system: &SystemPod<'_>,
     ports: &[(&str, &str, u16)],
     address: Ipv4Addr,
 ) -> Result<()> {
-    ensure!(!ports.is_empty(), "{name} has no ports");
+    let SystemPod {
+        namespace,
+        name,
+        labels,
+        cluster_ip,
+    } = system;
+    let mut pod = reference("v1", "Pod", namespace, name);
+    pod["metadata"]["labels"] = json!(labels);
+    pod["metadata"]["labels"]["app"] = json!(name);
+    pod["spec"] = json!({
+        "hostNetwork": true,
+        "nodeName": NODE,
+        "containers": [{ "name": "lab", "image": "lab" }],
+    });
+    cluster.apply_object(&pod).await?;
+    cluster
+        .apply_status(&running(namespace, name, address, true))
+        .await?;
     let ports: Vec<_> = ports
         .iter()
         .map(|(name, protocol, port)| json!({ "name": name, "protocol": protocol, "port": port }))
         .collect();
-    let mut service = json!({
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": { "namespace": namespace, "name": name },
-        "spec": { "ports": &ports },
-    });
+    let mut service = reference("v1", "Service", namespace, name);
+    service["spec"] = json!({ "ports": ports, "selector": { "app": name } });
     if let Some(cluster_ip) = cluster_ip {
         service["spec"]["clusterIP"] = json!(cluster_ip);
     }
-    cluster
-        .apply_object(&service)
-        .await
-        .context("a Service of the lab")?;
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": { "namespace": namespace, "name": name, "labels": { "kubernetes.io/service-name": name } },
-        "addressType": "IPv4",
-        "endpoints": [{ "addresses": [address], "conditions": { "ready": true } }],
-        "ports": &ports,
+    cluster.apply_object(&service).await.map(drop)
+}
+
+/// A pod of the control plane.
+pub(super) struct SystemPod<'a> {
+    pub(super) namespace: &'a str,
+    /// Of the pod, its Service and its label `app`.
+    pub(super) name: &'a str,
+    pub(super) labels: Value,
+    pub(super) cluster_ip: Option<Ipv4Addr>,
+}
+
+/// What kubelet says about a pod that runs.
+pub(super) fn running(namespace: &str, name: &str, address: Ipv4Addr, ready: bool) -> Value {
+    let status = if ready { "True" } else { "False" };
+    let mut pod = reference("v1", "Pod", namespace, name);
+    pod["status"] = json!({
+        "phase": "Running",
+        "podIP": address,
+        "podIPs": [{ "ip": address }],
+        "conditions": [
+            { "type": "Ready", "status": status },
+            { "type": "ContainersReady", "status": status },
+        ],
     });
-    cluster.apply_object(&slice).await.map(drop)
+    pod
 }

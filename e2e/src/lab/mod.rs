@@ -3,7 +3,7 @@
 //! A scenario gets a Kubernetes API, an istiod, a registry and pods with sidecars; all of them are the real
 //! programs, built from their Go modules. The lab itself does what is left when there is no container
 //! runtime: it is kubelet (namespaces, links, tokens, status), the injector (sidecar) and the CNI plugin
-//! (interception). Everything lives in Linux namespaces that end with the lab: see [`sandbox`].
+//! (interception). Everything lives in Linux namespaces that end with the lab: see `sandbox`.
 
 mod app;
 mod cluster;
@@ -11,6 +11,7 @@ mod cluster;
 mod interception;
 mod istio;
 mod kubernetes;
+mod lazymesh;
 mod network;
 mod part;
 mod pod;
@@ -36,10 +37,11 @@ use serde_json::{Value, json};
 pub use app::{Echo, Reply};
 pub use cluster::{Cluster, reference};
 pub use istio::NAMESPACE as ISTIO_NAMESPACE;
+pub use lazymesh::{Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as LazymeshOptions};
 pub use part::Part;
 pub use pod::{GREETING, HTTP, Pod, PodSpec, Program};
 pub use sandbox::Life;
-pub use shared::{disturbance, scenario};
+pub use shared::{disturbance, lazymesh, scenario};
 pub use status::status;
 
 use crate::wait;
@@ -301,11 +303,8 @@ impl Lab {
     /// # Errors
     /// When there is no answer, or none with status 200.
     pub async fn istiod_get(&self, path: &str) -> Result<String> {
-        let port = if path.starts_with("/debug") {
-            8080
-        } else {
-            15014
-        };
+        let debug = path.starts_with("/debug");
+        let port = if debug { 8080 } else { istio::MONITORING };
         probe::get(&self.node, (Ipv4Addr::LOCALHOST, port).into(), path).await
     }
 

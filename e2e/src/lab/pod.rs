@@ -27,6 +27,7 @@ use super::{
     sandbox::Sandbox,
     sidecar,
 };
+use crate::wait;
 
 /// Applications answer HTTP here.
 pub const HTTP: u16 = 8080;
@@ -244,14 +245,10 @@ impl Pod {
 
     /// Tells Kubernetes, as kubelet does, that the pod runs, and whether it is ready.
     async fn report(&self, lab: &Lab, ready: bool) -> Result<()> {
-        let mut status = reference("v1", "Pod", &self.spec.namespace, &self.spec.name);
-        let condition = |kind: &str, value: bool| json!({ "type": kind, "status": if value { "True" } else { "False" } });
-        status["status"] = json!({
-            "phase": "Running",
-            "podIP": self.entrance.address,
-            "podIPs": [{ "ip": self.entrance.address }],
-            "conditions": [condition("Ready", ready), condition("ContainersReady", ready)],
-        });
+        let PodSpec {
+            namespace, name, ..
+        } = &self.spec;
+        let status = kubernetes::running(namespace, name, self.entrance.address, ready);
         lab.cluster.apply_status(&status).await
     }
 
@@ -328,6 +325,29 @@ impl Pod {
     /// When there is no such log yet.
     pub fn access_log(&self) -> Result<String> {
         fs::read_to_string(self.folder.join(ACCESS_LOG)).context("no access log yet")
+    }
+
+    /// Waits for the line of Envoy's access log that has `text` in it.
+    ///
+    /// # Errors
+    /// When there never is one.
+    pub async fn logged(&self, text: &str) -> Result<String> {
+        wait::until(&format!("an access log line with {text}"), async || {
+            let log = self.access_log()?;
+            let line = log.lines().find(|line| line.contains(text));
+            Ok(line.context("no such line")?.to_owned())
+        })
+        .await
+    }
+
+    /// Whether Envoy has a cluster.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn has_cluster(&self, name: &str) -> Result<bool> {
+        let start = format!("{name}::");
+        let clusters = self.envoy_admin("/clusters").await?;
+        Ok(clusters.lines().any(|line| line.starts_with(&start)))
     }
 
     /// The process pilot-agent, with Envoy below it.

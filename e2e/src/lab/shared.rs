@@ -8,7 +8,7 @@ use tokio::{
     sync::{OnceCell, RwLock},
 };
 
-use super::{Lab, Options};
+use super::{Lab, Lazymesh, LazymeshOptions, Options};
 
 /// Clients of the lab outlive the test that made them, so they need a runtime that does, too.
 static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(Runtime::new);
@@ -45,6 +45,16 @@ pub fn disturbance(
         let _alone = CALM.write().await;
         run_in(namespace, body).await
     })
+}
+
+/// lazymesh in the shared lab. It is installed by the first scenario that needs it.
+///
+/// # Errors
+/// When it cannot be installed.
+pub async fn lazymesh() -> Result<&'static Lazymesh> {
+    static LAZYMESH: OnceCell<Lazymesh> = OnceCell::const_new();
+    let install = async || Lazymesh::install(lab().await?, &LazymeshOptions::default()).await;
+    LAZYMESH.get_or_try_init(install).await
 }
 
 fn run(work: impl Future<Output = Result<()>>) -> Result<()> {

@@ -1,3 +1,5 @@
 //! What lazymesh does on a real mesh, one behaviour a module. All share one lab, which takes root.
 
+mod first_request;
+mod lazy;
 mod mtls;

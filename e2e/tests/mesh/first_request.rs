@@ -1,0 +1,55 @@
+//! The main job: the first request to an unknown host succeeds with the caller's own identity, and the next one finds
+//! the host known.
+
+use anyhow::{Result, ensure};
+use lazymesh_e2e::{lab, wait};
+use serde_json::json;
+
+use crate::lazy::Lazy;
+
+#[test]
+fn a_first_request_goes_direct_and_the_next_takes_the_cluster() -> Result<()> {
+    lab::scenario("first-direct", async |lab, namespace| {
+        let lazy = Lazy::start(lab, namespace).await?;
+        assert_eq!(lazy.ask("/first").await?, "lazymesh-direct");
+        learned(&lazy).await?;
+        assert_eq!(lazy.ask("/second").await?, lazy.cluster());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_first_request_to_a_shaped_host_is_held_for_its_cluster() -> Result<()> {
+    lab::scenario("first-hold", async |lab, namespace| {
+        let mut rule = lab::reference(
+            "networking.istio.io/v1",
+            "DestinationRule",
+            namespace,
+            "server",
+        );
+        rule["spec"] = json!({
+            "host": "server",
+            "trafficPolicy": { "loadBalancer": { "simple": "LEAST_REQUEST" } },
+            "subsets": [{ "name": "all", "labels": { "app": "server" } }],
+        });
+        lab.cluster().apply_object(&rule).await?;
+        let lazy = Lazy::start(lab, namespace).await?;
+        assert_eq!(lazy.ask("/first").await?, lazy.cluster());
+        learned(&lazy).await?;
+        assert_eq!(lazy.ask("/second").await?, lazy.cluster());
+        Ok(())
+    })
+}
+
+/// The client's own Sidecar has the server's host, and so has its Envoy.
+async fn learned(lazy: &Lazy<'_>) -> Result<()> {
+    let hosts = lazy.sidecar("lazymesh-client").await?;
+    let host = format!("{0}/server.{0}.svc.cluster.local", lazy.namespace);
+    ensure!(hosts.contains(&host), "{hosts:?} lack {host}");
+    wait::until("the client's sidecar to have the cluster", async || {
+        let has = lazy.client.has_cluster(&lazy.cluster()).await?;
+        ensure!(has, "it has no {}", lazy.cluster());
+        Ok(())
+    })
+    .await
+}
