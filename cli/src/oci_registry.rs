@@ -105,7 +105,9 @@ impl Bar {
     pub(crate) fn show(&self, blob: &Descriptor, done: u64) {
         self.0.set_length(blob.size);
         self.0.set_position(done);
-        self.0.set_message(blob.digest.to_string());
+        let mut short = blob.digest.hex();
+        short.truncate(12);
+        self.0.set_message(short);
     }
 }
 

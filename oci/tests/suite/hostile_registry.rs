@@ -566,6 +566,17 @@ async fn too_many_referrers() {
 }
 
 #[tokio::test]
+async fn never_an_answer() {
+    // The kernel takes the connection, and nobody reads from it.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let asked = registry(address, Credentials::Anonymous)
+        .manifest(&latest())
+        .await;
+    expect!(asked.expect_err("gave up"), Error::TimedOut { .. });
+}
+
+#[tokio::test]
 async fn nobody_there() {
     let address = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|socket| socket.local_addr())

@@ -79,6 +79,7 @@ fn oras(cache: &Path) -> Result<PathBuf> {
         "install",
         "--quiet",
         "--disable-pip-version-check",
+        "--root-user-action=ignore",
     ]);
     run(pip.arg("--target").arg(&unpacked).arg(ORAS))?;
     // A rename, so that a task that is stopped, or runs beside this one, never sees half of it.
