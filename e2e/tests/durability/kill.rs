@@ -4,6 +4,7 @@ use crate::collector::Setup;
 use crate::facts::Facts;
 use crate::{between, chance, load};
 
+/// Under load; a few more hit collectors that are starting.
 const KILLS: usize = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -13,6 +14,11 @@ async fn what_was_acknowledged_survives_kill_9() -> Result<()> {
     let data = setup.path("data");
     let mut acknowledged = Facts::default();
     for round in 0..KILLS {
+        if round % 5 == 0 {
+            let starting = setup.spawn(&data, |_| {})?;
+            tokio::time::sleep(between(&mut chance, 1, 150)).await;
+            starting.kill()?;
+        }
         let mut collector = setup.spawn(&data, |_| {})?;
         let addresses = collector.ready().await?;
         let found = collector.facts(addresses).await?;
