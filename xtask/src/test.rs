@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{become_process, cargo, run as run_command};
 use crate::lab::{Lab, Profile};
-use crate::tools;
+use crate::{go_tools, mesh_lab, tools};
 
 /// All checks, or with `filter` only the tests whose names contain it.
 pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
@@ -29,9 +29,14 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
     let interop = steps.step("interop", || {
         interop::prepare(root, &tools::cache_folder()?)
     })?;
+    let mesh = steps.step("mesh lab", || {
+        mesh_lab::install_packages()?;
+        go_tools::prepare(root)
+    })?;
     steps.print_times();
     headline("test");
     let mut tests = tests(root, &lab, filter);
+    tests.env("LAZYMESH_LAB_TOOLS", mesh);
     interop.tell(&mut tests);
     become_process(tests)
 }
