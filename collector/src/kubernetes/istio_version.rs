@@ -1,11 +1,18 @@
 //! Which Istio this is: a name in the attachment depends on it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 
 use kube::api::{DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 use lazymesh_envoyfilters::IstioVersion;
 use serde_json::Value;
+use tokio::net::TcpStream;
 
 use super::KubernetesError;
 use super::error::ask;
@@ -17,36 +24,71 @@ const ISTIOD: &str = "app=istiod";
 /// Label by which Istio's chart says its version.
 const VERSION: &str = "app.kubernetes.io/version";
 
-/// The version of the control plane, by its pods.
+/// Where istiod says its version over HTTP.
+const MONITORING: u16 = 15014;
+const PATIENCE: Duration = Duration::from_secs(5);
+/// More than any version is long.
+const MOST: usize = 4096;
+
+/// The version of the control plane: as its pods say, or istiod itself where they do not.
 pub(super) async fn find(
     client: &Client,
     namespace: &str,
     owner: &Owner,
 ) -> Result<IstioVersion, KubernetesError> {
-    let selector = match &owner.revision {
-        Some(revision) => format!("{ISTIOD},{REVISION}={revision}"),
-        None => ISTIOD.to_owned(),
+    let (selector, service) = match &owner.revision {
+        Some(revision) => (
+            format!("{ISTIOD},{REVISION}={revision}"),
+            format!("istiod-{revision}"),
+        ),
+        None => (ISTIOD.to_owned(), "istiod".to_owned()),
     };
     let place = format!("pods with {selector} in {namespace}");
     let pods = POD.within(client, namespace);
     let pods = ask(&place, pods.list(&ListParams::default().labels(&selector))).await?;
-    agree(&pods.items).map_err(|reason| KubernetesError::IstioVersion { place, reason })
-}
-
-/// The one version of all pods that run; the error says why there is none.
-fn agree(pods: &[DynamicObject]) -> Result<IstioVersion, String> {
-    let versions: BTreeSet<String> = pods
+    let mut said: BTreeSet<String> = pods
+        .items
         .iter()
         .filter(|pod| is_running(pod))
         .filter_map(version)
         .collect();
+    if said.is_empty() {
+        let host = format!("{service}.{namespace}.svc");
+        let answer = tokio::time::timeout(PATIENCE, ask_istiod(&host)).await;
+        said.extend(answer.ok().and_then(Result::ok));
+    }
+    agree(said).map_err(|reason| KubernetesError::IstioVersion { place, reason })
+}
+
+/// `GET /version`, which answers as in `1.30.2-0123abc-Clean`.
+async fn ask_istiod(host: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect((host, MONITORING)).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("/version")
+        .header(http::header::HOST, format!("{host}:{MONITORING}"))
+        .body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    if !response.status().is_success() {
+        return Err(response.status().to_string().into());
+    }
+    let body = Limited::new(response.into_body(), MOST)
+        .collect()
+        .await?
+        .to_bytes();
+    connection.abort();
+    Ok(String::from_utf8_lossy(&body).trim().to_owned())
+}
+
+/// The one version that all say; the error says why there is none.
+fn agree(versions: BTreeSet<String>) -> Result<IstioVersion, String> {
     let known = versions.iter().map(|text| {
         let version = text.parse::<IstioVersion>();
         version.map_err(|error| format!("{text}: {error}"))
     });
     let known = known.collect::<Result<BTreeSet<_>, _>>()?;
     match known.len() {
-        0 => Err("none runs that tells its version by its image's tag".to_owned()),
+        0 => Err("nobody says its version".to_owned()),
         1 => known.into_iter().next().ok_or_else(String::new),
         _ => {
             let versions: Vec<_> = versions.into_iter().collect();
@@ -88,7 +130,11 @@ mod tests {
 
     #[track_caller]
     fn check(pods: &[DynamicObject], expect: Result<IstioVersion, &str>) {
-        match (agree(pods), expect) {
+        let said = pods
+            .iter()
+            .filter(|pod| is_running(pod))
+            .filter_map(version);
+        match (agree(said.collect()), expect) {
             (Err(error), Err(expect)) => assert!(error.contains(expect), "{error}"),
             (found, expect) => assert_eq!(found, expect.map_err(str::to_owned)),
         }
@@ -117,8 +163,8 @@ mod tests {
             &[running("a:1.30.1"), pod("a:1.27.0", json!({}), "Failed")],
             Ok(IstioVersion::V1_30),
         );
-        check(&[], Err("none runs"));
-        check(&[running("host:5000/pilot@sha256:00")], Err("none runs"));
+        check(&[], Err("nobody says"));
+        check(&[running("host:5000/pilot@sha256:00")], Err("nobody says"));
         check(
             &[running("a:1.27.3")],
             Err("1.27.3: unknown Istio version: expected one of 1.28"),

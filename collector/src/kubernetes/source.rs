@@ -215,7 +215,7 @@ impl KubernetesSource {
             Err(error) => self.fail(watch, &error),
             Ok(watcher::Event::Init) => self.watches[watch].listed.clear(),
             Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
-                self.apply(watch, object)
+                self.apply(watch, object);
             }
             Ok(watcher::Event::Delete(object)) => self.delete(watch, &object),
             Ok(watcher::Event::InitDone) => self.complete(watch),

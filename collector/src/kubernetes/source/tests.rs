@@ -170,38 +170,49 @@ async fn what_somebody_does_to_our_sidecars_is_drift() {
     ]);
     sync(&mut source).await;
     source.take_drift();
-    let place = Published {
+    let place = || Published {
         namespace: "shop".to_owned(),
         name: "lazymesh-a".to_owned(),
     };
-    assert_eq!(ours.seen(), [place.clone()]);
-    assert!(ours.want(place, Some(ours_at("a/b"))));
+    assert_eq!(ours.seen(), [place()]);
+    assert!(ours.want(place(), Some(ours_at("a/b"))));
 
-    for change in [
-        (&|api: &FakeApi| api.put("sidecars", ours_at("*/*"))) as &dyn Fn(&FakeApi),
-        &|api| api.delete("sidecars", "shop/lazymesh-a"),
-    ] {
-        change(&api);
-        while !source.take_drift() {
-            next(&mut source).await;
-        }
-        api.put("sidecars", ours_at("a/b"));
-        while !ours.seen().is_empty() && ours.want(ours.seen()[0].clone(), Some(ours_at("*/*"))) {
-            next(&mut source).await;
-        }
-        ours.want(
-            Published {
-                namespace: "shop".to_owned(),
-                name: "lazymesh-a".to_owned(),
-            },
-            Some(ours_at("a/b")),
-        );
-    }
-    api.restart(|api| api.delete("sidecars", "shop/lazymesh-a"));
-    while !ours.seen().is_empty() {
+    api.put("sidecars", ours_at("*/*"));
+    until_drift(&mut source).await;
+    api.put("sidecars", ours_at("a/b"));
+    while !ours.want(place(), Some(ours_at("a/b"))) {
+        api.put("services", service("shop", "wakes-the-source-up"));
         next(&mut source).await;
+        api.delete("services", "shop/wakes-the-source-up");
     }
-    assert!(source.take_drift());
+    source.take_drift();
+    api.delete("sidecars", "shop/lazymesh-a");
+    until_drift(&mut source).await;
+    assert!(ours.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_sidecar_that_went_while_nobody_watched_is_drift() {
+    let (api, mut source, ours) = start(vec![
+        ("configmaps", mesh_config("")),
+        ("sidecars", sidecar("shop", "lazymesh-a", "lazymesh", "a/b")),
+    ]);
+    sync(&mut source).await;
+    let place = ours.seen().remove(0);
+    ours.want(
+        place,
+        Some(sidecar("shop", "lazymesh-a", "lazymesh", "a/b")),
+    );
+    source.take_drift();
+    api.restart(|api| api.delete("sidecars", "shop/lazymesh-a"));
+    until_drift(&mut source).await;
+    assert!(ours.seen().is_empty());
+}
+
+async fn until_drift(source: &mut KubernetesSource) {
+    while !source.take_drift() {
+        next(source).await;
+    }
 }
 
 #[tokio::test]
