@@ -22,7 +22,7 @@ struct Module {
     variables: &'static [(&'static str, &'static str)],
 }
 
-const MODULES: [Module; 2] = [
+const MODULES: [Module; 3] = [
     Module {
         folder: "kubernetes",
         variables: &[
@@ -34,6 +34,10 @@ const MODULES: [Module; 2] = [
     Module {
         folder: "istio",
         variables: &[("istio.io/istio/pkg/version.buildVersion", "1.31.0")],
+    },
+    Module {
+        folder: "helm",
+        variables: &[],
     },
 ];
 

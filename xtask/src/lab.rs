@@ -45,7 +45,17 @@ impl Lab {
         let envoy = tools::ENVOY.fetch()?;
         let filter = build_filter::run(root)?;
         command::run(
-            command::cargo(root, &["build", "--package", "lazymesh-cli"]).args(profile.arguments()),
+            command::cargo(
+                root,
+                &[
+                    "build",
+                    "--package",
+                    "lazymesh-cli",
+                    "--features",
+                    "kubernetes",
+                ],
+            )
+            .args(profile.arguments()),
         )?;
         let lazymesh = binary(root, profile, "lazymesh");
         Ok(Self {

@@ -66,13 +66,15 @@ impl Uninstall {
             revision: self.revision.clone(),
         };
         let removal = Removal { client, owner };
+        let sidecars = removal.find(&SIDECAR, &SIDECAR.all(client)).await?.len();
         if self.switch(client, Some("off")).await? {
             tell(&format!("namespace {}: {MODE}: off", self.namespace));
         }
-        let sidecars = removal.clear(&SIDECAR, None, &mut tell).await?;
+        // The collector, if it runs, is about to withdraw them as well.
+        removal.clear(&SIDECAR, None, &mut tell).await?;
         if sidecars > 0 {
             tell(&format!(
-                "waiting {} s for istiod to give sidecars their full scope",
+                "Sidecars: all {sidecars} gone; waiting {} s for istiod to give sidecars their full scope",
                 self.settle.as_secs()
             ));
             sleep(self.settle).await;
@@ -161,24 +163,25 @@ struct Removal<'a> {
 }
 
 impl Removal<'_> {
-    /// Removes everything of ours of a kind until nothing comes back; how many that were.
+    /// Removes everything of ours of a kind until nothing comes back.
     async fn clear(
         &self,
         kind: &ApiKind,
         namespace: Option<&str>,
         tell: &mut impl FnMut(&str),
-    ) -> Result<usize, UninstallError> {
+    ) -> Result<(), UninstallError> {
         let deadline = Instant::now() + PATIENCE;
         let api = match namespace {
             Some(namespace) => kind.within(self.client, namespace),
             None => kind.all(self.client),
         };
-        let (mut removed, mut last) = (0, None);
+        // The first look finds nothing while the collector puts something back.
+        let mut last = Instant::now();
         loop {
             let found = self.find(kind, &api).await?;
             let now = Instant::now();
-            if found.is_empty() && last.is_none_or(|last| now > last + QUIET) {
-                return Ok(removed);
+            if found.is_empty() && now > last + QUIET {
+                return Ok(());
             }
             if now > deadline {
                 return Err(UninstallError::Stays {
@@ -187,8 +190,7 @@ impl Removal<'_> {
             }
             for object in &found {
                 if self.remove(kind, object).await? {
-                    removed += 1;
-                    last = Some(Instant::now());
+                    last = Instant::now();
                     let namespace = object.namespace().unwrap_or_default();
                     tell(&format!(
                         "{} {namespace}/{}: deleted",

@@ -1,0 +1,159 @@
+//! A collector outside the lab's network, as `lazymesh collector --kubernetes`.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use lazymesh_e2e::{
+    lab::{Lab, reference},
+    parts, wait,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The flags of a collector that attaches a module which nobody fetches.
+pub(crate) const ATTACH: [&str; 4] = [
+    "--attach",
+    "oci://registry.example/lazymesh/filter:test",
+    "--istio",
+    "1.31",
+];
+
+/// A running collector; it ends with this.
+pub(crate) struct Collector {
+    child: Child,
+    folder: TempDir,
+    admin: SocketAddr,
+}
+
+impl Collector {
+    /// Starts one with every right, and waits until it is ready.
+    pub(crate) async fn start(lab: &Lab, flags: &[&str]) -> Result<Self> {
+        Self::start_as(&lab.kubeconfig(), flags).await
+    }
+
+    /// Starts one with the rights of a kubeconfig.
+    pub(crate) async fn start_as(kubeconfig: &Path, flags: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let log = File::create(folder.path().join("log"))?;
+        let child = Command::new(parts::lazymesh()?)
+            .args([
+                "collector",
+                "--kubernetes",
+                "--ingest",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+            ])
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .arg("--data-dir")
+            .arg(folder.path().join("data"))
+            .arg("--address-file")
+            .arg(folder.path().join("addresses"))
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot start lazymesh")?;
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut collector = Self {
+            child,
+            folder,
+            admin: nobody,
+        };
+        let ready = collector.until_ready().await;
+        ready.with_context(|| collector.log())?;
+        Ok(collector)
+    }
+
+    async fn until_ready(&mut self) -> Result<()> {
+        let file = self.folder.path().join("addresses");
+        let addresses = wait::until("the collector's addresses", async || {
+            let addresses: Value = serde_json::from_slice(&fs::read(&file)?)?;
+            Ok(addresses)
+        });
+        self.admin = addresses.await?["admin"]
+            .as_str()
+            .context("no admin")?
+            .parse()?;
+        wait::until("the collector to be ready", async || {
+            let ready = reqwest::get(self.url("/readyz")).await?;
+            ensure!(ready.status().is_success(), "{}", ready.text().await?);
+            Ok(())
+        })
+        .await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin)
+    }
+
+    /// An answer of its admin port.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        Ok(reqwest::get(self.url(path)).await?.json().await?)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What is stored of a Sidecar.
+pub(crate) async fn sidecar(lab: &Lab, namespace: &str, name: &str) -> Result<Option<Value>> {
+    let sidecar = reference("networking.istio.io/v1", "Sidecar", namespace, name);
+    Ok(lab
+        .cluster()
+        .find(&sidecar)
+        .await?
+        .map(|found| json!(found)))
+}
+
+/// Waits until a Sidecar is there.
+pub(crate) async fn until_sidecar(lab: &Lab, namespace: &str, name: &str) -> Result<Value> {
+    let found = async || {
+        sidecar(lab, namespace, name)
+            .await?
+            .with_context(|| format!("no Sidecar {name}"))
+    };
+    wait::until(&format!("Sidecar {name}"), found).await
+}
+
+/// Waits until a Sidecar is gone.
+pub(crate) async fn until_gone(lab: &Lab, namespace: &str, name: &str) -> Result<()> {
+    let gone = async || {
+        ensure!(
+            sidecar(lab, namespace, name).await?.is_none(),
+            "it is still there"
+        );
+        Ok(())
+    };
+    wait::until(&format!("Sidecar {name} to go"), gone).await
+}
+
+/// Labels a namespace, or takes the label away.
+pub(crate) async fn set_mode(lab: &Lab, namespace: &str, mode: Option<&str>) -> Result<()> {
+    let mut object = reference("v1", "Namespace", "", namespace);
+    object["metadata"] = json!({ "name": namespace, "labels": {} });
+    if let Some(mode) = mode {
+        object["metadata"]["labels"]["lazymesh.io/mode"] = json!(mode);
+    }
+    lab.cluster().apply_object(&object).await.map(drop)
+}
+
+/// The file of this repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}

@@ -1,0 +1,89 @@
+use anyhow::{Context, Result, ensure};
+use lazymesh_e2e::{
+    lab::{self, reference},
+    wait,
+};
+use serde_json::{Value, json};
+
+use crate::process::{Collector, set_mode, sidecar, until_gone, until_sidecar};
+
+const DEFAULT: &str = "lazymesh-default";
+
+fn hosts(sidecar: &Value) -> &Value {
+    &sidecar["spec"]["egress"][0]["hosts"]
+}
+
+#[test]
+fn a_namespace_s_label_makes_and_unmakes_its_sidecar() -> Result<()> {
+    lab::disturbance("k8s-label", async |lab, namespace| {
+        let _collector = Collector::start(lab, &[]).await?;
+        ensure!(sidecar(lab, namespace, DEFAULT).await?.is_none());
+        set_mode(lab, namespace, Some("enforce")).await?;
+        let made = until_sidecar(lab, namespace, DEFAULT).await?;
+        let managers = &made["metadata"]["managedFields"];
+        ensure!(
+            managers[0]["manager"] == "lazymesh" && managers[0]["operation"] == "Apply",
+            "{managers}"
+        );
+        set_mode(lab, namespace, Some("off")).await?;
+        until_gone(lab, namespace, DEFAULT).await
+    })
+}
+
+#[test]
+fn what_somebody_does_to_a_sidecar_is_put_right() -> Result<()> {
+    lab::disturbance("k8s-drift", async |lab, namespace| {
+        set_mode(lab, namespace, Some("enforce")).await?;
+        let _collector = Collector::start(lab, &[]).await?;
+        let ours = until_sidecar(lab, namespace, DEFAULT).await?;
+        let mut edited = reference("networking.istio.io/v1", "Sidecar", namespace, DEFAULT);
+        edited["metadata"]["annotations"] = json!({ "example.com/theirs": "kept" });
+        edited["spec"] = json!({
+            "egress": [{ "hosts": ["*/*"] }],
+            "outboundTrafficPolicy": { "mode": "ALLOW_ANY" },
+        });
+        lab.cluster().apply_object(&edited).await?;
+        let right = wait::until("the Sidecar to be put right", async || {
+            let now = sidecar(lab, namespace, DEFAULT).await?.context("none")?;
+            ensure!(hosts(&now) == hosts(&ours), "{now}");
+            Ok(now)
+        });
+        let right = right.await?;
+        // What others added is theirs.
+        ensure!(
+            right["metadata"]["annotations"]["example.com/theirs"] == "kept",
+            "{right}"
+        );
+        ensure!(
+            right["spec"]["outboundTrafficPolicy"]["mode"] == "ALLOW_ANY",
+            "{right}"
+        );
+
+        lab.cluster().delete_object(&edited).await?;
+        let again = until_sidecar(lab, namespace, DEFAULT).await?;
+        ensure!(hosts(&again) == hosts(&ours), "{again}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_users_own_is_never_touched() -> Result<()> {
+    lab::disturbance("k8s-theirs", async |lab, namespace| {
+        let mut theirs = reference("networking.istio.io/v1", "Sidecar", namespace, DEFAULT);
+        theirs["spec"] = json!({ "egress": [{ "hosts": ["./*"] }] });
+        let before = json!(lab.cluster().apply_object(&theirs).await?);
+        set_mode(lab, namespace, Some("enforce")).await?;
+        let other = format!("{namespace}-other");
+        lab.namespace(&other, &[("lazymesh.io/mode", "enforce")])
+            .await?;
+        let _collector = Collector::start(lab, &[]).await?;
+        until_sidecar(lab, &other, DEFAULT).await?;
+        lab.delete_namespace(&other).await?;
+        let after = sidecar(lab, namespace, DEFAULT).await?.context("gone")?;
+        ensure!(
+            after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"],
+            "{after}"
+        );
+        Ok(())
+    })
+}

@@ -1,0 +1,169 @@
+//! The chart's RBAC rules: enough for everything that the collector does, and for nothing else.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::{Api, Client, api::PostParams};
+use lazymesh_e2e::lab::{self, Lab, reference};
+use serde_json::{Value, json};
+
+use crate::{
+    chart,
+    process::{ATTACH, Collector, set_mode, until_gone, until_sidecar},
+};
+
+const USER: &str = "system:serviceaccount:lazymesh-system:lazymesh-collector";
+
+/// Applies the chart's ServiceAccount and RBAC; gives a kubeconfig of that account.
+async fn become_collector(lab: &Lab) -> Result<PathBuf> {
+    for object in chart::render(&[])? {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        let hook = object
+            .pointer("/metadata/annotations/helm.sh~1hook")
+            .is_some();
+        if !hook && (kind == "ServiceAccount" || kind.contains("Role")) {
+            lab.cluster().apply_object(&object).await?;
+        }
+    }
+    let request = http::Request::post(format!(
+        "/api/v1/namespaces/{}/serviceaccounts/lazymesh-collector/token",
+        lab::LAZYMESH_NAMESPACE
+    ))
+    .header(http::header::CONTENT_TYPE, "application/json")
+    .body(serde_json::to_vec(&json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] },
+    }))?)?;
+    let answer: Value = lab.cluster().client().request(request).await?;
+    let token = answer["status"]["token"].as_str().context("no token")?;
+    let mut kubeconfig: Value = serde_json::from_slice(&fs::read(lab.kubeconfig())?)?;
+    kubeconfig["users"][0]["user"] = json!({ "token": token });
+    let path = lab.folder().join("collector.kubeconfig");
+    fs::write(&path, serde_json::to_vec(&kubeconfig)?)?;
+    Ok(path)
+}
+
+async fn may(
+    client: &Client,
+    verb: &str,
+    group: &str,
+    resource: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<bool> {
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(USER.to_owned()),
+            resource_attributes: Some(ResourceAttributes {
+                verb: Some(verb.to_owned()),
+                group: Some(group.to_owned()),
+                resource: Some(resource.to_owned()),
+                namespace: Some(namespace.to_owned()),
+                name: Some(name.to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
+    let review = reviews.create(&PostParams::default(), &review).await?;
+    Ok(review.status.is_some_and(|status| status.allowed))
+}
+
+#[test]
+fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
+    lab::disturbance("k8s-rights", async |lab, namespace| {
+        lab.namespace(lab::LAZYMESH_NAMESPACE, &[]).await?;
+        lab.service(namespace, "web").await?;
+        set_mode(lab, namespace, Some("enforce")).await?;
+        let kubeconfig = become_collector(lab).await?;
+        let collector = Collector::start_as(&kubeconfig, &ATTACH).await?;
+        // Sidecars are published only once the filter is attached.
+        until_sidecar(lab, namespace, "lazymesh-default")
+            .await
+            .with_context(|| collector.log())?;
+        set_mode(lab, namespace, Some("off")).await?;
+        until_gone(lab, namespace, "lazymesh-default")
+            .await
+            .with_context(|| collector.log())?;
+        drop(collector);
+
+        let client = lab.cluster().client();
+        let networking = "networking.istio.io";
+        for (verb, group, resource, namespace, name) in [
+            ("get", "", "secrets", "istio-system", "istio-ca-secret"),
+            ("list", "", "secrets", namespace, ""),
+            ("get", "", "pods", namespace, "web"),
+            ("delete", "", "pods", namespace, "web"),
+            ("patch", "", "namespaces", "", namespace),
+            ("patch", "", "services", namespace, "web"),
+            (
+                "patch",
+                "",
+                "services",
+                lab::LAZYMESH_NAMESPACE,
+                "lazymesh-collector",
+            ),
+            (
+                "delete",
+                "",
+                "services",
+                lab::LAZYMESH_NAMESPACE,
+                "lazymesh-ports",
+            ),
+            ("get", "", "configmaps", "istio-system", "istio"),
+            ("list", "", "configmaps", "istio-system", "other"),
+            ("list", "", "configmaps", namespace, "istio"),
+            (
+                "update",
+                networking,
+                "sidecars",
+                namespace,
+                "lazymesh-default",
+            ),
+            ("deletecollection", networking, "sidecars", namespace, ""),
+            ("patch", networking, "virtualservices", namespace, "web"),
+            ("patch", networking, "envoyfilters", "istio-system", "other"),
+            ("patch", networking, "envoyfilters", namespace, "lazymesh"),
+            (
+                "delete",
+                networking,
+                "envoyfilters",
+                "istio-system",
+                "lazymesh",
+            ),
+            (
+                "patch",
+                "security.istio.io",
+                "peerauthentications",
+                namespace,
+                "web",
+            ),
+            (
+                "patch",
+                "rbac.authorization.k8s.io",
+                "clusterroles",
+                "",
+                "admin",
+            ),
+            ("patch", "apps", "deployments", namespace, "web"),
+        ] {
+            let allowed = may(&client, verb, group, resource, namespace, name).await?;
+            ensure!(!allowed, "{verb} {resource} {namespace}/{name} is granted");
+        }
+        ensure!(
+            may(&client, "watch", "", "pods", namespace, "").await?,
+            "a right that is used"
+        );
+        let binding = reference(
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRoleBinding",
+            "",
+            "lazymesh-collector-lazymesh-system",
+        );
+        lab.cluster().delete_object(&binding).await
+    })
+}
