@@ -17,6 +17,7 @@ pub mod demo;
 pub mod envoy;
 pub mod fake_collector;
 pub mod istiod;
+#[cfg(feature = "lab")]
 pub mod lab;
 mod manifests;
 pub mod mesh;

@@ -20,6 +20,8 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         "--quiet",
         "--package",
         "lazymesh-e2e",
+        "--features",
+        "lab",
         "--bin",
         "lazymesh-app",
     ];
@@ -31,6 +33,8 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
             "--quiet",
             "--package",
             "lazymesh-e2e",
+            "--features",
+            "lab",
             "--bin",
             "lazymesh-lab",
             "--",

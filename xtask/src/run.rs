@@ -21,7 +21,7 @@ pub(crate) fn bench(root: &Path, name: &str, json: bool) -> Result<()> {
 }
 
 fn program(root: &Path, profile: Profile, name: &str, arguments: &[&str]) -> Result<()> {
-    let lab = Lab::prepare(root, profile)?;
+    let lab = Lab::prepare(root, profile, &[])?;
     let mut cargo = command::cargo(
         root,
         &["run", "--quiet", "--package", "lazymesh-e2e", "--bin", name],

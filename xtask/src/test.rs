@@ -25,7 +25,9 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
         steps.step("deny", || deny(root))?;
         steps.step("doc", || run_command(&mut doc(root)))?;
     }
-    let lab = steps.step("build", || Lab::prepare(root, Profile::Dev))?;
+    let lab = steps.step("build", || {
+        Lab::prepare(root, Profile::Dev, &["--all-features"])
+    })?;
     let interop = steps.step("interop", || {
         interop::prepare(root, &tools::cache_folder()?)
     })?;
@@ -44,7 +46,14 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
 fn clippy(root: &Path) -> Command {
     cargo(
         root,
-        &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"],
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-Dwarnings",
+        ],
     )
 }
 
@@ -63,13 +72,13 @@ fn deny(root: &Path) -> Result<()> {
 }
 
 fn doc(root: &Path) -> Command {
-    let mut doc = cargo(root, &["doc", "--no-deps", "--workspace"]);
+    let mut doc = cargo(root, &["doc", "--no-deps", "--workspace", "--all-features"]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
     doc
 }
 
 fn tests(root: &Path, lab: &Lab, filter: Option<&str>) -> Command {
-    let mut tests = cargo(root, &["test", "--workspace"]);
+    let mut tests = cargo(root, &["test", "--workspace", "--all-features"]);
     tests.args(filter);
     lab.tell(&mut tests);
     tests

@@ -21,7 +21,8 @@ pub struct Envoy {
 pub struct Memory {
     /// Resident, in bytes.
     pub resident: u64,
-    /// Private (clean and dirty), in bytes: what one more of it costs a machine.
+    /// Private and dirty, in bytes: what one more of it costs a machine. Clean pages are of files, which all sidecars
+    /// of a node share and the kernel can drop; whether they count as private depends on who else runs just now.
     pub private: u64,
 }
 
@@ -140,7 +141,7 @@ impl Envoy {
         };
         Ok(Memory {
             resident: sum(&["Rss"]),
-            private: sum(&["Private_Clean", "Private_Dirty"]),
+            private: sum(&["Private_Dirty"]),
         })
     }
 

@@ -82,5 +82,5 @@ fn app() -> Result<PathBuf> {
         .take(2)
         .map(|folder: &Path| folder.join("lazymesh-app"))
         .find(|path| path.is_file())
-        .context("lazymesh-app is not built: run `cargo build -p lazymesh-e2e`")
+        .context("lazymesh-app is not built: run `cargo build -p lazymesh-e2e --features lab`")
 }
