@@ -15,36 +15,22 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     install_packages()?;
     let envoy = tools::ENVOY.fetch()?;
     let lab_tools = go_tools::prepare(root)?;
-    let build = [
-        "build",
-        "--quiet",
-        "--package",
-        "lazymesh-e2e",
-        "--features",
-        "lab",
-        "--bin",
-        "lazymesh-app",
-    ];
-    command::run(&mut command::cargo(root, &build))?;
-    let mut cargo = command::cargo(
-        root,
-        &[
-            "run",
-            "--quiet",
-            "--package",
-            "lazymesh-e2e",
-            "--features",
-            "lab",
-            "--bin",
-            "lazymesh-lab",
-            "--",
-        ],
-    );
+    // The lab's pods run the application, which `cargo run` alone would not build.
+    command::run(&mut lab_cargo(root, "build", "lazymesh-app"))?;
+    let mut cargo = lab_cargo(root, "run", "lazymesh-lab");
     cargo
+        .arg("--")
         .args(arguments)
         .env("LAZYMESH_ENVOY", envoy)
         .env("LAZYMESH_LAB_TOOLS", lab_tools);
     command::become_process(cargo)
+}
+
+fn lab_cargo(root: &Path, command: &str, binary: &str) -> Command {
+    let package = ["--quiet", "--package", "lazymesh-e2e", "--features", "lab"];
+    let mut cargo = command::cargo(root, &[command]);
+    cargo.args(package).args(["--bin", binary]);
+    cargo
 }
 
 /// Installs what is missing where that is plainly possible, and otherwise says what to install.

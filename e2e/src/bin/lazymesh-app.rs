@@ -2,15 +2,27 @@
 
 use std::{
     collections::BTreeMap,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
-use axum::{Json, Router, extract::Request, http::HeaderMap};
+use axum::{Json, Router, extract::Request, http::HeaderMap, serve::Listener};
 use clap::{Args, Parser, Subcommand};
-use lazymesh_e2e::lab::{Echo, Reply};
-use tokio::{io::AsyncWriteExt, net::TcpListener};
+use lazymesh_e2e::lab::{Echo, Reply, Tally};
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use serde::Serialize;
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::MissedTickBehavior,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// How many failures a client of `load` tells in words.
+const MOST_FAILURES: usize = 10;
 
 #[derive(Parser)]
 struct Cli {
@@ -24,11 +36,21 @@ enum Command {
     Serve {
         #[arg(long)]
         http: u16,
+        /// TLS, with a certificate that nobody trusts
+        #[arg(long)]
+        https: Option<u16>,
         #[arg(long)]
         greeting: u16,
     },
     /// Sends one request; prints the answer as JSON
     Get(Get),
+    /// Sends requests until its input ends; prints what became of them as JSON
+    Load {
+        urls: Vec<String>,
+        /// Milliseconds between requests for the same URL
+        #[arg(long)]
+        every: u64,
+    },
 }
 
 #[derive(Args)]
@@ -44,6 +66,9 @@ struct Get {
     /// HTTP/2 without upgrade
     #[arg(long)]
     h2c: bool,
+    /// Trust every certificate
+    #[arg(long)]
+    insecure: bool,
     /// Seconds until giving up
     #[arg(long, default_value_t = 20)]
     timeout: u64,
@@ -54,22 +79,125 @@ async fn main() -> Result<()> {
     // reqwest is built without a provider of its own. This fails only if there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().command {
-        Command::Serve { http, greeting } => serve(http, greeting).await,
-        Command::Get(get) => {
-            println!("{}", serde_json::to_string(&get.send().await?)?);
-            Ok(())
-        }
+        Command::Serve {
+            http,
+            https,
+            greeting,
+        } => serve(http, https, greeting).await,
+        Command::Get(get) => print(&get.send().await?),
+        Command::Load { urls, every } => print(&load(urls, Duration::from_millis(every)).await?),
     }
 }
 
-async fn serve(http: u16, greeting: u16) -> Result<()> {
-    let pod = std::env::var("POD_NAME").unwrap_or_default();
-    let greetings = TcpListener::bind((Ipv4Addr::UNSPECIFIED, greeting)).await?;
-    tokio::spawn(greet(greetings, pod.clone()));
-    let router = Router::new().fallback(async move |request: Request| Json(echo(&pod, &request)));
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, http)).await?;
-    axum::serve(listener, router).await?;
+fn print(answer: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(answer)?);
     Ok(())
+}
+
+async fn serve(http: u16, https: Option<u16>, greeting: u16) -> Result<()> {
+    let pod = std::env::var("POD_NAME").unwrap_or_default();
+    tokio::spawn(greet(listen(greeting).await?, pod.clone()));
+    let router = Router::new().fallback(async move |request: Request| Json(echo(&pod, &request)));
+    if let Some(port) = https {
+        let tls = Tls::new(listen(port).await?)?;
+        tokio::spawn(axum::serve(tls, router.clone()).into_future());
+    }
+    axum::serve(listen(http).await?, router).await?;
+    Ok(())
+}
+
+async fn listen(port: u16) -> Result<TcpListener> {
+    Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?)
+}
+
+/// A listener that speaks TLS.
+struct Tls {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    fn new(listener: TcpListener) -> Result<Self> {
+        let own = rcgen::generate_simple_self_signed(["lab".to_owned()])?;
+        let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)?;
+        Ok(Self {
+            listener,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
+    }
+}
+
+impl Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            // A client that fails is no reason to stop.
+            if let Ok((stream, from)) = self.listener.accept().await
+                && let Ok(stream) = self.acceptor.accept(stream).await
+            {
+                return (stream, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Asks for each URL again and again, until the standard input ends.
+async fn load(urls: Vec<String>, every: Duration) -> Result<Tally> {
+    let (stop, stopped) = watch::channel(false);
+    let clients = urls
+        .into_iter()
+        .map(|url| tokio::spawn(ask_for(url, every, stopped.clone())));
+    let clients: Vec<_> = clients.collect();
+    tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
+    stop.send(true)?;
+    let mut total = Tally::default();
+    for client in clients {
+        let tally = client.await??;
+        total.sent += tally.sent;
+        total.failed += tally.failed;
+        total.failures.extend(tally.failures);
+    }
+    Ok(total)
+}
+
+async fn ask_for(url: String, every: Duration, stopped: watch::Receiver<bool>) -> Result<Tally> {
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(20))
+        .no_proxy()
+        .build()?;
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut tally, start) = (Tally::default(), Instant::now());
+    while !*stopped.borrow() {
+        ticks.tick().await;
+        tally.sent += 1;
+        let failure = match client.get(&url).send().await {
+            Ok(reply) if reply.status().as_u16() == 200 => continue,
+            Ok(reply) => format!(
+                "{} {}",
+                reply.status(),
+                reply.text().await.unwrap_or_default()
+            ),
+            Err(error) => format!("{:#}", anyhow::Error::from(error)),
+        };
+        tally.failed += 1;
+        if tally.failures.len() < MOST_FAILURES {
+            tally.failures.push(format!(
+                "{url} after {:.3} s: {failure}",
+                start.elapsed().as_secs_f64()
+            ));
+        }
+    }
+    Ok(tally)
 }
 
 fn echo(pod: &str, request: &Request) -> Echo {
@@ -117,6 +245,7 @@ impl Get {
     async fn send(self) -> Result<Reply> {
         let mut client = reqwest::Client::builder()
             .timeout(Duration::from_secs(self.timeout))
+            .danger_accept_invalid_certs(self.insecure)
             .no_proxy();
         if self.h2c {
             client = client.http2_prior_knowledge();

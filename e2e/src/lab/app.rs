@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Where the program is, inside a pod.
-const PROGRAM: &str = "/run/app";
+pub(super) const PROGRAM: &str = "/run/app";
 
 /// What came back.
 #[derive(Clone, Debug, Serialize, Deserialize)]

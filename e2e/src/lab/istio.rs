@@ -42,11 +42,7 @@ pub(super) async fn start(
     apply_definitions(cluster, &fs::read_to_string(tools.istio_crds())?).await?;
     apply_mesh(cluster, mesh).await?;
     let istiod = start_istiod(tools, node, folder)?;
-    istiod
-        .until("istiod to be ready", PATIENCE, async || {
-            is_ready(node).await
-        })
-        .await?;
+    until_ready(&istiod, node).await?;
     apply_pod(node, uplink, cluster).await?;
     Ok(istiod)
 }
@@ -96,6 +92,12 @@ async fn apply_pod(node: &Sandbox, uplink: &Uplink, cluster: &Cluster) -> Result
         ("http-monitoring", "TCP", MONITORING),
     ];
     on_node(cluster, &pod, &ports, uplink.node).await
+}
+
+/// Waits until istiod answers sidecars.
+pub(super) async fn until_ready(istiod: &Part, node: &Sandbox) -> Result<()> {
+    let ready = async || is_ready(node).await;
+    istiod.until("istiod to be ready", PATIENCE, ready).await
 }
 
 async fn is_ready(node: &Sandbox) -> Result<()> {

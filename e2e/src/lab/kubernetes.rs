@@ -62,18 +62,22 @@ impl Kubernetes {
         .await?;
         let apiserver = files.start_apiserver(tools, node)?;
         let cluster = Cluster::connect(&files.kubeconfig()?).await?;
-        apiserver
-            .until("kube-apiserver to be ready", PATIENCE, async || {
-                cluster.is_ready().await
-            })
-            .await?;
-        apply_node(&cluster, uplink.node).await?;
-        files.start_others(tools, node)?;
-        Ok(Self {
+        let kubernetes = Self {
             cluster,
             etcd,
             apiserver,
-        })
+        };
+        kubernetes.until_ready().await?;
+        apply_node(&kubernetes.cluster, uplink.node).await?;
+        files.start_others(tools, node)?;
+        Ok(kubernetes)
+    }
+
+    /// Waits until kube-apiserver answers.
+    pub(super) async fn until_ready(&self) -> Result<()> {
+        let ready = async || self.cluster.is_ready().await;
+        let what = "kube-apiserver to be ready";
+        self.apiserver.until(what, PATIENCE, ready).await
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod app;
 mod cluster;
+mod external;
 
 mod interception;
 mod istio;
@@ -21,6 +22,7 @@ mod shared;
 mod sidecar;
 mod status;
 mod tools;
+mod traffic;
 
 use std::{
     fs,
@@ -36,6 +38,7 @@ use serde_json::{Value, json};
 
 pub use app::{Echo, Reply};
 pub use cluster::{Cluster, reference};
+pub use external::External;
 pub use istio::NAMESPACE as ISTIO_NAMESPACE;
 pub use lazymesh::{Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as LazymeshOptions};
 pub use part::Part;
@@ -43,6 +46,7 @@ pub use pod::{GREETING, HTTP, Pod, PodSpec, Program};
 pub use sandbox::Life;
 pub use shared::{disturbance, lazymesh, scenario};
 pub use status::status;
+pub use traffic::{Tally, Traffic};
 
 use crate::wait;
 use kubernetes::Kubernetes;
@@ -104,8 +108,9 @@ impl Lab {
         let folder = folder(&options.name);
         ensure!(
             !folder.exists(),
-            "there is a lab {:?} already: `cargo xtask lab down`",
-            options.name
+            "there is a lab {:?} already, or what is left of one, in {}: `cargo xtask lab down`",
+            options.name,
+            folder.display()
         );
         fs::create_dir_all(&folder)?;
         let node = Sandbox::node(&folder, options.life).await?;
@@ -262,6 +267,14 @@ impl Lab {
         istio::apply_mesh(&self.cluster, changes).await
     }
 
+    /// Starts a host outside the cluster, which all pods find by these names.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn external(&self, names: &[&str]) -> Result<External> {
+        External::start(self, names).await
+    }
+
     /// Makes a name outside the cluster resolve to `address`, in all pods.
     ///
     /// # Errors
@@ -290,6 +303,26 @@ impl Lab {
     #[must_use]
     pub fn apiserver(&self) -> &Part {
         &self.kubernetes.apiserver
+    }
+
+    /// Ends istiod as `kill -9` does, and starts it again.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn restart_istiod(&self) -> Result<()> {
+        self.istiod.kill().await?;
+        self.istiod.start_again()?;
+        istio::until_ready(&self.istiod, &self.node).await
+    }
+
+    /// Ends kube-apiserver as `kill -9` does, and starts it again.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn restart_apiserver(&self) -> Result<()> {
+        self.kubernetes.apiserver.kill().await?;
+        self.kubernetes.apiserver.start_again()?;
+        self.kubernetes.until_ready().await
     }
 
     /// etcd.
@@ -372,16 +405,21 @@ pub async fn down(name: &str) -> Result<bool> {
     if !folder.exists() {
         return Ok(false);
     }
-    if let Ok(entrance) = fs::read(entrance_file(&folder)) {
-        let entrance: Entrance = serde_json::from_slice(&entrance)?;
-        entrance.node.end().await?;
-        entrance.uplink.remove()?;
-    }
-    if folder.exists() {
-        // The node's own tidying may be under way.
-        let _ = fs::remove_dir_all(&folder);
+    match fs::read(entrance_file(&folder)) {
+        Ok(entrance) => {
+            let Entrance { node, uplink } = serde_json::from_slice(&entrance)?;
+            node.end().await?;
+            uplink.remove()?;
+        }
+        Err(_) => {
+            if let Ok(node) = Sandbox::of_node(&folder) {
+                node.end().await?;
+            }
+        }
     }
     wait::until("the lab's folder to go", async || {
+        // The node's own tidying may be under way, and be quicker.
+        let _ = fs::remove_dir_all(&folder);
         ensure!(!folder.exists(), "{} is still there", folder.display());
         Ok(())
     })

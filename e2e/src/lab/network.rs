@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{ErrorKind, Write},
     net::{Ipv4Addr, SocketAddr},
     os::fd::AsFd,
     path::Path,
@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpStream, sync::oneshot};
@@ -99,50 +99,73 @@ fn uplink_address(index: u16, host: u16) -> Ipv4Addr {
     Ipv4Addr::new(100, 64, third, fourth)
 }
 
-/// Takes a pod address that no pod of the lab has or had. `folder` remembers which were taken.
-pub(super) fn pod_address(folder: &Path) -> Result<Ipv4Addr> {
-    fs::create_dir_all(folder)?;
-    for number in 1..=u16::MAX - 1 {
-        let [third, fourth] = number.to_be_bytes();
-        let address = Ipv4Addr::new(10, 244, third, fourth);
-        match File::create_new(folder.join(address.to_string())) {
-            Ok(_) => return Ok(address),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    anyhow::bail!("every pod address is taken")
+/// Addresses of what is linked to the node: the first half is fixed, the second counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    first: [u8; 2],
+    /// Start of the names of the links.
+    name: &'static str,
 }
 
-/// Links `pod` to `node`.
-pub(super) fn link_pod(
-    node: &Sandbox,
-    from: Ipv4Addr,
-    pod: &Sandbox,
-    address: Ipv4Addr,
-) -> Result<()> {
-    let [.., third, fourth] = address.octets();
-    let name = format!("pod{third}.{fourth}");
-    batch(
-        node.network_command("ip"),
-        &format!(
-            "link add {name} type veth peer name eth0 netns {}\n\
-             address add {GATEWAY}/32 dev {name}\n\
-             link set {name} up\n\
-             route add {address}/32 dev {name} src {from}\n",
-            pod.pid()
-        ),
-    )?;
-    batch(
-        pod.network_command("ip"),
-        &format!(
-            "link set lo up\n\
-             address add {address}/32 dev eth0\n\
-             link set eth0 up\n\
-             route add {GATEWAY} dev eth0 scope link\n\
-             route add default via {GATEWAY}\n"
-        ),
-    )
+/// Pods.
+pub(super) const POD_RANGE: Range = Range {
+    first: [10, 244],
+    name: "pod",
+};
+/// Hosts outside the cluster, in a range that is set aside for tests.
+pub(super) const EXTERNAL_RANGE: Range = Range {
+    first: [198, 18],
+    name: "ext",
+};
+
+impl Range {
+    /// Takes an address that nothing in the lab has or had. `folder` remembers which were taken.
+    pub(super) fn take(self, folder: &Path) -> Result<Ipv4Addr> {
+        fs::create_dir_all(folder)?;
+        let [a, b] = self.first;
+        for number in 1..=u16::MAX - 1 {
+            let [c, d] = number.to_be_bytes();
+            let address = Ipv4Addr::new(a, b, c, d);
+            match File::create_new(folder.join(address.to_string())) {
+                Ok(_) => return Ok(address),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bail!("every address is taken")
+    }
+
+    /// Links `sandbox` to `node`, whose packets to it come `from` that address.
+    pub(super) fn link(
+        self,
+        node: &Sandbox,
+        from: Ipv4Addr,
+        sandbox: &Sandbox,
+        address: Ipv4Addr,
+    ) -> Result<()> {
+        let [.., third, fourth] = address.octets();
+        let name = format!("{}{third}.{fourth}", self.name);
+        batch(
+            node.network_command("ip"),
+            &format!(
+                "link add {name} type veth peer name eth0 netns {}\n\
+                 address add {GATEWAY}/32 dev {name}\n\
+                 link set {name} up\n\
+                 route add {address}/32 dev {name} src {from}\n",
+                sandbox.pid()
+            ),
+        )?;
+        batch(
+            sandbox.network_command("ip"),
+            &format!(
+                "link set lo up\n\
+                 address add {address}/32 dev eth0\n\
+                 link set eth0 up\n\
+                 route add {GATEWAY} dev eth0 scope link\n\
+                 route add default via {GATEWAY}\n"
+            ),
+        )
+    }
 }
 
 /// Runs one `ip` for many changes.

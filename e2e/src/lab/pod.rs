@@ -21,11 +21,12 @@ use super::{
     cluster::reference,
     interception,
     kubernetes::{self, NODE},
-    network,
+    network::{DNS, POD_RANGE},
     part::Part,
     probe,
     sandbox::Sandbox,
     sidecar,
+    traffic::Traffic,
 };
 use crate::wait;
 
@@ -195,11 +196,11 @@ impl Pod {
             spec.name
         );
         fs::create_dir_all(&folder)?;
-        let address = network::pod_address(&lab.folder.join("addresses"))?;
+        let address = POD_RANGE.take(&lab.folder.join("addresses"))?;
         apply(lab, &spec).await?;
         write_files(lab, &spec, &folder).await?;
         let sandbox = sandbox(lab, &folder).await?;
-        network::link_pod(&lab.node, lab.uplink.node, &sandbox, address)?;
+        POD_RANGE.link(&lab.node, lab.uplink.node, &sandbox, address)?;
         let entrance = Entrance { sandbox, address };
         fs::write(folder.join(ENTRANCE), serde_json::to_vec(&entrance)?)?;
         let app = app::start(&spec, &entrance, &folder)?;
@@ -286,6 +287,14 @@ impl Pod {
     /// When no answer comes at all.
     pub async fn send(&self, arguments: &[&str]) -> Result<Reply> {
         app::ask(&self.entrance, arguments).await
+    }
+
+    /// Starts asking for each of `urls` again and again, one request each `every`, until told to stop.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub fn traffic(&self, urls: &[&str], every: Duration) -> Result<Traffic> {
+        Traffic::start(&self.entrance, urls, every)
     }
 
     /// `program`, to be run in the pod as root.
@@ -428,7 +437,6 @@ async fn write_files(lab: &Lab, spec: &PodSpec, folder: &Path) -> Result<()> {
 
 fn resolv(namespace: &str) -> String {
     format!(
-        "nameserver {}\nsearch {namespace}.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n",
-        network::DNS
+        "nameserver {DNS}\nsearch {namespace}.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
     )
 }

@@ -29,6 +29,9 @@ const UNSHARE: [&str; 6] = [
     "--mount-proc",
 ];
 
+/// File in a lab's folder with the number of the process that tidies up after the node.
+const SUPERVISOR: &str = "supervisor";
+
 /// Namespaces take a few milliseconds to come and to go; a loaded machine gets more.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -58,7 +61,7 @@ impl Sandbox {
             Life::UntilDown => "sleep infinity",
         };
         let script = format!(
-            "unshare {} {holder}; [ -e \"$0/keep\" ] || rm -rf \"$0\"",
+            "echo $$ > \"$0/{SUPERVISOR}\"; unshare {} {holder}; [ -e \"$0/keep\" ] || rm -rf \"$0\"",
             UNSHARE.join(" ")
         );
         let mut command = Command::new("sh");
@@ -72,6 +75,14 @@ impl Sandbox {
                 Life::UntilDown => Stdio::null(),
             });
         Self::hold(command, folder).await
+    }
+
+    /// The namespaces of the lab in `folder`, whose start may not have come to its end.
+    pub(super) fn of_node(folder: &Path) -> Result<Self> {
+        let supervisor = fs::read_to_string(folder.join(SUPERVISOR))?;
+        let pid = holder(supervisor.trim().parse()?)?;
+        let started = started(pid)?;
+        Ok(Self { pid, started })
     }
 
     /// Namespaces within this one. `script` prepares their mounts, with `arguments` as `$1`, `$2` and so on.

@@ -1,5 +1,6 @@
 //! What lazymesh does on a real mesh, one behaviour a module. All share one lab, which takes root.
 
+mod control_plane;
 mod first_request;
 mod lazy;
 mod mtls;
