@@ -101,7 +101,11 @@ impl Publishing {
         let Some(place) = self.placed.get(target).cloned() else {
             return Ok(false);
         };
-        let changed = self.take_out(&place).await?;
+        let changed = match self.take_out(&place).await {
+            // Somebody took our label off: it is theirs now.
+            Err(PublishError::NotOurs { .. }) => false,
+            outcome => outcome?,
+        };
         self.placed.remove(target);
         Ok(changed)
     }

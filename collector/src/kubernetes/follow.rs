@@ -112,7 +112,7 @@ impl Follower {
             .copied()
             .collect();
         let mut always = self.base.always.clone();
-        always.extend(self.source.provider_hosts(inventory));
+        always.extend(self.source.always_visible(inventory));
         always.extend(inventory.tcp_hosts_on(&anchored));
         knowledge.visibility = Visibility { always };
         Wanted {

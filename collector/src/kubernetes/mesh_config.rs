@@ -17,7 +17,18 @@ pub(super) struct MeshConfigMap {
     trust_domain: Option<String>,
     pub(super) discovery_selectors: Vec<LabelSelector>,
     extension_providers: Vec<BTreeMap<String, Value>>,
+    default_config: ProxyConfig,
 }
+
+/// Of Istio's `ProxyConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ProxyConfig {
+    proxy_metadata: BTreeMap<String, String>,
+}
+
+/// Proxy metadata by which sidecars answer DNS.
+const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
 
 impl MeshConfigMap {
     /// Reads a ConfigMap; the error says what is wrong with it.
@@ -43,8 +54,21 @@ impl MeshConfigMap {
         }
     }
 
+    /// What every sidecar must see because of this configuration.
+    pub(super) fn always_visible(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
+        let mut hosts = self.provider_hosts(inventory);
+        let metadata = &self.default_config.proxy_metadata;
+        if metadata
+            .get(DNS_CAPTURE)
+            .is_some_and(|capture| capture == "true")
+        {
+            hosts.extend(inventory.hosts_of_istio_dns());
+        }
+        hosts
+    }
+
     /// The services of the extension providers, each `[<namespace>/]<host>`: every sidecar may have to call one.
-    pub(super) fn provider_hosts(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
+    fn provider_hosts(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
         let providers = self.extension_providers.iter().flat_map(BTreeMap::values);
         let services = providers.filter_map(|provider| provider.get("service")?.as_str());
         services
@@ -99,6 +123,21 @@ mod tests {
             ("td".to_owned(), "root".to_owned())
         );
         assert!(read("trustDomain: [").is_err());
+    }
+
+    #[test]
+    fn names_of_captured_dns_are_visible() {
+        let mut inventory = Inventory::default();
+        let entry = json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+            "metadata": { "name": "db", "namespace": "shop" },
+            "spec": { "hosts": ["db.internal"], "resolution": "STATIC" },
+        });
+        inventory.apply(Object::from_value(entry).unwrap().unwrap());
+        let visible = |mesh: &str| read(mesh).unwrap().always_visible(&inventory).len();
+        assert_eq!(visible(""), 0);
+        let capture = "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}}";
+        assert_eq!(visible(capture), 1);
     }
 
     #[test]

@@ -162,11 +162,11 @@ impl KubernetesSource {
         self.off
     }
 
-    /// Hosts that the mesh's configuration makes every sidecar call.
-    pub(super) fn provider_hosts(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
+    /// Hosts that the mesh's configuration makes every sidecar call or ask for.
+    pub(super) fn always_visible(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
         let config = self.mesh_config.as_ref();
         config
-            .map(|config| config.provider_hosts(inventory))
+            .map(|config| config.always_visible(inventory))
             .unwrap_or_default()
     }
 

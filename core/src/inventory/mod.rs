@@ -4,6 +4,7 @@
 //! by workload, without a scan. Nothing here decides anything: that is `decision` and `sidecar`.
 
 mod addresses;
+mod dns;
 mod endpoints;
 mod export;
 mod hosts;

@@ -29,6 +29,12 @@ pub struct ServiceEntrySpec {
     /// Ports.
     #[serde(deserialize_with = "or_default")]
     pub ports: Vec<ServiceEntryPort>,
+    /// How its addresses are found: `NONE` (also when empty), `STATIC`, `DNS` and others.
+    #[serde(deserialize_with = "or_default")]
+    pub resolution: String,
+    /// Whether it says where its endpoints are.
+    #[serde(deserialize_with = "is_there")]
+    pub endpoints: bool,
     /// Namespaces that may see it; empty for all.
     #[serde(deserialize_with = "or_default")]
     pub export_to: Vec<String>,

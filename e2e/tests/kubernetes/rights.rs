@@ -17,19 +17,16 @@ use crate::{
 
 const USER: &str = "system:serviceaccount:lazymesh-system:lazymesh-collector";
 
-/// Applies the chart's ServiceAccount and RBAC; gives a kubeconfig of that account.
-async fn become_collector(lab: &Lab) -> Result<PathBuf> {
+/// Applies the chart's ServiceAccounts and RBAC; gives a kubeconfig of one of the accounts.
+pub(crate) async fn become_account(lab: &Lab, account: &str) -> Result<PathBuf> {
     for object in chart::render(&[])? {
         let kind = object["kind"].as_str().unwrap_or_default();
-        let hook = object
-            .pointer("/metadata/annotations/helm.sh~1hook")
-            .is_some();
-        if !hook && (kind == "ServiceAccount" || kind.contains("Role")) {
+        if kind == "ServiceAccount" || kind.contains("Role") {
             lab.cluster().apply_object(&object).await?;
         }
     }
     let request = http::Request::post(format!(
-        "/api/v1/namespaces/{}/serviceaccounts/lazymesh-collector/token",
+        "/api/v1/namespaces/{}/serviceaccounts/{account}/token",
         lab::LAZYMESH_NAMESPACE
     ))
     .header(http::header::CONTENT_TYPE, "application/json")
@@ -40,7 +37,7 @@ async fn become_collector(lab: &Lab) -> Result<PathBuf> {
     let token = answer["status"]["token"].as_str().context("no token")?;
     let mut kubeconfig: Value = serde_json::from_slice(&fs::read(lab.kubeconfig())?)?;
     kubeconfig["users"][0]["user"] = json!({ "token": token });
-    let path = lab.folder().join("collector.kubeconfig");
+    let path = lab.folder().join(format!("{account}.kubeconfig"));
     fs::write(&path, serde_json::to_vec(&kubeconfig)?)?;
     Ok(path)
 }
@@ -79,7 +76,7 @@ fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
         lab.namespace(lab::LAZYMESH_NAMESPACE, &[]).await?;
         lab.service(namespace, "web").await?;
         set_mode(lab, namespace, Some("enforce")).await?;
-        let kubeconfig = become_collector(lab).await?;
+        let kubeconfig = become_account(lab, "lazymesh-collector").await?;
         let collector = Collector::start_as(&kubeconfig, &ATTACH).await?;
         // Sidecars are published only once the filter is attached.
         until_sidecar(lab, namespace, "lazymesh-default")

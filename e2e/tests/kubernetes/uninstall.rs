@@ -8,6 +8,7 @@ use lazymesh_e2e::{
 use serde_json::Value;
 
 use crate::process::{ATTACH, Collector, set_mode, sidecar, until_sidecar};
+use crate::rights;
 
 fn attachment() -> [Value; 3] {
     [
@@ -52,7 +53,7 @@ fn uninstall_leaves_nothing_though_the_collector_still_runs() -> Result<()> {
 
         let uninstall = Command::new(parts::lazymesh()?)
             .args(["uninstall", "--settle", "0s", "--kubeconfig"])
-            .arg(lab.kubeconfig())
+            .arg(rights::become_account(lab, "lazymesh-uninstall").await?)
             .output()?;
         ensure!(uninstall.status.success(), "{uninstall:?}");
         let said = String::from_utf8(uninstall.stdout)?;
