@@ -82,7 +82,11 @@ fn a_restart_of_kube_apiserver_is_outlived() -> Result<()> {
             lab.cluster().delete_object(&goes).await
         })
         .await?;
-        service(lab, namespace, "comes").await?;
+        // It answers before it can give addresses.
+        wait::until("a Service to be taken", async || {
+            service(lab, namespace, "comes").await
+        })
+        .await?;
         until_known(
             &collector,
             lab,

@@ -3,6 +3,7 @@
 //! The collector runs beside the lab, with a kubeconfig. Nothing runs beside a scenario: every collector publishes
 //! for the whole cluster.
 
+mod attach;
 mod chart;
 mod inventory;
 mod process;
