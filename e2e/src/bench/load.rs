@@ -18,12 +18,19 @@ pub(super) type Outgoing = Request<Full<Bytes>>;
 pub(super) struct Load {
     pub(super) requests: u64,
     pub(super) elapsed: Duration,
+    /// Processor time that the proxy in between took, where that is measured.
+    pub(super) proxy: Duration,
     microseconds: Histogram<u64>,
 }
 
 impl Load {
     pub(super) fn per_second(&self) -> f64 {
         self.requests as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Microseconds of the proxy's processor time for each request.
+    pub(super) fn proxy_microseconds(&self) -> f64 {
+        self.proxy.as_secs_f64() * 1e6 / self.requests as f64
     }
 
     /// Milliseconds below which this share of the requests was answered.
@@ -59,6 +66,7 @@ impl Connections {
         Ok(Load {
             requests: all.len(),
             elapsed: started.elapsed(),
+            proxy: Duration::ZERO,
             microseconds: all,
         })
     }

@@ -32,7 +32,7 @@ use crate::{
 const SERVICES: usize = 10_000;
 const SERVICES_PER_FILE: usize = 500;
 const WORKLOADS: usize = 100;
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 16;
 /// Connections for new dependencies: a group commit gathers what they ask at the same time.
 const WRITERS: usize = 128;
 const TURNS: usize = 5;

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Stdio, sync::Mutex};
+use std::{
+    collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Stdio, sync::Mutex,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -143,6 +146,21 @@ impl Envoy {
             resident: sum(&["Rss"]),
             private: sum(&["Private_Dirty"]),
         })
+    }
+
+    /// Processor time that it has used, all threads together, to 10 ms.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id))?;
+        // The second field is the program's name, in parentheses; utime and stime are the 14th and 15th.
+        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(
+            ticks * 1_000 / rustix::param::clock_ticks_per_second(),
+        ))
     }
 
     /// Whether it still runs.
