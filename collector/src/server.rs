@@ -93,7 +93,7 @@ impl Server {
         let publisher = publisher.map(|publisher| Arc::new(publisher) as Arc<dyn Publisher>);
         #[cfg(feature = "kubernetes")]
         let link = match config.kubernetes.kubernetes {
-            true => Some(Link::prepare(&config.kubernetes).await?),
+            true => Some(Link::prepare(&config).await?),
             false => None,
         };
         #[cfg(feature = "kubernetes")]
@@ -148,7 +148,7 @@ impl Server {
 
         let mut tasks = JoinSet::new();
         let result = tokio::select! {
-            result = live(Arc::clone(&collector), &config, origin, publisher, &mut tasks) => result,
+            result = live(Arc::clone(&collector), origin, publisher, &mut tasks) => result,
             () = shutdown => Ok(()),
         };
         tracing::info!("shutting down");
@@ -193,7 +193,6 @@ fn spawn_servers(
 /// Loads, syncs, then publishes and follows changes for ever.
 async fn live(
     collector: Arc<Collector>,
-    config: &Config,
     origin: Option<Origin>,
     publisher: Option<Arc<dyn Publisher>>,
     tasks: &mut JoinSet<&'static str>,
@@ -202,7 +201,7 @@ async fn live(
     match origin.ok_or(ServerError::NoInventory)? {
         Origin::Directory(path) => follow_directory(&collector, path, tasks).await?,
         #[cfg(feature = "kubernetes")]
-        Origin::Kubernetes(link) => link.follow(&collector, config, tasks).await?,
+        Origin::Kubernetes(link) => link.follow(&collector, tasks).await?,
     }
     if let Some(publisher) = publisher {
         let publishing = Publishing::new(Arc::clone(&collector), publisher);

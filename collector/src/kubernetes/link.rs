@@ -11,7 +11,7 @@ use super::attach::{Attaching, Wanted};
 use super::follow::Follower;
 use super::ours::Ours;
 use super::source::KubernetesSource;
-use super::{KubernetesConfig, KubernetesError, KubernetesPublisher};
+use super::{KubernetesError, KubernetesPublisher};
 use crate::collector::Collector;
 use crate::config::Config;
 
@@ -19,7 +19,7 @@ use crate::config::Config;
 pub(crate) struct Link {
     client: Client,
     ours: Arc<Ours>,
-    config: KubernetesConfig,
+    config: Config,
 }
 
 impl Link {
@@ -27,8 +27,8 @@ impl Link {
     ///
     /// # Errors
     /// [`KubernetesError`] when there is no way to the API server, or the attachment cannot be.
-    pub(crate) async fn prepare(config: &KubernetesConfig) -> Result<Self, KubernetesError> {
-        let client = config.connect.client().await?;
+    pub(crate) async fn prepare(config: &Config) -> Result<Self, KubernetesError> {
+        let client = config.kubernetes.connect.client().await?;
         Ok(Self {
             client,
             ours: Arc::default(),
@@ -39,7 +39,7 @@ impl Link {
     pub(crate) fn publisher(&self) -> KubernetesPublisher {
         KubernetesPublisher::new(
             self.client.clone(),
-            self.config.owner(),
+            self.config.kubernetes.owner(),
             Arc::clone(&self.ours),
         )
     }
@@ -52,12 +52,13 @@ impl Link {
     pub(crate) async fn follow(
         &self,
         collector: &Arc<Collector>,
-        config: &Config,
         tasks: &mut JoinSet<&'static str>,
     ) -> Result<(), KubernetesError> {
+        let config = &self.config;
         let (attachment, wanted) = watch::channel(Wanted::default());
-        let attaching = Attaching::new(&self.client, &self.config, &config.visibility, wanted)?;
-        let options = self.config.source(&config.mesh.cluster_domain);
+        let attaching =
+            Attaching::new(&self.client, &config.kubernetes, &config.visibility, wanted)?;
+        let options = config.kubernetes.source(&config.mesh.cluster_domain);
         let mut follower = Follower {
             collector: Arc::clone(collector),
             source: KubernetesSource::start(&self.client, options, Arc::clone(&self.ours)),
