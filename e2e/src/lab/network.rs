@@ -45,7 +45,8 @@ impl Uplink {
     /// Links `node` to the machine, with addresses that no other lab has.
     pub(super) fn create(node: &Sandbox) -> Result<Self> {
         // Labs that start at the same time must not choose the same addresses.
-        let lock = File::create(std::env::temp_dir().join("lazymesh-lab.lock"))?;
+        // A folder can be locked as well as a file, and is nothing to clean up.
+        let lock = File::open(std::env::temp_dir())?;
         lock.lock()?;
         let taken = run(Command::new("ip").args(["-4", "-oneline", "address"]), "")?;
         let (index, machine) = (0..UPLINKS)

@@ -43,9 +43,13 @@ fn a_first_request_to_a_shaped_host_is_held_for_its_cluster() -> Result<()> {
 
 /// The client's own Sidecar has the server's host, and so has its Envoy.
 async fn learned(lazy: &Lazy<'_>) -> Result<()> {
-    let hosts = lazy.sidecar("lazymesh-client").await?;
     let host = format!("{0}/server.{0}.svc.cluster.local", lazy.namespace);
-    ensure!(hosts.contains(&host), "{hosts:?} lack {host}");
+    wait::until("the Sidecar to have the host", async || {
+        let hosts = lazy.sidecar("lazymesh-client").await?;
+        ensure!(hosts.contains(&host), "{hosts:?} lack {host}");
+        Ok(())
+    })
+    .await?;
     wait::until("the client's sidecar to have the cluster", async || {
         let has = lazy.client.has_cluster(&lazy.cluster()).await?;
         ensure!(has, "it has no {}", lazy.cluster());
