@@ -11,11 +11,15 @@ Examples:
   lazymesh copy registry.example/lazymesh/filter:0.1.0 oci-layout:usb:0.1.0
   lazymesh copy oci-layout:usb:0.1.0 registry.internal/lazymesh/filter:0.1.0")]
 pub(crate) struct Args {
-    /// Where from: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]
-    #[arg(value_name = "SRC")]
+    #[arg(
+        help = "Where from: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]",
+        value_name = "SRC"
+    )]
     source: Location,
-    /// Where to: HOST/NAME[:TAG], or oci-layout:DIR[:TAG]
-    #[arg(value_name = "DST")]
+    #[arg(
+        help = "Where to: HOST/NAME[:TAG], or oci-layout:DIR[:TAG]",
+        value_name = "DST"
+    )]
     target: Location,
     /// Form of the answer
     #[arg(short, long, value_name = "FORM", default_value = "table")]

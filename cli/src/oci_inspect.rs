@@ -11,8 +11,10 @@ Examples:
   lazymesh inspect registry.example/lazymesh/filter:0.1.0
   lazymesh inspect oci-layout:out:0.1.0 -o json | jq .module.imports")]
 pub(crate) struct Args {
-    /// What to look at: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]
-    #[arg(value_name = "REF")]
+    #[arg(
+        help = "What to look at: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]",
+        value_name = "REF"
+    )]
     source: Location,
     /// Form of the answer
     #[arg(short, long, value_name = "FORM", default_value = "table")]

@@ -11,8 +11,10 @@ Examples:
   lazymesh pull registry.example/lazymesh/filter:0.1.0
   lazymesh pull oci-layout:out:0.1.0 --file /tmp/filter.wasm")]
 pub(crate) struct Args {
-    /// Where from: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]
-    #[arg(value_name = "REF")]
+    #[arg(
+        help = "Where from: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]",
+        value_name = "REF"
+    )]
     source: Location,
     /// Where to put the module; it appears when all of it is there and verified
     #[arg(long, value_name = "FILE", default_value = "filter.wasm")]

@@ -15,8 +15,10 @@ Examples:
   lazymesh verify registry.example/lazymesh/filter:0.1.0 --key cosign.pub --sbom
   lazymesh verify registry.example/lazymesh/filter:0.1.0 --digest sha256:6b4bee…")]
 pub(crate) struct Args {
-    /// What to verify: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]
-    #[arg(value_name = "REF")]
+    #[arg(
+        help = "What to verify: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]",
+        value_name = "REF"
+    )]
     source: Location,
     /// Digest that the manifest must have
     #[arg(long, value_name = "SHA256")]
