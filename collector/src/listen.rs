@@ -40,7 +40,7 @@ pub struct ListenConfig {
     #[arg(long, value_name = "FROM", env = "LAZYMESH_INGEST_IDENTITY")]
     pub ingest_identity: Option<IdentityFrom>,
     /// The collector's own SPIFFE id, for --ingest-identity xfcc:
-    /// spiffe://<trust domain>/ns/<namespace>/sa/<service account>
+    /// `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`
     #[arg(
         long,
         value_name = "URI",

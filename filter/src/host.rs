@@ -71,7 +71,7 @@ pub trait Host {
     fn set_request_header(&mut self, name: &str, value: &str) -> bool;
     /// Removes all values of a request header.
     fn remove_request_header(&mut self, name: &str);
-    /// Sets filter state; `arguments` as [`crate::filter_state`] encodes them. False: the proxy refused.
+    /// Sets filter state; `arguments` as module `filter_state` encodes them. False: the proxy refused.
     fn set_filter_state(&mut self, arguments: &[u8]) -> bool;
     /// Has the route chosen again.
     fn clear_route_cache(&mut self);

@@ -8,6 +8,7 @@ mod command;
 mod go_tools;
 mod lab;
 mod mesh_lab;
+mod packages;
 mod run;
 mod test;
 mod tools;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{become_process, cargo, run as run_command};
 use crate::lab::{Lab, Profile};
-use crate::{go_tools, mesh_lab, tools};
+use crate::{go_tools, mesh_lab, packages, tools};
 
 /// All checks, or with `filter` only the tests whose names contain it.
 pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
@@ -32,7 +32,7 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
         interop::prepare(root, &tools::cache_folder()?)
     })?;
     let mesh = steps.step("mesh lab", || {
-        mesh_lab::install_packages()?;
+        packages::require(&mesh_lab::PACKAGES)?;
         go_tools::prepare(root)
     })?;
     steps.print_times();

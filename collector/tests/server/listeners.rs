@@ -47,7 +47,8 @@ async fn an_open_port_must_be_asked_for() {
         ),
     ];
     for (flags, refusal) in cases {
-        let result = start(&mesh, flags).await;
+        // A store of its own: one that was dropped, not closed, is let go of a moment later.
+        let result = start(&Mesh::new(), flags).await;
         match (result, refusal) {
             (Ok(_), None) => {}
             (Err(error), Some(refusal)) => assert!(error.contains(refusal), "{flags:?}: {error}"),

@@ -2,7 +2,6 @@
 //!
 //! They are the real thing that users have, so they are taken as those get them.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,9 +10,9 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::command::run;
+use crate::packages::{self, Needed};
 
-/// Debian packages, each with a program of the same name.
-const PACKAGES: [&str; 2] = ["docker-registry", "skopeo"];
+const PACKAGES: [Needed; 2] = [("docker-registry", "docker-registry"), ("skopeo", "skopeo")];
 const ORAS: &str = "oras==0.2.43";
 
 /// Where the programs are that are not on PATH.
@@ -33,35 +32,12 @@ impl Interop {
 
 /// Installs and builds what is missing.
 pub(super) fn prepare(root: &Path, cache: &Path) -> Result<Interop> {
-    let missing: Vec<_> = PACKAGES
-        .into_iter()
-        .filter(|name| !is_on_path(name))
-        .collect();
-    if !missing.is_empty() {
-        install(&missing).with_context(|| format!("install by hand: {}", missing.join(", ")))?;
-    }
+    packages::require(&PACKAGES)?;
     Ok(Interop {
         oras: oras(cache).with_context(|| format!("pip cannot install {ORAS}"))?,
         wasm_fetch: wasm_fetch(&root.join("oci/tests/istio"), cache)
             .context("cannot build oci/tests/istio, for which Go 1.26 or newer must be there")?,
     })
-}
-
-fn is_on_path(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn install(packages: &[&str]) -> Result<()> {
-    let apt = |arguments: &[&str]| {
-        let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive");
-        apt.arg("--quiet=2").args(arguments);
-        run(&mut apt)
-    };
-    let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
-    // A machine that was never updated has no lists to install from.
-    apt(&install).or_else(|_| apt(&["update"]).and_then(|()| apt(&install)))
 }
 
 fn oras(cache: &Path) -> Result<PathBuf> {
