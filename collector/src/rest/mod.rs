@@ -1,6 +1,6 @@
 //! REST, on two routers: ingest for filters, admin for people and programs.
 //!
-//! Handlers translate between HTTP and [`Collector`](crate::Collector); no rule of lazymesh is in here.
+//! Handlers translate between HTTP and [`Collector`]; no rule of lazymesh is in here.
 
 mod body;
 mod external_hosts;
