@@ -1,5 +1,5 @@
-//! When to publish what: the first change at once, further ones at most once a second, failures later and
-//! later.
+//! When to publish what: the first change at once, further ones at most once a second, sooner where a request is held
+//! for them, failures later and later.
 //!
 //! istiod answers every change of a Sidecar with a push, so a workload that learns twenty hosts while it
 //! starts must not cost twenty pushes. No clock in here: the time is an argument.
@@ -13,6 +13,9 @@ use lazymesh_core::Workload;
 
 /// Shortest time between two changes of one Sidecar.
 const PACE: Duration = Duration::from_secs(1);
+/// The same where a held request waits for the change. istiod gathers changes for as long (`PILOT_DEBOUNCE_AFTER`), so
+/// going faster would gain nothing.
+const HELD_PACE: Duration = Duration::from_millis(100);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
@@ -52,11 +55,24 @@ impl Agenda {
         if self.due.contains_key(&target) {
             return;
         }
-        let due = match self.changed.get(&target) {
-            Some(last) => now.max(*last + PACE),
-            None => now,
+        let due = self.earliest(&target, PACE, now);
+        self.put(target, due);
+    }
+
+    /// As [`Agenda::add`], for a change that a held request waits for. It does not cut short the wait after a failure.
+    pub(crate) fn hurry(&mut self, target: Target, now: Instant) {
+        let due = self.earliest(&target, HELD_PACE, now);
+        match self.due.get(&target) {
+            Some(&planned) if planned <= due || self.failing.contains_key(&target) => return,
+            Some(&planned) => self.queue.remove(&(planned, target.clone())),
+            None => false,
         };
         self.put(target, due);
+    }
+
+    fn earliest(&self, target: &Target, pace: Duration, now: Instant) -> Instant {
+        let last = self.changed.get(target);
+        last.map_or(now, |last| now.max(*last + pace))
     }
 
     fn put(&mut self, target: Target, due: Instant) {
@@ -143,6 +159,21 @@ mod tests {
         assert_eq!(agenda.next(), Some(start + PACE));
         assert_eq!(agenda.take(start + PACE), Some(target("a")));
         assert_eq!(agenda.take(start + PACE), None);
+    }
+
+    #[test]
+    fn what_a_request_is_held_for_goes_sooner() {
+        let (mut agenda, start) = (Agenda::default(), Instant::now());
+        agenda.done(&target("a"), true, start);
+        agenda.add(target("a"), start);
+        assert_eq!(agenda.next(), Some(start + PACE));
+        agenda.hurry(target("a"), start);
+        assert_eq!((agenda.len(), agenda.next()), (1, Some(start + HELD_PACE)));
+
+        agenda.failed(target("b"), start);
+        agenda.hurry(target("b"), start);
+        assert_eq!(agenda.take(start + HELD_PACE), Some(target("a")));
+        assert_eq!(agenda.take(start + HELD_PACE), None);
     }
 
     #[test]

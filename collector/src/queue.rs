@@ -25,6 +25,12 @@ impl PublishQueue {
         self.changed.notify_one();
     }
 
+    /// Asks for a target whose change a held request waits for.
+    pub(crate) fn hurry(&self, target: Target) {
+        self.agenda.lock().hurry(target, Instant::now());
+        self.changed.notify_one();
+    }
+
     /// Waits until a target is due and takes it.
     pub(crate) async fn next(&self) -> Target {
         loop {

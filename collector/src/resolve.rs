@@ -7,6 +7,7 @@ use lazymesh_core::{Learned, Outcome, Question, QuestionError};
 use lazymesh_protocol::{Decision, PassthroughReason, ResolveRequest, ResolveResponse};
 use thiserror::Error;
 
+use crate::agenda::Target;
 use crate::collector::Collector;
 use crate::learn::Lesson;
 use crate::readiness::NotReady;
@@ -71,11 +72,14 @@ impl Collector {
         let outcome = self.decide(&question);
         if !self.settled(&question, &outcome, now_ms) {
             let lesson = Lesson {
-                source: question.source,
+                source: question.source.clone(),
                 learned: outcome.learned.clone(),
                 count: 1,
             };
             self.learn(vec![lesson], now_ms, permit).await?;
+            if matches!(outcome.decision, Decision::Hold { .. }) {
+                self.queue.hurry(Target::Workload(question.source));
+            }
         }
         Ok(answer(outcome))
     }

@@ -144,7 +144,9 @@ mod tests {
     fn istiod_s_pods_say_the_version() {
         let running = |image: &str| pod(image, json!({}), "Running");
         check(
-            &[running("docker.io/istio/pilot:1.30.2-distroless")],
+            &[running(
+                "registry.example.com/istio/pilot:1.30.2-distroless",
+            )],
             Ok(IstioVersion::V1_30),
         );
         check(
