@@ -94,9 +94,15 @@ impl Uninstall {
                 "Deployment {}/{}: stopped",
                 self.namespace, self.deployment
             ));
-        }
-        if self.switch(client, None).await? {
-            tell(&format!("namespace {}: {MODE} removed", self.namespace));
+            if self.switch(client, None).await? {
+                tell(&format!("namespace {}: {MODE} removed", self.namespace));
+            }
+        } else {
+            // A collector that somebody runs elsewhere would see itself switched on again, and attach.
+            tell(&format!(
+                "namespace {}: {MODE} stays off, for there is no Deployment to stop; remove the label when no collector runs",
+                self.namespace
+            ));
         }
         Ok(())
     }

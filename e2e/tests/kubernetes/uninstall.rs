@@ -1,14 +1,21 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
 use lazymesh_e2e::{
     lab::{self, Lab, reference},
     parts, wait,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::{ATTACH, Collector, set_mode, sidecar, until_sidecar};
 use crate::rights;
+
+const MODE: &str = "lazymesh.io/mode";
 
 fn attachment() -> [Value; 3] {
     [
@@ -75,6 +82,18 @@ fn uninstall_leaves_nothing_though_the_collector_still_runs() -> Result<()> {
                 object["kind"]
             );
         }
+        // Nothing stopped this collector before us, so uninstall has left it switched off.
+        let namespaces: Api<Namespace> = Api::all(lab.cluster().client());
+        let off = namespaces.get(lab::LAZYMESH_NAMESPACE).await?;
+        ensure!(
+            off.labels().get(MODE).is_some_and(|mode| mode == "off"),
+            "{said}"
+        );
+        let on = json!({ "metadata": { "labels": { MODE: null } } });
+        let params = PatchParams::default();
+        namespaces
+            .patch(lab::LAZYMESH_NAMESPACE, &params, &Patch::Merge(&on))
+            .await?;
         Ok(())
     })
 }
