@@ -1,6 +1,10 @@
 //! The application of a pod, and requests that it makes. Both are the program `lazymesh-app`.
 
-use std::{collections::BTreeMap, path::Path, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -9,10 +13,16 @@ use super::{
     network::KUBERNETES,
     part::Part,
     pod::{Entrance, GREETING, HTTP, PodSpec, Program},
+    sandbox::Sandbox,
 };
 
 /// Where the program is, inside a pod.
 pub(super) const PROGRAM: &str = "/run/app";
+/// Where the program is that a pod has instead.
+pub(super) const OTHER: &str = "/run/program";
+
+/// Makes the root file system read-only for one program: what has its own mount below it stays as it is.
+const READ_ONLY: &str = r#"mount -o remount,bind,ro / && exec "$0" "$@""#;
 
 /// What came back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,32 +81,46 @@ impl Echo {
 pub(super) fn start(spec: &PodSpec, entrance: &Entrance, folder: &Path) -> Result<Part> {
     let sandbox = entrance.sandbox.clone();
     let name = spec.name.clone();
-    let program = spec.program.clone().unwrap_or_else(ours);
+    let program = spec.program.clone();
     Part::start("app", folder, move || {
-        let mut command = sandbox.command(&program.path);
+        let mut command = match &program {
+            Some(program) => other(&sandbox, program),
+            None => ours(&sandbox),
+        };
         command
-            .args(&program.arguments)
             .env("POD_NAME", &name)
             .env("KUBERNETES_SERVICE_HOST", KUBERNETES.to_string())
-            .env("KUBERNETES_SERVICE_PORT", "443")
-            .envs(&program.env);
+            .env("KUBERNETES_SERVICE_PORT", "443");
         command
     })
 }
 
-fn ours() -> Program {
-    let arguments = [
-        "serve",
-        "--http",
-        &HTTP.to_string(),
-        "--greeting",
-        &GREETING.to_string(),
-    ];
-    Program {
-        path: PROGRAM.into(),
-        arguments: arguments.map(Into::into).into(),
-        env: BTreeMap::new(),
-    }
+fn ours(sandbox: &Sandbox) -> Command {
+    let mut command = sandbox.command(PROGRAM);
+    command
+        .args(["serve", "--http", &HTTP.to_string()])
+        .args(["--greeting", &GREETING.to_string()]);
+    command
+}
+
+fn other(sandbox: &Sandbox, program: &Program) -> Command {
+    let mut command = match program.user {
+        None => sandbox.command(OTHER),
+        Some(user) => confined(sandbox, &user.to_string()),
+    };
+    command.args(&program.arguments).envs(&program.env);
+    command
+}
+
+/// As a container runtime starts a container that may do nothing but its work.
+fn confined(sandbox: &Sandbox, user: &str) -> Command {
+    let mut command = sandbox.command("unshare");
+    command
+        .args(["--mount", "--", "sh", "-c", READ_ONLY, "setpriv"])
+        .args(["--reuid", user, "--regid", user, "--clear-groups"])
+        .args(["--bounding-set", "-all", "--inh-caps", "-all"])
+        .args(["--no-new-privs", "--", OTHER]);
+    command
 }
 
 /// Runs the client in the pod.

@@ -1,41 +1,54 @@
-//! lazymesh in the lab: its module in the registry, its collector in a pod.
+//! lazymesh in the lab, as its users have it: the module in a registry, everything else by its Helm chart.
 
-use std::{collections::BTreeMap, ffi::OsString, fs};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use http::Method;
 use lazymesh_oci::{Artifact, Digest, Metadata, Registry, RegistryOptions, Variant, push};
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
-use super::{Lab, Pod, PodSpec, Program, cluster::reference, pod::HOME};
+use super::{
+    Lab, Pod, helm,
+    workload::{self, Controllers},
+};
 use crate::{parts, wait};
 
 /// The namespace that lazymesh is installed in.
 pub const NAMESPACE: &str = "lazymesh-system";
-/// Its pod, Service and ServiceAccount.
+/// Its Deployment, Service and ServiceAccount.
 const COLLECTOR: &str = "lazymesh-collector";
+/// The Job of `helm uninstall`.
+const UNINSTALL: &str = "lazymesh-uninstall";
 const INGEST: u16 = 8480;
 const ADMIN: u16 = 8481;
 
 /// Where the module is in the registry.
 const REPOSITORY: &str = "lazymesh/filter";
 
+/// How often the lab looks whether Kubernetes wants something else to run.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// How lazymesh is installed.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// More arguments of the collector.
-    pub arguments: Vec<String>,
+    /// More values of the chart, as `key=value`.
+    pub values: Vec<String>,
 }
 
 /// lazymesh, installed.
 pub struct Lazymesh {
     collector: Pod,
+    program: PathBuf,
     image: String,
 }
 
 impl Lazymesh {
-    /// Pushes the module, and starts a collector that attaches it to every sidecar.
+    /// Pushes the module, installs the chart, and waits until the collector is ready.
     ///
     /// # Errors
     /// The part that failed, with the end of its log.
@@ -43,15 +56,68 @@ impl Lazymesh {
         let digest = push_module(lab).await?;
         let image = format!("oci://{}/{REPOSITORY}@{digest}", lab.registry_address());
         lab.namespace(NAMESPACE, &[]).await?;
-        apply(lab).await?;
-        let collector = lab.pod(pod(&image, options)?).await?;
-        let lazymesh = Self { collector, image };
+        let mut values = vec![
+            format!("attachment.url={image}"),
+            // No one in the lab provides storage.
+            "store.persistent=false".to_owned(),
+        ];
+        values.extend(options.values.iter().cloned());
+        run(&mut helm::install(lab, NAMESPACE, &values))?;
+        let program = parts::lazymesh()?;
+        let collector = workload::deploy(lab, NAMESPACE, COLLECTOR, &program).await?;
+        let lazymesh = Self {
+            collector,
+            program,
+            image,
+        };
         let ready = async || lazymesh.admin("/readyz").await.map(drop);
         let part = lazymesh.collector.app();
         part.until("the collector to be ready", wait::PATIENCE, ready)
             .await?;
         lab.until_reachable(NAMESPACE, COLLECTOR, INGEST).await?;
         Ok(lazymesh)
+    }
+
+    /// `helm uninstall`. Gives what it said.
+    ///
+    /// # Errors
+    /// When it fails, or its Job does.
+    pub async fn uninstall(self, lab: &Lab) -> Result<String> {
+        let mut helm = helm::uninstall(lab, NAMESPACE);
+        self.end_by(lab, &mut helm).await
+    }
+
+    /// Runs a command that ends lazymesh, while the lab does what Kubernetes would. Gives what it said.
+    ///
+    /// # Errors
+    /// When it fails, or the collector still runs after it.
+    pub async fn end_by(self, lab: &Lab, command: &mut Command) -> Result<String> {
+        let mut controllers = Controllers {
+            lab,
+            namespace: NAMESPACE,
+            program: &self.program,
+            deployment: COLLECTOR,
+            job: UNINSTALL,
+            deployed: Some(self.collector),
+            running: None,
+        };
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
+        while child.try_wait()?.is_none() {
+            controllers.step().await?;
+            tokio::time::sleep(LOOK).await;
+        }
+        controllers.step().await?;
+        let said = said(command, child.wait_with_output()?)?;
+        ensure!(
+            controllers.deployed.is_none(),
+            "the collector still runs: {said}"
+        );
+        Ok(said)
     }
 
     /// An answer of the collector's admin port, as text.
@@ -95,51 +161,21 @@ async fn push_module(lab: &Lab) -> Result<Digest> {
     Ok(push(&registry, "lab", &artifact, &|_, _| {}).await?.digest)
 }
 
-fn pod(image: &str, options: &Options) -> Result<PodSpec> {
-    let account = format!("spiffe://cluster.local/ns/{NAMESPACE}/sa/{COLLECTOR}");
-    let data = format!("{HOME}/data");
-    let (ingest, admin) = (format!("0.0.0.0:{INGEST}"), format!("127.0.0.1:{ADMIN}"));
-    let own = [
-        ["--data-dir", &data],
-        ["--ingest", &ingest],
-        ["--ingest-identity", "xfcc"],
-        ["--spiffe-id", &account],
-        ["--admin", &admin],
-        ["--attach", image],
-    ];
-    let arguments = ["collector", "--kubernetes"]
-        .into_iter()
-        .chain(own.into_iter().flatten());
-    Ok(PodSpec {
-        program: Some(Program {
-            path: parts::lazymesh()?,
-            arguments: arguments
-                .map(OsString::from)
-                .chain(options.arguments.iter().map(OsString::from))
-                .collect(),
-            env: BTreeMap::new(),
-        }),
-        ..PodSpec::new(NAMESPACE, COLLECTOR)
-    })
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start {command:?}"))?;
+    said(command, output)
 }
 
-async fn apply(lab: &Lab) -> Result<()> {
-    let mut service = reference("v1", "Service", NAMESPACE, COLLECTOR);
-    service["spec"] = json!({
-        "selector": { "app": COLLECTOR },
-        "ports": [{ "name": "http-ingest", "port": INGEST }],
-    });
-    lab.cluster().apply_object(&service).await?;
-    let mut binding = reference(
-        "rbac.authorization.k8s.io/v1",
-        "ClusterRoleBinding",
-        "",
-        COLLECTOR,
+fn said(command: &Command, output: Output) -> Result<String> {
+    let (out, err) = (
+        String::from_utf8(output.stdout)?,
+        String::from_utf8_lossy(&output.stderr),
     );
-    binding["roleRef"] = json!({
-        "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin",
-    });
-    binding["subjects"] =
-        json!([{ "kind": "ServiceAccount", "namespace": NAMESPACE, "name": COLLECTOR }]);
-    lab.cluster().apply_object(&binding).await.map(drop)
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}: {out}{err}",
+        output.status
+    );
+    Ok(out)
 }

@@ -8,7 +8,7 @@
 mod app;
 mod cluster;
 mod external;
-
+mod helm;
 mod interception;
 mod istio;
 mod kubernetes;
@@ -23,6 +23,7 @@ mod sidecar;
 mod status;
 mod tools;
 mod traffic;
+mod workload;
 
 use std::{
     fs,
@@ -44,7 +45,7 @@ pub use lazymesh::{Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as Lazymes
 pub use part::Part;
 pub use pod::{GREETING, HTTP, Pod, PodSpec, Program};
 pub use sandbox::Life;
-pub use shared::{disturbance, lazymesh, scenario};
+pub use shared::{disturbance, lazymesh, own_lazymesh, scenario};
 pub use status::status;
 pub use traffic::{Tally, Traffic};
 

@@ -125,7 +125,8 @@ impl Part {
         }
     }
 
-    fn ended(&self) -> Result<Option<ExitStatus>> {
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Result<Option<ExitStatus>> {
         match self.child().as_mut() {
             Some(child) => Ok(child.try_wait()?),
             None => Ok(None),
@@ -144,7 +145,8 @@ impl Part {
         Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
     }
 
-    fn tail(&self) -> String {
+    /// The end of the log, for whoever has to say what failed.
+    pub(super) fn tail(&self) -> String {
         let log = self.log().unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];

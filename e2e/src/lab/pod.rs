@@ -47,7 +47,8 @@ pub(super) const ACCESS_LOG: &str = "access.log";
 /// Where the lab's programs are, inside a pod: users other than root may not read the developer's home.
 pub(super) const PROGRAMS: &str = "/run/programs";
 
-/// Mounts of a pod. `$1` is the pod's folder, `$2` the lab's programs, `$3` Envoy, `$4` the application.
+/// Mounts of a pod. `$1` is the pod's folder, `$2` the lab's programs, `$3` Envoy, `$4` the application; behind
+/// them pairs of a file or folder and where the pod has it.
 const MOUNTS: &str = r#"
 mount -t tmpfs tmpfs /run
 mkdir -p /run/pod /run/programs /run/secrets/kubernetes.io/serviceaccount
@@ -65,6 +66,12 @@ resolv=$(readlink -m /etc/resolv.conf)
 mkdir -p "$(dirname "$resolv")"
 [ -e "$resolv" ] || touch "$resolv"
 mount --bind /run/pod/resolv.conf "$resolv"
+shift 4
+while [ $# -gt 0 ]; do
+  if [ -d "$1" ]; then mkdir -p "$2"; else touch "$2"; fi
+  mount --bind "$1" "$2"
+  shift 2
+done
 "#;
 
 /// What a pod is made from.
@@ -87,14 +94,20 @@ pub struct PodSpec {
 }
 
 /// A program that runs in a pod.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// The pod sees the machine's files, except those below /run and /var/lib.
+    /// Where it is on the machine.
     pub path: PathBuf,
     /// Arguments.
     pub arguments: Vec<OsString>,
     /// Variables.
     pub env: BTreeMap<String, String>,
+    /// Runs as this user and group, without capabilities and on a root file system that is read-only; else as root.
+    pub user: Option<u32>,
+    /// Ports that Services may name.
+    pub ports: BTreeMap<String, i32>,
+    /// Folders of the machine, and where the pod has them.
+    pub volumes: Vec<(PathBuf, PathBuf)>,
 }
 
 impl PodSpec {
@@ -199,7 +212,7 @@ impl Pod {
         let address = POD_RANGE.take(&lab.folder.join("addresses"))?;
         apply(lab, &spec).await?;
         write_files(lab, &spec, &folder).await?;
-        let sandbox = sandbox(lab, &folder).await?;
+        let sandbox = sandbox(lab, &spec, &folder).await?;
         POD_RANGE.link(&lab.node, lab.uplink.node, &sandbox, address)?;
         let entrance = Entrance { sandbox, address };
         fs::write(folder.join(ENTRANCE), serde_json::to_vec(&entrance)?)?;
@@ -392,7 +405,11 @@ impl Pod {
 async fn apply(lab: &Lab, spec: &PodSpec) -> Result<()> {
     let account = reference("v1", "ServiceAccount", &spec.namespace, spec.account());
     lab.cluster.apply_object(&account).await?;
-    let mut containers = vec![json!({ "name": "app", "image": "lab" })];
+    let ports = spec.program.iter().flat_map(|program| &program.ports);
+    let ports: Vec<_> = ports
+        .map(|(name, port)| json!({ "name": name, "containerPort": port }))
+        .collect();
+    let mut containers = vec![json!({ "name": "app", "image": "lab", "ports": ports })];
     if !spec.without_sidecar {
         containers.push(json!({ "name": "istio-proxy", "image": "lab" }));
     }
@@ -409,14 +426,20 @@ async fn apply(lab: &Lab, spec: &PodSpec) -> Result<()> {
     lab.cluster.apply_object(&pod).await.map(drop)
 }
 
-async fn sandbox(lab: &Lab, folder: &Path) -> Result<Sandbox> {
+async fn sandbox(lab: &Lab, spec: &PodSpec, folder: &Path) -> Result<Sandbox> {
     let tools = &lab.tools;
-    let arguments = [
+    let mut arguments = vec![
         folder.as_os_str(),
         tools.folder.as_os_str(),
         tools.envoy.as_os_str(),
         tools.app.as_os_str(),
     ];
+    if let Some(program) = &spec.program {
+        arguments.extend([program.path.as_os_str(), OsStr::new(app::OTHER)]);
+        for (from, to) in &program.volumes {
+            arguments.extend([from.as_os_str(), to.as_os_str()]);
+        }
+    }
     lab.node.within(MOUNTS, &arguments, folder).await
 }
 

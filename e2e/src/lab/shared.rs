@@ -1,11 +1,11 @@
 //! One lab for all scenarios of a test binary: starting a control plane for each would take most of the time.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::{
     runtime::Runtime,
-    sync::{OnceCell, RwLock},
+    sync::{Mutex, OnceCell, RwLock},
 };
 
 use super::{Lab, Lazymesh, LazymeshOptions, Options};
@@ -15,6 +15,9 @@ static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(Runtime::new)
 
 /// The lab, or why there is none. It is never dropped: it ends with the process.
 static LAB: OnceCell<Result<Lab, String>> = OnceCell::const_new();
+
+/// lazymesh, once a scenario has asked for it.
+static LAZYMESH: Mutex<Option<Arc<Lazymesh>>> = Mutex::const_new(None);
 
 /// Held by scenarios; those that take parts of the control plane away hold it alone.
 static CALM: RwLock<()> = RwLock::const_new(());
@@ -51,10 +54,24 @@ pub fn disturbance(
 ///
 /// # Errors
 /// When it cannot be installed.
-pub async fn lazymesh() -> Result<&'static Lazymesh> {
-    static LAZYMESH: OnceCell<Lazymesh> = OnceCell::const_new();
-    let install = async || Lazymesh::install(lab().await?, &LazymeshOptions::default()).await;
-    LAZYMESH.get_or_try_init(install).await
+pub async fn lazymesh() -> Result<Arc<Lazymesh>> {
+    let mut installed = LAZYMESH.lock().await;
+    if let Some(lazymesh) = installed.as_ref() {
+        return Ok(Arc::clone(lazymesh));
+    }
+    let lazymesh = Lazymesh::install(lab().await?, &LazymeshOptions::default()).await?;
+    Ok(Arc::clone(installed.insert(Arc::new(lazymesh))))
+}
+
+/// lazymesh for a disturbance to end; the next scenario that needs it installs it again.
+///
+/// # Errors
+/// When it cannot be installed, or somebody else still uses it.
+pub async fn own_lazymesh() -> Result<Lazymesh> {
+    lazymesh().await?;
+    let lazymesh = LAZYMESH.lock().await.take();
+    let lazymesh = lazymesh.and_then(Arc::into_inner);
+    lazymesh.context("another scenario uses lazymesh")
 }
 
 fn run(work: impl Future<Output = Result<()>>) -> Result<()> {

@@ -3,4 +3,6 @@
 mod control_plane;
 mod first_request;
 mod lazy;
+mod leaving;
+mod leftovers;
 mod mtls;
