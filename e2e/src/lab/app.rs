@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     network::KUBERNETES,
     part::Part,
-    pod::{Entrance, GREETING, HTTP, PodSpec, Program},
+    pod::{Entrance, GREETING, GRPC, HTTP, PodSpec, Program},
     sandbox::Sandbox,
 };
 
@@ -99,6 +99,7 @@ fn ours(sandbox: &Sandbox) -> Command {
     let mut command = sandbox.command(PROGRAM);
     command
         .args(["serve", "--http", &HTTP.to_string()])
+        .args(["--http", &GRPC.to_string()])
         .args(["--greeting", &GREETING.to_string()]);
     command
 }
@@ -123,11 +124,11 @@ fn confined(sandbox: &Sandbox, user: &str) -> Command {
     command
 }
 
-/// Runs the client in the pod.
-pub(super) async fn ask(entrance: &Entrance, arguments: &[&str]) -> Result<Reply> {
+/// Runs the client in the pod: `get` or `grpc`.
+pub(super) async fn ask(entrance: &Entrance, what: &str, arguments: &[&str]) -> Result<Reply> {
     let mut command = tokio::process::Command::from(entrance.sandbox.command(PROGRAM));
     let output = command
-        .arg("get")
+        .arg(what)
         .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -21,6 +21,7 @@ mod sandbox;
 mod shared;
 mod sidecar;
 mod status;
+mod stream;
 mod tools;
 mod traffic;
 mod workload;
@@ -43,10 +44,11 @@ pub use external::External;
 pub use istio::NAMESPACE as ISTIO_NAMESPACE;
 pub use lazymesh::{Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as LazymeshOptions};
 pub use part::Part;
-pub use pod::{GREETING, HTTP, Pod, PodSpec, Program};
+pub use pod::{GREETING, GRPC, HTTP, Pod, PodSpec, Program};
 pub use sandbox::Life;
 pub use shared::{disturbance, lazymesh, own_lazymesh, scenario};
 pub use status::status;
+pub use stream::Stream;
 pub use traffic::{Tally, Traffic};
 
 use crate::wait;
@@ -241,7 +243,7 @@ impl Lab {
                 "selector": { "app": name },
                 "ports": [
                     { "name": "http", "port": 80, "targetPort": HTTP },
-                    { "name": "grpc", "port": 81, "targetPort": HTTP },
+                    { "name": "grpc", "port": 81, "targetPort": GRPC },
                     { "name": "tcp", "port": GREETING, "targetPort": GREETING },
                 ],
             },

@@ -26,12 +26,15 @@ use super::{
     probe,
     sandbox::Sandbox,
     sidecar,
+    stream::Stream,
     traffic::Traffic,
 };
 use crate::wait;
 
 /// Applications answer HTTP here.
 pub const HTTP: u16 = 8080;
+/// Applications answer gRPC here. A port of its own, since Istio takes a port of a pod to speak one protocol.
+pub const GRPC: u16 = 8081;
 /// Applications greet here, before the client says anything.
 pub const GREETING: u16 = 9000;
 /// Envoy's admin port, on the pod's loopback.
@@ -91,6 +94,8 @@ pub struct PodSpec {
     pub program: Option<Program>,
     /// Without Envoy and interception.
     pub without_sidecar: bool,
+    /// With Envoy as a gateway: nothing is intercepted.
+    pub gateway: bool,
 }
 
 /// A program that runs in a pod.
@@ -220,8 +225,10 @@ impl Pod {
         let sidecar = if spec.without_sidecar {
             None
         } else {
-            let dns = spec.proxy_env.get("ISTIO_META_DNS_CAPTURE");
-            interception::install(&entrance.sandbox, dns.is_some_and(|value| value == "true"))?;
+            if !spec.gateway {
+                let dns = spec.proxy_env.get("ISTIO_META_DNS_CAPTURE");
+                interception::install(&entrance.sandbox, dns.is_some_and(|value| value == "true"))?;
+            }
             Some(sidecar::start(lab, &spec, &entrance, &folder).await?)
         };
         let pod = Self {
@@ -299,7 +306,23 @@ impl Pod {
     /// # Errors
     /// When no answer comes at all.
     pub async fn send(&self, arguments: &[&str]) -> Result<Reply> {
-        app::ask(&self.entrance, arguments).await
+        app::ask(&self.entrance, "get", arguments).await
+    }
+
+    /// Makes a gRPC call to `origin`, which is scheme, host and port.
+    ///
+    /// # Errors
+    /// When another status than OK comes back, or nothing.
+    pub async fn grpc(&self, origin: &str) -> Result<Reply> {
+        app::ask(&self.entrance, "grpc", &[origin]).await
+    }
+
+    /// Opens a gRPC stream of messages from `origin`.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub fn grpc_stream(&self, origin: &str) -> Result<Stream> {
+        Stream::open(&self.entrance, origin)
     }
 
     /// Starts asking for each of `urls` again and again, one request each `every`, until told to stop.
@@ -411,7 +434,11 @@ async fn apply(lab: &Lab, spec: &PodSpec) -> Result<()> {
         .collect();
     let mut containers = vec![json!({ "name": "app", "image": "lab", "ports": ports })];
     if !spec.without_sidecar {
-        containers.push(json!({ "name": "istio-proxy", "image": "lab" }));
+        // As the injector writes them, whichever of Istio's ways the user chose.
+        let env: Vec<_> = (spec.proxy_env.iter())
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        containers.push(json!({ "name": "istio-proxy", "image": "lab", "env": env }));
     }
     let pod = json!({
         "apiVersion": "v1",

@@ -35,6 +35,7 @@ pub(super) async fn start(
     let env = environment(spec, entrance, lab.registry_address())?;
     let sandbox = entrance.sandbox.clone();
     let domain = format!("{}.svc.cluster.local", spec.namespace);
+    let role = if spec.gateway { "router" } else { "sidecar" };
     Part::start("sidecar", folder, move || {
         // Its paths are relative to its working directory, which in an image is the root.
         let mut command = sandbox.command_in(Path::new(HOME), "setpriv");
@@ -42,7 +43,7 @@ pub(super) async fn start(
         command
             .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
             .arg(format!("{PROGRAMS}/bin/pilot-agent"))
-            .args(["proxy", "sidecar", "--domain", &domain])
+            .args(["proxy", role, "--domain", &domain])
             .args(["--concurrency", "2", "--proxyLogLevel", "warning"])
             .envs(&env);
         command

@@ -11,7 +11,7 @@ pub(crate) struct Lazy<'a> {
     pub(crate) lab: &'a Lab,
     pub(crate) namespace: &'a str,
     pub(crate) client: Pod,
-    _server: Pod,
+    pub(crate) server: Pod,
 }
 
 impl<'a> Lazy<'a> {
@@ -31,7 +31,7 @@ impl<'a> Lazy<'a> {
             lab,
             namespace,
             client,
-            _server: server,
+            server,
         };
         lazy.until_empty().await?;
         Ok(lazy)

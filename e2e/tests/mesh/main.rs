@@ -1,8 +1,12 @@
 //! What lazymesh does on a real mesh, one behaviour a module. All share one lab, which takes root.
 
+mod asking;
 mod control_plane;
 mod first_request;
+mod grpc;
 mod lazy;
 mod leaving;
 mod leftovers;
 mod mtls;
+mod names;
+mod outside;

@@ -1,5 +1,7 @@
 //! The application of the lab's pods: a server that says what it was asked, and a client.
 
+mod grpc;
+
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
@@ -8,7 +10,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use axum::{Json, Router, extract::Request, http::HeaderMap, serve::Listener};
+use axum::{
+    Json, Router,
+    extract::Request,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+    serve::Listener,
+};
 use clap::{Args, Parser, Subcommand};
 use lazymesh_e2e::lab::{Echo, Reply, Tally};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
@@ -32,10 +40,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Answers HTTP/1.1 and HTTP/2 with the request as JSON, and greets on another port
+    /// Answers HTTP/1.1, HTTP/2 and gRPC with the request as JSON, and greets on another port
     Serve {
-        #[arg(long)]
-        http: u16,
+        #[arg(long, required = true)]
+        http: Vec<u16>,
         /// TLS, with a certificate that nobody trusts
         #[arg(long)]
         https: Option<u16>,
@@ -44,6 +52,8 @@ enum Command {
     },
     /// Sends one request; prints the answer as JSON
     Get(Get),
+    /// Makes a gRPC call; prints the answer as JSON, or of a stream each message
+    Grpc(grpc::Call),
     /// Sends requests until its input ends; prints what became of them as JSON
     Load {
         urls: Vec<String>,
@@ -83,8 +93,9 @@ async fn main() -> Result<()> {
             http,
             https,
             greeting,
-        } => serve(http, https, greeting).await,
+        } => serve(&http, https, greeting).await,
         Command::Get(get) => print(&get.send().await?),
+        Command::Grpc(call) => call.make().await,
         Command::Load { urls, every } => print(&load(urls, Duration::from_millis(every)).await?),
     }
 }
@@ -94,16 +105,28 @@ fn print(answer: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-async fn serve(http: u16, https: Option<u16>, greeting: u16) -> Result<()> {
+async fn serve(http: &[u16], https: Option<u16>, greeting: u16) -> Result<()> {
     let pod = std::env::var("POD_NAME").unwrap_or_default();
     tokio::spawn(greet(listen(greeting).await?, pod.clone()));
-    let router = Router::new().fallback(async move |request: Request| Json(echo(&pod, &request)));
+    let grpc = grpc::Server::new();
+    let router = Router::new().fallback(move |request| answer(pod.clone(), grpc.clone(), request));
     if let Some(port) = https {
         let tls = Tls::new(listen(port).await?)?;
         tokio::spawn(axum::serve(tls, router.clone()).into_future());
     }
-    axum::serve(listen(http).await?, router).await?;
-    Ok(())
+    for &port in http {
+        tokio::spawn(axum::serve(listen(port).await?, router.clone()).into_future());
+    }
+    // They never end.
+    std::future::pending().await
+}
+
+async fn answer(pod: String, mut grpc: grpc::Server, request: Request) -> Response {
+    let echo = echo(&pod, &request);
+    if grpc::is_grpc(&request) {
+        return grpc.answer(request, &echo).await;
+    }
+    Json(echo).into_response()
 }
 
 async fn listen(port: u16) -> Result<TcpListener> {
