@@ -22,6 +22,8 @@ pub(crate) struct Asked {
     pub(crate) echo: Echo,
     /// The cluster it took.
     pub(crate) cluster: String,
+    /// Whether a route of the host itself took it there, not lazymesh's or Istio's for what is not known.
+    pub(crate) known: bool,
 }
 
 /// Sends a request, which must be answered with 200. `origin` is scheme, host and port.
@@ -32,17 +34,21 @@ pub(crate) async fn ask(client: &Pod, origin: &str) -> Result<Asked> {
     ensure!(reply.status == 200, "{origin}: {reply:?}");
     let echo = reply.echo()?;
     let line = client.logged(&format!(" {path} ")).await?;
-    let cluster = cluster_in(&line)?;
-    Ok(Asked { echo, cluster })
+    Ok(Asked {
+        echo,
+        cluster: cluster_in(&line)?,
+        known: is_known(&line),
+    })
 }
 
-/// Sends requests until one takes `cluster`. All of them must be answered with 200; gives the last one.
+/// Sends requests until one takes `cluster` by a route of the host itself. All of them must be answered with 200; gives the last one.
 pub(crate) async fn until_taken(client: &Pod, origin: &str, cluster: &str) -> Result<Asked> {
     wait::until(&format!("{origin} to take {cluster}"), async || {
         // A request that fails is an end, not a reason to send another.
         let asked = ask(client, origin).await;
         if let Ok(asked) = &asked {
             ensure!(asked.cluster == cluster, "it took {}", asked.cluster);
+            ensure!(asked.known, "the host is not known");
         }
         Ok(asked)
     })
@@ -57,6 +63,11 @@ pub(crate) fn cluster_in(line: &str) -> Result<String> {
     Ok(cluster
         .with_context(|| format!("an odd line of the access log: {line}"))?
         .to_owned())
+}
+
+/// Whether a line of the access log tells of a route of the host itself. The route is what it ends with.
+pub(crate) fn is_known(line: &str) -> bool {
+    !line.ends_with(" lazymesh") && !line.ends_with(" allow_any")
 }
 
 /// Waits until the client's own Sidecar has these egress hosts.

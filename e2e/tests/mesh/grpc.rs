@@ -8,7 +8,7 @@ use lazymesh_e2e::{
 use serde_json::json;
 
 use crate::{
-    asking::{DIRECT, apply, apply_service, cluster_in, host, until_learned},
+    asking::{DIRECT, apply, apply_service, cluster_in, host, is_known, until_learned},
     lazy::Lazy,
 };
 
@@ -83,7 +83,7 @@ async fn until_known(lazy: &Lazy<'_>, cluster: &str) -> Result<()> {
         sent += 1;
         let lines = lines(lazy, "Check", sent).await?;
         let line = lines.last().context("no line")?;
-        ensure!(cluster_in(line)? == cluster, "{line}");
+        ensure!(cluster_in(line)? == cluster && is_known(line), "{line}");
         Ok(is_ours(lazy.namespace, &reply))
     })
     .await?

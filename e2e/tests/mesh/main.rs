@@ -10,3 +10,4 @@ mod leftovers;
 mod mtls;
 mod names;
 mod outside;
+mod virtual_service;

@@ -1,0 +1,151 @@
+//! A VirtualService of a learned host rules it as it does without lazymesh: every cluster that it needs comes along.
+
+use anyhow::{Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use lazymesh_e2e::{
+    lab::{self, Lab, Pod, PodSpec},
+    wait,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    asking::{apply, apply_service, ask, host, until_learned, until_taken},
+    lazy::Lazy,
+};
+
+/// Requests that show what a route's weights are.
+const MANY: usize = 100;
+
+#[test]
+fn a_split_with_a_mirror_holds_from_the_second_request_on() -> Result<()> {
+    lab::scenario("split", async |lab, namespace| {
+        let route = json!({
+            "route": [
+                { "destination": { "host": "blue" }, "weight": 70 },
+                { "destination": { "host": "green" }, "weight": 30 },
+            ],
+            "mirror": { "host": "shadow" },
+        });
+        let spec = json!({ "hosts": ["front"], "http": [route] });
+        apply(lab, "VirtualService", (namespace, "front"), spec).await?;
+        let (_blue, _green, shadow) = tokio::try_join!(
+            backend(lab, namespace, "blue"),
+            backend(lab, namespace, "green"),
+            backend(lab, namespace, "shadow"),
+        )?;
+        let lazy = start(lab, namespace).await?;
+        // One cluster can be waited for, so the heaviest destination gets all first requests.
+        let first = ask(&lazy.client, "http://front").await?;
+        ensure!(
+            first.cluster == cluster(namespace, "blue"),
+            "it took {}",
+            first.cluster
+        );
+        ensure!(first.echo.pod == "blue", "{:?}", first.echo);
+        let services = ["front", "blue", "green", "shadow"];
+        let learned = services.map(|service| format!("{namespace}/{}", host(namespace, service)));
+        until_learned(&lazy, &learned).await?;
+        until_taken(&lazy.client, "http://front", &cluster(namespace, "blue")).await?;
+
+        let before = copies(&shadow)?;
+        let pods: Vec<String> = stream::iter(0..MANY)
+            .map(async |_| anyhow::Ok(lazy.client.get("http://front/split").await?.echo()?.pod))
+            .buffer_unordered(4)
+            .try_collect()
+            .await?;
+        // 30 are expected, with a standard deviation of 4.6: a right split is outside once in 30,000 runs.
+        let green = pods.iter().filter(|pod| *pod == "green").count();
+        ensure!(
+            (11..=49).contains(&green),
+            "{green} of {MANY} requests for 30 %"
+        );
+        ensure!(
+            pods.iter().all(|pod| pod == "green" || pod == "blue"),
+            "{pods:?}"
+        );
+        wait::until("copies of all requests", async || {
+            let copies = copies(&shadow)? - before;
+            ensure!(copies == MANY, "{copies} of {MANY}");
+            Ok(())
+        })
+        .await
+    })
+}
+
+/// How many requests a mirror's target has had that were copies.
+fn copies(shadow: &Pod) -> Result<usize> {
+    let log = shadow.access_log().unwrap_or_default();
+    Ok(log.lines().filter(|line| line.contains(" /split ")).count())
+}
+
+#[test]
+fn a_virtual_service_of_another_namespace_is_obeyed() -> Result<()> {
+    lab::scenario("route-elsewhere", async |lab, namespace| {
+        let other = &format!("{namespace}-other");
+        lab.namespace(other, &[]).await?;
+        let spec = json!({
+            "hosts": [host(namespace, "front")],
+            "http": [to(&host(namespace, "blue"))],
+        });
+        apply(lab, "VirtualService", (other, "front"), spec).await?;
+        leads_to_blue(lab, namespace, other).await?;
+        lab.delete_namespace(other).await
+    })
+}
+
+#[test]
+fn a_delegate_is_followed() -> Result<()> {
+    lab::scenario("delegate", async |lab, namespace| {
+        let other = &format!("{namespace}-other");
+        lab.namespace(other, &[]).await?;
+        let delegate = json!({ "name": "delegate", "namespace": other });
+        let spec = json!({ "hosts": ["front"], "http": [{ "delegate": delegate }] });
+        apply(lab, "VirtualService", (namespace, "front"), spec).await?;
+        let spec = json!({ "http": [to(&host(namespace, "blue"))] });
+        apply(lab, "VirtualService", (other, "delegate"), spec).await?;
+        leads_to_blue(lab, namespace, namespace).await?;
+        lab.delete_namespace(other).await
+    })
+}
+
+fn to(host: &str) -> Value {
+    json!({ "route": [{ "destination": { "host": host } }] })
+}
+
+/// All requests for `front` get to `blue`, whose VirtualService is in the namespace `routes`.
+async fn leads_to_blue(lab: &Lab, namespace: &str, routes: &str) -> Result<()> {
+    let _blue = backend(lab, namespace, "blue").await?;
+    let lazy = start(lab, namespace).await?;
+    let blue = cluster(namespace, "blue");
+    let first = ask(&lazy.client, "http://front").await?;
+    ensure!(first.cluster == blue, "it took {}", first.cluster);
+    let (front, behind) = (host(namespace, "front"), host(namespace, "blue"));
+    let learned = [
+        format!("{routes}/{front}"),
+        format!("{namespace}/{front}"),
+        format!("{namespace}/{behind}"),
+    ];
+    until_learned(&lazy, &learned).await?;
+    let asked = until_taken(&lazy.client, "http://front", &blue).await?;
+    ensure!(asked.echo.pod == "blue", "{:?}", asked.echo);
+    Ok(())
+}
+
+async fn backend(lab: &Lab, namespace: &str, name: &str) -> Result<Pod> {
+    lab.service(namespace, name).await?;
+    let pod = lab.pod(PodSpec::new(namespace, name)).await?;
+    lab.until_reachable(namespace, name, 80).await?;
+    Ok(pod)
+}
+
+/// A lazy client, and `front`, which only a VirtualService leads elsewhere.
+async fn start<'a>(lab: &'a Lab, namespace: &'a str) -> Result<Lazy<'a>> {
+    apply_service(lab, namespace, "front").await?;
+    let lazy = Lazy::start(lab, namespace).await?;
+    lab.until_reachable(namespace, "front", 80).await?;
+    Ok(lazy)
+}
+
+fn cluster(namespace: &str, service: &str) -> String {
+    format!("outbound|80||{}", host(namespace, service))
+}
