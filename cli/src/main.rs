@@ -10,6 +10,7 @@ mod graph;
 mod log;
 mod manifests;
 mod oci_copy;
+mod oci_documents;
 mod oci_inspect;
 mod oci_pull;
 mod oci_push;

@@ -1,6 +1,6 @@
 use lazymesh_oci::{Location, copy};
 
-use crate::oci_registry::RegistryArgs;
+use crate::oci_registry::{RegistryArgs, interruptible};
 use crate::output::Output;
 
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let source = args.registry.open(&args.source).await?;
     let target = args.registry.open(&args.target).await?;
     let (from, to) = (args.source.pointer(), args.target.pointer());
-    let copied = copy(&*source, &from, &*target, &to).await?;
+    let copied = interruptible(copy(&*source, &from, &*target, &to)).await?;
     args.output.print(&copied, || {
         let mut text = format!(
             "digest: {}\ncompanions: {}\nuploads: {}\n",

@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 
-use lazymesh_oci::{Descriptor, Inspection, Location, Memory, inspect};
+use lazymesh_oci::{Descriptor, Inspection, Location, Memory, Module, inspect};
 
-use crate::oci_registry::{LoginArgs, RegistryArgs};
+use crate::oci_registry::{LoginArgs, RegistryArgs, interruptible};
 use crate::output::{Output, columns};
 
 #[derive(clap::Args)]
@@ -28,7 +28,8 @@ pub(crate) struct Args {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let repository = args.registry.open_by(&args.source, &args.login).await?;
-    let seen = inspect(&*repository, &args.source.pointer()).await?;
+    let pointer = args.source.pointer();
+    let seen = interruptible(inspect(&*repository, &pointer)).await?;
     args.output.print(&seen, || show(&seen))
 }
 
@@ -43,23 +44,18 @@ fn show(seen: &Inspection) -> anyhow::Result<String> {
     } else {
         "no"
     };
+    let kind = seen.manifest.artifact_type.as_ref();
     let mut text = format!(
-        "Digest:     {}\nModule:     {} ({} bytes)\nABI:        {abi}\nMemory:     {}\nImports:    {}\nExports:    {}\nSigned:     {signed}\n",
+        "Digest:     {}\nArtifact:   {}\nModule:     {} ({} bytes)\nABI:        {}\nMemory:     {}\nSigned:     {signed}\n",
         seen.digest,
+        safe(kind.unwrap_or(&seen.manifest.media_type)),
         seen.module_digest,
         module.size,
-        module
-            .memories
-            .iter()
-            .map(memory)
-            .collect::<Vec<_>>()
-            .join(", "),
-        module.imports.len(),
-        module.exports.len(),
+        safe(abi),
+        memories(module),
     );
     for (key, value) in &seen.manifest.annotations {
-        // Anybody may have written this: it goes to a terminal.
-        writeln!(text, "{key}: {}", value.escape_debug())?;
+        writeln!(text, "{}: {}", safe(key), safe(value))?;
     }
     let layers = seen.manifest.layers.iter().map(row);
     writeln!(text, "\n{}", columns(["LAYER", "SIZE", "DIGEST"], layers))?;
@@ -71,7 +67,38 @@ fn show(seen: &Inspection) -> anyhow::Result<String> {
             columns(["REFERRER", "SIZE", "DIGEST"], referrers)
         )?;
     }
+    writeln!(text, "\nIMPORTS ({})", module.imports.len())?;
+    wrap(&mut text, &module.imports)?;
+    writeln!(text, "\nEXPORTS ({})", module.exports.len())?;
+    wrap(&mut text, &module.exports)?;
     Ok(text)
+}
+
+/// What anybody may have written, fit for a terminal.
+fn safe(text: &str) -> String {
+    text.escape_debug().to_string()
+}
+
+/// Names, as many in a line as fit.
+fn wrap(text: &mut String, names: &[String]) -> std::fmt::Result {
+    const WIDTH: usize = 100;
+    let mut line = String::new();
+    for name in names.iter().map(|name| safe(name)) {
+        if !line.is_empty() && line.len() + name.len() + 2 > WIDTH {
+            writeln!(text, "{line}")?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push_str("  ");
+        }
+        line.push_str(&name);
+    }
+    writeln!(text, "{line}")
+}
+
+fn memories(module: &Module) -> String {
+    let memories: Vec<_> = module.memories.iter().map(memory).collect();
+    memories.join("; ")
 }
 
 fn memory(memory: &Memory) -> String {
@@ -85,9 +112,5 @@ fn memory(memory: &Memory) -> String {
 
 fn row(item: &Descriptor) -> [String; 3] {
     let kind = item.artifact_type.as_ref().unwrap_or(&item.media_type);
-    [
-        kind.escape_debug().to_string(),
-        item.size.to_string(),
-        item.digest.to_string(),
-    ]
+    [safe(kind), item.size.to_string(), item.digest.to_string()]
 }

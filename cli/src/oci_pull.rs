@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use lazymesh_oci::{Location, pull};
 
-use crate::oci_registry::{Bar, LoginArgs, RegistryArgs};
+use crate::oci_registry::{Bar, LoginArgs, RegistryArgs, interruptible};
 use crate::output::Output;
 
 #[derive(clap::Args)]
@@ -34,11 +34,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let bar = Bar::new();
     let show = |blob: &_, done| bar.show(blob, done);
     let pointer = args.source.pointer();
-    let pulled = tokio::select! {
-        pulled = pull(&*repository, &pointer, &args.file, &show) => pulled?,
-        // Ending here, not by the signal, removes the file that was begun.
-        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
-    };
+    let pulled = interruptible(pull(&*repository, &pointer, &args.file, &show)).await?;
     drop(bar);
     args.output.print(&pulled, || {
         let (path, size) = (pulled.path.display(), pulled.size);

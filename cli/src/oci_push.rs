@@ -5,24 +5,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lazymesh_oci::{
-    Artifact, Build, Digest, Document, Location, Metadata, PrivateKey, Repository, Variant, attach,
-    created_from_epoch, media, provenance, push, sign,
+    Artifact, Digest, Location, Metadata, PrivateKey, Repository, Variant, attach,
+    created_from_epoch, push, sign,
 };
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::oci_registry::{Bar, LoginArgs, RegistryArgs};
+use crate::oci_documents::{About, DocumentArgs};
+use crate::oci_registry::{Bar, LoginArgs, RegistryArgs, interruptible};
 use crate::output::Output;
 
-/// Who the provenance says has pushed, where nothing else is known about the build.
-const BUILDER: &str = concat!("https://lazymesh.io/push/v", env!("CARGO_PKG_VERSION"));
 /// cosign's own name for it.
 const PASSWORD_VARIABLE: &str = "COSIGN_PASSWORD";
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Documents that lie beside the module under its name (filter.cdx.json, filter.spdx.json, filter.provenance.json) are attached \
-without being asked for.
+Documents that lie beside the module under its name (filter.cdx.json, filter.spdx.json, filter.provenance.json), as \
+`cargo xtask build-filter` leaves them, are attached without being asked for, and tell source and revision. With --sign-key they \
+are signed too.
 
 Examples:
   lazymesh push registry.example/lazymesh/filter:0.1.0
@@ -41,21 +41,11 @@ pub(crate) struct Args {
     /// Version of the module
     #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     module_version: String,
-    /// Address of the module's sources
-    #[arg(long, value_name = "URL")]
-    source: Option<String>,
-    /// Commit the module was built from, in full
-    #[arg(long, value_name = "COMMIT", requires = "source")]
-    revision: Option<String>,
     /// Seconds since 1970 to give as the time of the build; none is given without
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
     created: Option<String>,
-    /// Bill of materials to attach, CycloneDX or SPDX in JSON
-    #[arg(long, value_name = "FILE")]
-    sbom: Option<PathBuf>,
-    /// Provenance to attach, an in-toto statement; without it, one made of --source and --revision
-    #[arg(long, value_name = "FILE")]
-    provenance: Option<PathBuf>,
+    #[command(flatten)]
+    documents: DocumentArgs,
     /// Private key to sign with: cosign's (its password in $COSIGN_PASSWORD), or any P-256 key in PKCS#8 PEM
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
@@ -83,9 +73,18 @@ struct Answer {
     digest: Digest,
     /// `url` of a WasmPlugin; none for a directory.
     url: Option<String>,
-    attached: Vec<String>,
+    attached: Vec<Attached>,
+    /// Whether artifact and documents are.
     signed: bool,
     uploads: usize,
+}
+
+/// A document, as a referrer of the artifact.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Attached {
+    media_type: String,
+    digest: Digest,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -97,48 +96,23 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         );
     };
     let module = fs::read(&args.file).with_context(|| format!("--file {}", args.file.display()))?;
-    let documents = args.documents(&Digest::of(&module))?;
+    let about = args.documents.about(&args.file, &Digest::of(&module))?;
     let key = args.sign_key.as_deref().map(read_key).transpose()?;
-    let artifact = Artifact::pack(module, &args.metadata()?, args.variant())?;
+    let artifact = Artifact::pack(module, &args.metadata(&about)?, args.variant())?;
     let repository = args.registry.open_by(&args.target, &args.login).await?;
-
-    let bar = Bar::new();
-    let pushed = push(&*repository, &tag, &artifact, &|blob, done| {
-        bar.show(blob, done);
-    })
-    .await?;
-    drop(bar);
-    let mut uploads = pushed.uploads;
-    for document in &documents {
-        uploads += attach(&*repository, artifact.manifest(), document)
-            .await?
-            .uploads;
-    }
-    if let Some(key) = &key {
-        uploads += usize::from(args.sign(&*repository, &pushed.digest, key).await?);
-    }
-    let answer = Answer {
-        reference: args.target.to_string(),
-        digest: pushed.digest,
-        url: args.target.plugin_url(&pushed.digest),
-        attached: documents
-            .into_iter()
-            .map(|document| document.media_type)
-            .collect(),
-        signed: key.is_some(),
-        uploads,
-    };
+    let stored = interruptible(args.store(&*repository, &tag, &artifact, &about, key.as_ref()));
+    let answer = stored.await?;
     args.output.print(&answer, || answer.show())
 }
 
 impl Args {
-    fn metadata(&self) -> anyhow::Result<Metadata> {
+    fn metadata(&self, about: &About) -> anyhow::Result<Metadata> {
         Ok(Metadata {
             // Not the name of the file: where the module lay must not change the digest.
             title: "filter.wasm".to_owned(),
             version: Some(self.module_version.clone()),
-            source: self.source.clone(),
-            revision: self.revision.clone(),
+            source: about.source.clone(),
+            revision: about.revision.clone(),
             created: self
                 .created
                 .as_deref()
@@ -154,76 +128,57 @@ impl Args {
         }
     }
 
+    async fn store(
+        &self,
+        repository: &dyn Repository,
+        tag: &str,
+        artifact: &Artifact,
+        about: &About,
+        key: Option<&PrivateKey>,
+    ) -> anyhow::Result<Answer> {
+        let bar = Bar::new();
+        let pushed = push(repository, tag, artifact, &|blob, done| {
+            bar.show(blob, done);
+        })
+        .await?;
+        drop(bar);
+        let mut answer = Answer {
+            reference: self.target.to_string(),
+            digest: pushed.digest,
+            url: self.target.plugin_url(&pushed.digest),
+            attached: Vec::new(),
+            signed: key.is_some(),
+            uploads: pushed.uploads,
+        };
+        for document in &about.documents {
+            let attached = attach(repository, artifact.manifest(), document).await?;
+            answer.uploads +=
+                attached.uploads + self.sign(repository, &attached.digest, key).await?;
+            answer.attached.push(Attached {
+                media_type: document.media_type.clone(),
+                digest: attached.digest,
+            });
+        }
+        // Last, so that an artifact that is signed has its documents.
+        answer.uploads += self.sign(repository, &pushed.digest, key).await?;
+        Ok(answer)
+    }
+
+    /// Signs a manifest if there is a key; what was sent.
     async fn sign(
         &self,
         repository: &dyn Repository,
         digest: &Digest,
-        key: &PrivateKey,
-    ) -> anyhow::Result<bool> {
+        key: Option<&PrivateKey>,
+    ) -> anyhow::Result<usize> {
+        let Some(key) = key else { return Ok(0) };
         let name = Location {
             tag: None,
             digest: None,
             ..self.target.clone()
         };
-        Ok(sign(repository, digest, &name.to_string(), key).await?)
-    }
-
-    fn documents(&self, module: &Digest) -> anyhow::Result<Vec<Document>> {
-        let beside =
-            |ending: &str| Some(self.file.with_extension(ending)).filter(|it| it.is_file());
-        let sbom = self
-            .sbom
-            .clone()
-            .or_else(|| beside("cdx.json"))
-            .or_else(|| beside("spdx.json"));
-        let sbom = sbom
-            .as_deref()
-            .map(|path| document(path, "sbom", sbom_type));
-        let stated = self
-            .provenance
-            .clone()
-            .or_else(|| beside("provenance.json"));
-        let stated = match (stated, &self.source, &self.revision) {
-            (Some(path), _, _) => Some(document(&path, "provenance", |_| Some(media::IN_TOTO))),
-            (None, Some(source), Some(revision)) => {
-                let build = Build {
-                    source: source.clone(),
-                    revision: revision.clone(),
-                    builder: BUILDER.to_owned(),
-                    ..Build::default()
-                };
-                Some(provenance("filter.wasm", module, &build).map_err(Into::into))
-            }
-            _ => None,
-        };
-        sbom.into_iter().chain(stated).collect()
-    }
-}
-
-/// A JSON document to attach. Its title has no part of the path, which would say whose machine it was.
-fn document(
-    path: &Path,
-    title: &str,
-    kind: impl Fn(&serde_json::Value) -> Option<&'static str>,
-) -> anyhow::Result<Document> {
-    let shown = path.display();
-    let bytes = fs::read(path).with_context(|| shown.to_string())?;
-    let json = serde_json::from_slice(&bytes).with_context(|| format!("{shown} is no JSON"))?;
-    let media_type = kind(&json).with_context(|| {
-        format!("{shown} is neither CycloneDX (`bomFormat`) nor SPDX (`spdxVersion`)")
-    })?;
-    Ok(Document {
-        media_type: media_type.to_owned(),
-        title: format!("filter.{title}.json"),
-        bytes: bytes.into(),
-    })
-}
-
-fn sbom_type(document: &serde_json::Value) -> Option<&'static str> {
-    if document.get("bomFormat").is_some() {
-        Some(media::CYCLONEDX)
-    } else {
-        document.get("spdxVersion").map(|_| media::SPDX)
+        let sent = sign(repository, digest, &name.to_string(), key).await?;
+        Ok(usize::from(sent))
     }
 }
 
@@ -240,11 +195,16 @@ fn read_key(path: &Path) -> anyhow::Result<PrivateKey> {
 impl Answer {
     fn show(&self) -> anyhow::Result<String> {
         let mut text = format!("reference: {}\ndigest: {}\n", self.reference, self.digest);
-        for attached in &self.attached {
-            writeln!(text, "attached: {attached}")?;
+        for Attached { media_type, digest } in &self.attached {
+            writeln!(text, "attached: {media_type} {digest}")?;
         }
         if self.signed {
-            writeln!(text, "signed: sha256-{}.sig", self.digest.hex())?;
+            let documents = if self.attached.is_empty() {
+                ""
+            } else {
+                ", with its documents"
+            };
+            writeln!(text, "signed: yes{documents}")?;
         }
         if let Some(url) = &self.url {
             writeln!(text, "url: {url}")?;

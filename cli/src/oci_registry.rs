@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use lazymesh_oci::{Credentials, Descriptor, Home, Location, RegistryOptions, Repository};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Longest password or token read from standard input, in bytes.
 const MOST_PASSWORD: u64 = 64 * 1024;
@@ -71,6 +72,19 @@ impl RegistryArgs {
             ..RegistryOptions::default()
         };
         Ok(lazymesh_oci::open(location, options)?)
+    }
+}
+
+/// Runs an operation until it ends, or somebody wants it to end: coming back from it, rather than being killed in it,
+/// removes the files that were begun.
+pub(crate) async fn interruptible<T, E: Into<anyhow::Error>>(
+    operation: impl Future<Output = Result<T, E>>,
+) -> anyhow::Result<T> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    tokio::select! {
+        result = operation => result.map_err(Into::into),
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::output::Output;
 The digests of all parts are checked in any case. Exit status 0 means that everything asked for holds.
 
 Examples:
-  lazymesh verify registry.example/lazymesh/filter:0.1.0 --key cosign.pub --sbom
+  lazymesh verify registry.example/lazymesh/filter:0.1.0 --key cosign.pub --sbom --provenance
   lazymesh verify registry.example/lazymesh/filter:0.1.0 --digest sha256:6b4bee…")]
 pub(crate) struct Args {
     #[arg(
@@ -26,9 +26,12 @@ pub(crate) struct Args {
     /// Public key (PEM) that must have signed it, with cosign or `lazymesh push --sign-key`
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Insist on a bill of materials
+    /// Insist on a bill of materials that names the module by its SHA-256; with --key, one signed by it
     #[arg(long)]
     sbom: bool,
+    /// Insist on a provenance statement, likewise
+    #[arg(long)]
+    provenance: bool,
     /// Form of the answer
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Output,
@@ -44,6 +47,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         digest: args.digest,
         key: args.key.as_ref().map(read_key).transpose()?,
         sbom: args.sbom,
+        provenance: args.provenance,
     };
     let repository = args.registry.open_by(&args.source, &args.login).await?;
     let verified = verify(&*repository, &args.source.pointer(), &expectations).await?;
@@ -67,16 +71,28 @@ fn show(verified: &Verified) -> anyhow::Result<String> {
         "not checked (no --key)"
     };
     writeln!(text, "signature: {signature}")?;
-    let sboms = if verified.sboms.is_empty() {
-        "none".to_owned()
-    } else {
-        verified.sboms.join(", ")
-    };
-    writeln!(text, "bill of materials: {sboms}")?;
-    writeln!(
-        text,
-        "provenance: {}",
-        if verified.provenance { "there" } else { "none" }
-    )?;
+    for (what, documents) in [
+        ("bill of materials", &verified.sboms),
+        ("provenance", &verified.provenance),
+    ] {
+        if documents.is_empty() {
+            writeln!(text, "{what}: none")?;
+        }
+        for document in documents {
+            let signed = if document.signed {
+                "signed"
+            } else {
+                "signature not checked"
+            };
+            writeln!(
+                text,
+                "{what}: {} {} ({signed})",
+                document.media_type, document.digest
+            )?;
+        }
+    }
+    for rejected in &verified.rejected {
+        writeln!(text, "does not count: {rejected}")?;
+    }
     Ok(text)
 }

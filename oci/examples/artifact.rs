@@ -1,4 +1,4 @@
-//! A module becomes an artifact, gets a note attached, is looked at and comes back.
+//! A module becomes an artifact, gets its provenance attached, is looked at and comes back.
 //!
 //! ```console
 //! $ cargo run -p lazymesh-oci --example artifact -- filter.wasm oci-layout:out:0.1.0
@@ -10,8 +10,8 @@
 use std::path::Path;
 
 use lazymesh_oci::{
-    Artifact, Build, Credentials, Digest, Home, Location, Metadata, RegistryOptions, Variant,
-    attach, inspect, open, provenance, pull, push,
+    Artifact, Credentials, Digest, Document, Home, Location, Metadata, RegistryOptions, Variant,
+    attach, documents, inspect, open, pull, push,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,13 +36,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         title: "filter.wasm".to_owned(),
         ..Metadata::default()
     };
-    let build = Build {
-        source: "https://example.com/filter".to_owned(),
+    let build = documents::Build {
+        source: Some("https://example.com/filter".to_owned()),
         revision: "0000000000000000000000000000000000000000".to_owned(),
         builder: "https://example.com/by-hand".to_owned(),
-        ..Build::default()
+        ..documents::Build::default()
     };
-    let statement = provenance(&metadata.title, &Digest::of(&module), &build)?;
+    let digest = Digest::of(&module);
+    let statement = documents::provenance(&metadata.title, &digest.hex(), &build)?;
+    let (statement, _) = Document::about(&digest, "filter", statement)?;
     let artifact = Artifact::pack(module, &metadata, Variant::Wasm)?;
 
     let tag = location.tag.as_deref().ok_or("a tag is needed to push")?;

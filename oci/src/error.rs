@@ -123,6 +123,27 @@ pub enum Error {
     /// An artifact without a layer that could hold a Wasm module.
     #[error("no Wasm module among the layers ({0})")]
     NoModule(String),
+    /// A document of no known kind, or not as its kind demands.
+    #[error("{0}")]
+    Document(String),
+    /// A document that says nothing about the module it is attached to.
+    #[error("not about the module {module}: {reason}")]
+    NotAbout {
+        /// Digest of the module.
+        module: Digest,
+        /// What it is about instead.
+        reason: String,
+    },
+    /// No attached document counts, though one should.
+    #[error("{digest} has no {what} that counts{}", rejected_text(rejected.as_deref()))]
+    NoDocument {
+        /// What was asked for.
+        what: &'static str,
+        /// The manifest.
+        digest: Digest,
+        /// The first attached document that does not count, and why.
+        rejected: Option<Box<(Digest, Error)>>,
+    },
     /// The address is unsuitable for the operation, such as a push to a digest.
     #[error("{0}")]
     Unsuitable(String),
@@ -169,6 +190,12 @@ impl Error {
 
 fn retry_text(after: Option<Duration>) -> String {
     after.map_or_else(String::new, |after| format!(" for {} s", after.as_secs()))
+}
+
+fn rejected_text(rejected: Option<&(Digest, Error)>) -> String {
+    rejected.map_or_else(String::new, |(document, error)| {
+        format!(": {document}: {error}")
+    })
 }
 
 /// At most 160 characters of `text`, control characters escaped, for a message that a terminal shows.

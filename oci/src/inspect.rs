@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::manifest::{Descriptor, Manifest};
 use crate::repository::find_manifest;
-use crate::{Digest, Error, Module, Pointer, Repository, pull, referrers};
+use crate::{Digest, Error, Module, Pointer, Repository, bundle, pull, referrers};
 
 /// An artifact laid open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,7 +19,7 @@ pub struct Inspection {
     pub module: Module,
     /// What refers to it: bills of materials, provenance, signatures.
     pub referrers: Vec<Descriptor>,
-    /// Whether there is a signature by cosign's tag. Says nothing about whose: [`crate::verify`] does.
+    /// Whether there is a signature, under cosign's tag or in a bundle. Says nothing about whose: [`crate::verify`] does.
     pub signed: bool,
 }
 
@@ -33,14 +33,14 @@ pub async fn inspect(repository: &dyn Repository, pointer: &Pointer) -> Result<I
         let manifest = raw.image(repository.limits())?;
         let module = pull::module(repository, &manifest).await?;
         let digest = raw.digest();
+        let referrers = referrers::referrers(repository, &digest).await?;
+        let tagged = find_manifest(repository, &referrers::signature_tag(&digest)).await?;
         Ok(Inspection {
             digest,
             module_digest: Digest::of(&module),
             module: Module::read(&module)?,
-            referrers: referrers::referrers(repository, &digest).await?,
-            signed: find_manifest(repository, &referrers::signature_tag(&digest))
-                .await?
-                .is_some(),
+            signed: tagged.is_some() || referrers.iter().any(bundle::is_bundle),
+            referrers,
             manifest,
         })
     };

@@ -5,7 +5,8 @@
 //! | to | call |
 //! |---|---|
 //! | make an artifact of a module | [`Artifact::pack`] |
-//! | store it | [`push()`], then [`attach`] documents and [`sign`] |
+//! | describe it | [`documents::cyclonedx`], [`documents::provenance`] |
+//! | store it | [`push()`], then [`attach`] documents and [`sign`] all of it |
 //! | get the module | [`pull()`] |
 //! | look at it | [`inspect()`] |
 //! | trust it | [`verify()`] |
@@ -42,11 +43,14 @@
 
 mod archive;
 mod artifact;
+mod bundle;
 mod copy;
 mod credentials;
 mod digest;
+mod document;
 mod epoch;
 mod error;
+mod evidence;
 mod fetch;
 mod file;
 mod inspect;
@@ -57,13 +61,11 @@ mod location;
 mod manifest;
 pub mod media;
 mod module;
-mod provenance;
 mod pull;
 mod push;
 mod referrers;
 mod registry;
 mod repository;
-mod sbom;
 mod signature;
 mod verify;
 
@@ -71,23 +73,24 @@ pub use artifact::{Artifact, Metadata, Variant};
 pub use copy::{Copied, copy};
 pub use credentials::{Credentials, CredentialsError};
 pub use digest::{Digest, DigestError};
+pub use document::Document;
 pub use epoch::created_from_epoch;
 pub use error::Error;
+pub use evidence::Evidence;
 pub use fetch::Progress;
 pub use inspect::{Inspection, inspect};
 pub use key::{PrivateKey, PublicKey};
 pub use layout::Layout;
+pub use lazymesh_documents as documents;
 pub use limits::Limits;
 pub use location::{Home, Location, LocationError, Pointer};
 pub use manifest::{Descriptor, Manifest, RawManifest};
 pub use module::{Memory, Module};
-pub use provenance::{Build, provenance};
 pub use pull::{Pulled, pull};
-pub use push::{Document, Pushed, attach, push};
+pub use push::{Pushed, attach, push};
 pub use referrers::referrers;
 pub use registry::{Registry, RegistryOptions};
 pub use repository::{BlobStream, Repository};
-pub use sbom::cyclonedx;
 pub use signature::{SignatureError, sign, verify_signature};
 pub use verify::{Expectations, Verified, verify};
 

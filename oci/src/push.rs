@@ -1,12 +1,11 @@
 //! Storing an artifact and what belongs to it. What is there already is not sent again.
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use crate::fetch::{Progress, unobserved};
 use crate::manifest::{Descriptor, RawManifest};
 use crate::repository::{ensure_blob, ensure_manifest};
-use crate::{Artifact, Digest, Error, Pointer, Repository, referrers};
+use crate::{Artifact, Digest, Document, Error, Pointer, Repository, referrers};
 
 /// What a push did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,17 +16,6 @@ pub struct Pushed {
     pub size: u64,
     /// Blobs and manifests sent; 0 if everything was there.
     pub uploads: usize,
-}
-
-/// A document about an artifact, stored as one of its referrers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// Media type, and with it the kind of the referrer: see [`crate::media`].
-    pub media_type: String,
-    /// File name to give it.
-    pub title: String,
-    /// The document itself.
-    pub bytes: Bytes,
 }
 
 /// Stores `artifact` under `tag`.
@@ -84,6 +72,7 @@ pub(crate) async fn store(
 ) -> Result<Pushed, Error> {
     let mut uploads = 0;
     for (blob, bytes) in artifact.blobs() {
+        progress(blob, 0);
         uploads += usize::from(ensure_blob(repository, blob, bytes).await?);
         progress(blob, blob.size);
     }

@@ -2,7 +2,10 @@
 //!
 //! What is signed is a small JSON document that holds the digest of the manifest ("simple signing"). It is the layer
 //! of an image under the tag `sha256-<digest>.sig`, the signature an annotation of that layer; several signers share
-//! one such image. Nothing here looks into a transparency log: with cosign that is
+//! one such image. Every version of cosign verifies these, so they are what is made here. cosign itself makes bundles
+//! since version 3: see `bundle.rs`.
+//!
+//! Nothing here looks into a transparency log: with cosign that is
 //! `cosign verify --key … --insecure-ignore-tlog=true`.
 
 use std::collections::BTreeMap;
@@ -14,7 +17,8 @@ use crate::artifact::ImageConfig;
 use crate::manifest::{Descriptor, Manifest};
 use crate::repository::find_manifest;
 use crate::{
-    Artifact, Digest, Error, PrivateKey, PublicKey, Repository, fetch, media, push, referrers,
+    Artifact, Digest, Error, PrivateKey, PublicKey, Repository, bundle, fetch, media, push,
+    referrers,
 };
 
 const PAYLOAD_TYPE: &str = "cosign container image signature";
@@ -106,7 +110,8 @@ pub async fn sign(
     repository.limits().within("sign", work).await
 }
 
-/// Checks that somebody with the private half of `key` signed the manifest `digest`.
+/// Checks that somebody with the private half of `key` signed the manifest `digest`, in either of cosign's ways: under
+/// its tag, or in a bundle that refers to the manifest.
 ///
 /// # Errors
 /// [`SignatureError::None`] or [`SignatureError::Invalid`] if not, and whatever kept us from finding out.
@@ -116,22 +121,23 @@ pub async fn verify_signature(
     key: &PublicKey,
 ) -> Result<(), Error> {
     let work = async {
-        let signatures = existing(repository, digest).await?;
-        if signatures.is_empty() {
-            return Err(SignatureError::None(*digest).into());
+        let tagged = existing(repository, digest).await?;
+        let valid = |(layer, payload): &(Descriptor, Bytes)| is_valid(layer, payload, digest, key);
+        if tagged.iter().any(valid) {
+            return Ok(());
         }
-        let valid = signatures
-            .iter()
-            .any(|(layer, payload)| is_valid(layer, payload, digest, key));
-        if valid {
-            Ok(())
-        } else {
-            Err(SignatureError::Invalid {
+        let bundled = bundle::verdicts(repository, digest, key).await?;
+        if bundled.contains(&true) {
+            return Ok(());
+        }
+        let error = match tagged.len() + bundled.len() {
+            0 => SignatureError::None(*digest),
+            count => SignatureError::Invalid {
                 digest: *digest,
-                count: signatures.len(),
-            }
-            .into())
-        }
+                count,
+            },
+        };
+        Err(error.into())
     };
     repository.limits().within("verify", work).await
 }

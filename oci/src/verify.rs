@@ -1,19 +1,25 @@
-//! Whether an artifact is what somebody expects: pinned, signed, and with a bill of materials.
+//! Whether an artifact is what somebody expects: pinned, signed, and with its documents.
 
 use serde::Serialize;
 
-use crate::{Digest, Error, Pointer, PublicKey, Repository, media, pull, referrers, signature};
+use crate::evidence::{self, Evidence, Found, Subject};
+use crate::{Digest, Error, Pointer, PublicKey, Repository, pull, signature};
 
 /// What to insist on.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
     /// The manifest must have this digest.
     pub digest: Option<Digest>,
-    /// The manifest must be signed by this key.
+    /// The manifest must be signed by this key, and so must each document that is to count.
     pub key: Option<PublicKey>,
-    /// There must be a bill of materials, CycloneDX or SPDX, that is about the module. Whether its contents are true
-    /// no check can tell.
+    /// There must be a bill of materials, CycloneDX or SPDX 2: attached to this very manifest, readable, and naming
+    /// the module by its SHA-256.
+    ///
+    /// Without [`key`](Self::key) that shows that somebody who may write to the repository wrote it about this module, and
+    /// nothing more. With it, the owner of the key vouches for it. Whether it tells the truth no check can show.
     pub sbom: bool,
+    /// There must be a provenance statement (in-toto, SLSA 1). The same holds as for [`sbom`](Self::sbom).
+    pub provenance: bool,
 }
 
 /// What was found to be so.
@@ -25,10 +31,12 @@ pub struct Verified {
     pub module_digest: Digest,
     /// True if a signature was asked for, and is valid.
     pub signed: bool,
-    /// Media types of the bills of materials there are.
-    pub sboms: Vec<String>,
-    /// Whether there is a provenance statement.
-    pub provenance: bool,
+    /// The bills of materials that are about this module.
+    pub sboms: Vec<Evidence>,
+    /// The provenance statements that are.
+    pub provenance: Vec<Evidence>,
+    /// Documents that are attached but do not count, with the reason.
+    pub rejected: Vec<String>,
 }
 
 /// Checks the artifact at `pointer`: all digests in any case, and what `expectations` name.
@@ -43,48 +51,75 @@ pub async fn verify(
     let work = async {
         let raw = repository.manifest(pointer).await?;
         let digest = raw.digest();
-        if let Some(expected) = expectations.digest
-            && expected != digest
-        {
-            return Err(Error::DigestMismatch {
-                what: format!("{pointer}"),
-                expected,
-                actual: digest,
-            });
-        }
+        check_pin(pointer, expectations.digest, digest)?;
         if let Some(key) = &expectations.key {
             signature::verify_signature(repository, &digest, key).await?;
         }
         let module = pull::module(repository, &raw.image(repository.limits())?).await?;
-        let kinds: Vec<String> = kinds_of_referrers(repository, &digest).await?;
-        let sboms: Vec<String> = kinds.iter().filter(|kind| is_sbom(kind)).cloned().collect();
-        if expectations.sbom && sboms.is_empty() {
-            return Err(Error::NotFound {
-                what: format!("bill of materials of {digest}"),
-            });
-        }
+        let module_digest = Digest::of(&module);
+        let subject = Subject {
+            artifact: &digest,
+            module: &module_digest,
+            key: expectations.key.as_ref(),
+        };
+        let mut found = evidence::collect(repository, &subject).await?;
+        check_documents(&mut found, expectations, digest)?;
         Ok(Verified {
             digest,
-            module_digest: Digest::of(&module),
+            module_digest,
             signed: expectations.key.is_some(),
-            sboms,
-            provenance: kinds.iter().any(|kind| kind == media::IN_TOTO),
+            sboms: found.bills,
+            provenance: found.provenance,
+            rejected: found
+                .rejected
+                .into_iter()
+                .map(|(digest, error)| format!("{digest}: {error}"))
+                .collect(),
         })
     };
     repository.limits().within("verify", work).await
 }
 
-async fn kinds_of_referrers(
-    repository: &dyn Repository,
-    digest: &Digest,
-) -> Result<Vec<String>, Error> {
-    let found = referrers::referrers(repository, digest).await?;
-    Ok(found
-        .into_iter()
-        .filter_map(|referrer| referrer.artifact_type)
-        .collect())
+fn check_pin(pointer: &Pointer, expected: Option<Digest>, actual: Digest) -> Result<(), Error> {
+    match expected {
+        Some(expected) if expected != actual => Err(Error::DigestMismatch {
+            what: format!("{pointer}"),
+            expected,
+            actual,
+        }),
+        _ => Ok(()),
+    }
 }
 
-fn is_sbom(kind: &str) -> bool {
-    kind == media::CYCLONEDX || kind == media::SPDX
+fn check_documents(
+    found: &mut Found,
+    expectations: &Expectations,
+    digest: Digest,
+) -> Result<(), Error> {
+    let wanted = [
+        (
+            expectations.sbom,
+            found.bills.is_empty(),
+            "bill of materials",
+        ),
+        (
+            expectations.provenance,
+            found.provenance.is_empty(),
+            "provenance",
+        ),
+    ];
+    for (is_wanted, is_missing, what) in wanted {
+        if is_wanted && is_missing {
+            return Err(Error::NoDocument {
+                what,
+                digest,
+                rejected: found
+                    .rejected
+                    .drain(..)
+                    .next()
+                    .map(|(document, error)| Box::new((document, error))),
+            });
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,9 @@
-//! `cargo xtask build-filter`: the Wasm module, with whatever on this machine can build it.
+//! `cargo xtask build-filter`: the Wasm module, with whatever on this machine can build it, and its documents.
 //!
 //! The result depends on the sources and on the compiler only, not on where they lie: every path of this machine is
 //! mapped to a fixed one.
+
+mod documents;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +14,7 @@ use crate::command::{cargo, run as run_command};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "filter";
+const PACKAGE: &str = "lazymesh-filter";
 
 /// Debian's compiler: packages rustc-web, rust-web-src, lld and libllvm.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -26,12 +29,26 @@ enum Toolchain {
     Debian { sources: PathBuf, linker: PathBuf },
 }
 
-/// Builds the module and returns its path.
+/// Builds the module, writes what there is to say about it beside it, and returns its path.
 ///
 /// # Errors
 /// When no toolchain for the target is to be had, or the build fails.
 pub(crate) fn run(root: &Path) -> Result<PathBuf> {
     let toolchain = toolchain()?;
+    let module = build(root, &toolchain)?;
+    documents::write(root, &module, &toolchain)?;
+    Ok(module)
+}
+
+/// Builds the module of sources that need not be a checkout, without documents.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn module(root: &Path) -> Result<PathBuf> {
+    build(root, &toolchain()?)
+}
+
+fn build(root: &Path, toolchain: &Toolchain) -> Result<PathBuf> {
     println!("build-filter: {}", toolchain.describe());
     let target_dir = root.join("target/filter");
     run_command(&mut toolchain.build(root, &target_dir)?)?;
@@ -116,11 +133,23 @@ impl Toolchain {
         }
     }
 
+    fn compiler(&self) -> &'static str {
+        match self {
+            Self::Installed | Self::Rustup => "rustc",
+            Self::Debian { .. } => DEBIAN_RUSTC,
+        }
+    }
+
+    /// Where the standard library comes from, in words that are the same on every machine.
+    fn standard_library(&self) -> &'static str {
+        match self {
+            Self::Installed | Self::Rustup => "as distributed",
+            Self::Debian { .. } => "built from source",
+        }
+    }
+
     fn build(&self, root: &Path, target_dir: &Path) -> Result<Command> {
-        let mut build = cargo(
-            root,
-            &["rustc", "--package", "lazymesh-filter", "--lib", "--locked"],
-        );
+        let mut build = cargo(root, &["rustc", "--package", PACKAGE, "--lib", "--locked"]);
         // As the only crate type: beside an rlib, cargo leaves link-time optimisation out.
         build
             .args([
@@ -133,18 +162,17 @@ impl Toolchain {
                 "--target-dir",
             ])
             .arg(target_dir);
-        let mut compiler = PathBuf::from("rustc");
+        let compiler = self.compiler();
         if let Self::Debian { sources, linker } = self {
-            compiler = PathBuf::from(DEBIAN_RUSTC);
             build.args(["-Z", "build-std=std,panic_abort"]);
             // Debian's compiler is a stable one; both names are what its own packages of std are built with.
             build
-                .env("RUSTC", &compiler)
+                .env("RUSTC", compiler)
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
             build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
-        let flags = remapped_paths(root, self, &compiler)?;
+        let flags = remapped_paths(root, self)?;
         build
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
@@ -153,10 +181,8 @@ impl Toolchain {
 }
 
 /// Paths end up in the module, in the places that panics name. The registry's folder is named after its host.
-fn remapped_paths(root: &Path, toolchain: &Toolchain, compiler: &Path) -> Result<Vec<String>> {
-    let compiler = compiler
-        .to_str()
-        .context("the compiler's path is not UTF-8")?;
+fn remapped_paths(root: &Path, toolchain: &Toolchain) -> Result<Vec<String>> {
+    let compiler = toolchain.compiler();
     let sysroot =
         sysroot(compiler).with_context(|| format!("`{compiler} --print sysroot` failed"))?;
     let mut paths = vec![(root.to_path_buf(), "lazymesh"), (sysroot, "rust")];

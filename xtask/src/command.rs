@@ -28,6 +28,22 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs `command` to its end; what it printed.
+///
+/// # Errors
+/// When it cannot be started, or ends with any status but 0: then with what it complained about.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let line = line(command);
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!("`{line}` failed ({}): {}", output.status, complaint.trim());
+    }
+    Ok(output.stdout)
+}
+
 /// Becomes `command`, which so gets the terminal's signals and gives its own exit status.
 ///
 /// # Errors

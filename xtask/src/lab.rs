@@ -35,8 +35,10 @@ impl Profile {
 /// The parts, fetched and built.
 pub(crate) struct Lab {
     envoy: PathBuf,
-    filter: PathBuf,
-    lazymesh: PathBuf,
+    /// The Wasm module, with its documents beside it.
+    pub(crate) filter: PathBuf,
+    /// The `lazymesh` binary.
+    pub(crate) lazymesh: PathBuf,
 }
 
 impl Lab {
@@ -66,7 +68,8 @@ impl Lab {
     }
 }
 
-fn binary(root: &Path, profile: Profile, name: &str) -> PathBuf {
+/// Where cargo puts a binary.
+pub(crate) fn binary(root: &Path, profile: Profile, name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     root.join(target).join(profile.folder()).join(name)
 }

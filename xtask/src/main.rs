@@ -5,10 +5,13 @@
 
 mod build_filter;
 mod command;
+mod git;
 mod go_tools;
 mod lab;
 mod mesh_lab;
 mod packages;
+mod release;
+mod reproducible;
 mod run;
 mod test;
 mod tools;
@@ -26,7 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Builds the Wasm module and prints where it is and its size
+    /// Builds the Wasm module, and beside it its bill of materials and its provenance
     BuildFilter,
     /// Shows the main job on a real Envoy: a first request to an unknown host, and what comes of it
     Demo {
@@ -54,6 +57,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Goes through a release: version check, build, push, signature, verification; lists what would be published
+    Release {
+        /// To a registry of its own, with a key that nobody keeps
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Fetches the pinned tools that the other tasks use and prints where they are
     Tools,
 }
@@ -66,6 +75,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test { filter } => test::run(&root, filter.as_deref()),
         Task::Bench { name, json } => run::bench(&root, &name, json),
         Task::Lab { arguments } => mesh_lab::run(&root, &arguments),
+        Task::Release { dry_run } => release::run(&root, dry_run),
         Task::Tools => tools::print_all(),
     }
 }

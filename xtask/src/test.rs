@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{cargo, run as run_command};
 use crate::lab::{Lab, Profile};
+use crate::release::{self, Parts};
 use crate::{go_tools, mesh_lab, packages, tools};
 
 /// All checks, or with `filter` only the tests whose names contain it.
@@ -36,6 +37,13 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
         packages::require(&mesh_lab::PACKAGES)?;
         go_tools::prepare(root)
     })?;
+    if filter.is_none() {
+        let parts = Parts {
+            module: &lab.filter,
+            lazymesh: &lab.lazymesh,
+        };
+        steps.step("release", || release::rehearse(root, &parts))?;
+    }
     steps.print_times();
     headline("test");
     let mut tests = tests(root, &lab, filter);

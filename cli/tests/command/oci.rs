@@ -46,6 +46,15 @@ impl Place {
         command.args(args).output().expect("the binary runs").into()
     }
 
+    /// The provenance that was attached, found by its content.
+    fn provenance(&self) -> String {
+        let blobs = fs::read_dir(self.path("layout/blobs/sha256")).expect("a layout");
+        let texts =
+            blobs.filter_map(|blob| fs::read_to_string(blob.expect("an entry").path()).ok());
+        let mut statements = texts.filter(|text| text.contains("in-toto.io/Statement"));
+        statements.next().expect("a statement")
+    }
+
     fn push(&self, more: &[&str]) -> Value {
         let target = self.layout("1");
         self.run(&[&["push", &target, "-o", "json"], more].concat())
@@ -87,29 +96,61 @@ fn the_same_bytes_in_any_folder() {
     assert_ne!(digest(&[]), digest(&["--created", "0"]));
 }
 
+const REVISION: &str = "8e758fd7a639e759e3c65d75e912778bf8f860d2";
+
+/// SHA-256 of the module.
+const HASH: &str = "93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476";
+
+fn bill(hash: &str) -> String {
+    let hashes = format!(r#"[{{"alg":"SHA-256","content":"{hash}"}}]"#);
+    format!(
+        r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{{"component":{{"name":"filter","hashes":{hashes}}}}}}}"#
+    )
+}
+
 #[test]
 fn what_lies_beside_the_module_is_attached() {
     let place = Place::new();
-    fs::write(
-        place.path("filter.cdx.json"),
-        r#"{"bomFormat":"CycloneDX"}"#,
-    )
-    .expect("written");
+    fs::write(place.path("filter.cdx.json"), bill(HASH)).expect("written");
     let source = ["--source", "https://example.com/lazymesh"];
-    let revision = ["--revision", "8e758fd7a639e759e3c65d75e912778bf8f860d2"];
-    let pushed = place.push(&[source, revision].concat());
-    let attached = [
-        "application/vnd.cyclonedx+json",
-        "application/vnd.in-toto+json",
-    ];
-    assert_eq!(pushed["attached"], serde_json::json!(attached));
-    let verified = place
-        .run(&["verify", &place.layout("1"), "--sbom", "-o", "json"])
-        .json();
+    let pushed = place.push(&[source, ["--revision", REVISION]].concat());
+    let attached = pushed["attached"].as_array().expect("a list");
+    let kinds: Vec<_> = attached.iter().map(|one| &one["mediaType"]).collect();
     assert_eq!(
-        (&verified["provenance"], &verified["signed"]),
-        (&true.into(), &false.into())
+        kinds,
+        [
+            "application/vnd.cyclonedx+json",
+            "application/vnd.in-toto+json"
+        ]
     );
+    let from = place.layout("1");
+    let wanted = ["verify", &from, "--sbom", "--provenance"];
+    let verified = place.run(&[&wanted[..], &["-o", "json"]].concat()).json();
+    assert_eq!(verified["sboms"][0]["digest"], attached[0]["digest"]);
+    assert_eq!(verified["signed"], false);
+    let shown = place.run(&wanted).ok();
+    assert!(shown.contains("(signature not checked)"), "{shown}");
+
+    // The provenance, now as a file of its own, tells source and revision by itself: the same artifact comes out.
+    let blob = place.run(&["inspect", &from, "-o", "json"]).json();
+    let annotations = &blob["manifest"]["annotations"];
+    assert_eq!(annotations["org.opencontainers.image.revision"], REVISION);
+    fs::write(place.path("filter.provenance.json"), place.provenance()).expect("written");
+    let again = place.push(&[]);
+    assert_eq!(again["digest"], pushed["digest"]);
+    assert_eq!(again["uploads"], 0);
+}
+
+#[test]
+fn documents_about_another_module_are_not_pushed() {
+    let place = Place::new();
+    fs::write(place.path("filter.cdx.json"), bill(&"0".repeat(64))).expect("written");
+    let error = place.run(&["push", &place.layout("1")]).error();
+    assert!(
+        error.contains("filter.cdx.json") && error.contains("not about the module"),
+        "{error}"
+    );
+    assert!(!place.path("layout").exists());
 }
 
 #[test]
@@ -118,13 +159,17 @@ fn signatures() {
     let (private, public) = (fixture("cosign.key"), fixture("cosign.pub"));
     let from = place.layout("1");
     let verify = ["verify", &from, "--key", &public];
+    fs::write(place.path("filter.cdx.json"), bill(HASH)).expect("written");
     place.push(&[]);
     assert!(place.run(&verify).error().contains("has no signature"));
     assert_eq!(place.push(&["--sign-key", &private])["signed"], true);
     assert!(place.run(&verify).ok().contains("signature: valid"));
     let copy = format!("oci-layout:{}:2", place.path("mirror").display());
     place.run(&["copy", &from, &copy]).ok();
-    place.run(&["verify", &copy, "--key", &public]).ok();
+    let verified = place
+        .run(&["verify", &copy, "--key", &public, "--sbom"])
+        .ok();
+    assert!(verified.contains("(signed)"), "{verified}");
 }
 
 #[test]
@@ -141,6 +186,10 @@ fn failures_are_told() {
         ),
         (&["push", &to, "--file", "missing"], "No such file"),
         (&["push", &to, "--sbom", "note.json"], "neither CycloneDX"),
+        (
+            &["push", &to, "--source", "x", "--revision", "main"],
+            "full commit hash",
+        ),
         (&["push", &to, "--sign-key", "script"], "private key"),
         (&["push", &to, "--created", "now"], "number of seconds"),
         (&["pull", &none], "not found"),

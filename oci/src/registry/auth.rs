@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -24,20 +25,10 @@ pub(super) enum Access {
     Push,
 }
 
-/// What the registry wants to see in `Authorization`.
-#[derive(Clone)]
-pub(super) enum Authorization {
-    Basic {
-        username: String,
-        password: SecretString,
-    },
-    Bearer(SecretString),
-}
-
 pub(super) struct Authenticator {
     repository: String,
     credentials: Credentials,
-    granted: RwLock<HashMap<Access, Authorization>>,
+    granted: RwLock<HashMap<Access, HeaderValue>>,
 }
 
 struct Challenge {
@@ -60,17 +51,8 @@ impl Authenticator {
         }
     }
 
-    /// The header to send, once the registry has asked for one.
+    /// What to send in `Authorization`, once the registry has asked for it.
     pub(super) async fn current(&self, access: Access) -> Option<HeaderValue> {
-        self.granted
-            .read()
-            .await
-            .get(&access)
-            .and_then(Authorization::header)
-    }
-
-    /// The same as [`Authenticator::current`], for `oci-client`.
-    pub(super) async fn granted(&self, access: Access) -> Option<Authorization> {
         self.granted.read().await.get(&access).cloned()
     }
 
@@ -98,23 +80,21 @@ impl Authenticator {
             )));
         }
         let authorization = match bearer_challenge(answer, http)? {
-            Some(challenge) => Authorization::Bearer(self.token(http, &challenge, access).await?),
-            None => self
-                .basic()
-                .ok_or_else(|| http.unauthorized(self.describe(answer.status())))?,
+            Some(challenge) => bearer(&self.token(http, &challenge, access).await?),
+            None => self.basic(),
         };
+        let authorization =
+            authorization.ok_or_else(|| http.unauthorized(self.describe(answer.status())))?;
         self.granted.write().await.insert(access, authorization);
         Ok(())
     }
 
-    fn basic(&self) -> Option<Authorization> {
-        match &self.credentials {
-            Credentials::Basic { username, password } => Some(Authorization::Basic {
-                username: username.clone(),
-                password: password.clone(),
-            }),
-            Credentials::Anonymous | Credentials::IdentityToken(_) => None,
-        }
+    fn basic(&self) -> Option<HeaderValue> {
+        let Credentials::Basic { username, password } = &self.credentials else {
+            return None;
+        };
+        let pair = STANDARD.encode(format!("{username}:{}", password.expose_secret()));
+        secret_header(&format!("Basic {pair}"))
     }
 
     async fn token(
@@ -174,22 +154,15 @@ impl Authenticator {
     }
 }
 
-impl Authorization {
-    fn header(&self) -> Option<HeaderValue> {
-        let text = match self {
-            Self::Bearer(token) => format!("Bearer {}", token.expose_secret()),
-            Self::Basic { username, password } => {
-                let pair = format!("{username}:{}", password.expose_secret());
-                format!(
-                    "Basic {}",
-                    base64::engine::general_purpose::STANDARD.encode(pair)
-                )
-            }
-        };
-        let mut value = HeaderValue::from_str(&text).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
+fn bearer(token: &SecretString) -> Option<HeaderValue> {
+    secret_header(&format!("Bearer {}", token.expose_secret()))
+}
+
+/// None if the secret has characters that no header may have.
+fn secret_header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// The bearer challenge among those in an answer; none if the registry wants another scheme.

@@ -9,6 +9,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
 
 use super::RegistryOptions;
 use super::auth::{Access, Authenticator};
+use super::patience::Patience;
 use crate::error::excerpt;
 use crate::{Error, Limits};
 
@@ -88,54 +89,58 @@ impl Http {
     }
 
     /// Sends a request until it is answered well, or that has no prospect any more.
-    pub(super) async fn send(
+    async fn send(
         &self,
         access: Access,
         request: impl Fn(&reqwest::Client, &Url) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let mut challenged = false;
-        let mut attempt = 0;
+        let mut patience = Patience::new(&self.limits);
         loop {
-            let mut request = request(&self.client, &self.base);
-            if let Some(authorization) = self.auth.current(access).await {
-                request = request.header(AUTHORIZATION, authorization);
-            }
-            let outcome = match request.send().await {
-                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && !challenged => {
-                    self.auth.answer(self, access, &answer).await?;
-                    challenged = true;
-                    continue;
-                }
-                Ok(answer) => self.judge(answer).await,
-                Err(error) => Err(failure(&shown(&self.base), self.limits.idle, error)),
-            };
-            let error = match outcome {
+            match self
+                .send_once(access, || request(&self.client, &self.base))
+                .await
+            {
                 Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            attempt += 1;
-            let Some(pause) = self.pause_after(&error, attempt) else {
-                return Err(error);
-            };
-            tokio::time::sleep(pause).await;
+                Err(error) => patience.after(error).await?,
+            }
         }
     }
 
-    /// How long to wait before another try; none if that makes no sense.
-    pub(super) fn pause_after(&self, error: &Error, attempt: u32) -> Option<Duration> {
-        if attempt >= self.limits.attempts {
-            return None;
+    /// Sends a request, and again if the registry wants to know who we are.
+    pub(super) async fn send_once(
+        &self,
+        access: Access,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let answer = self
+            .exchange(self.authorized(access, request()).await)
+            .await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return self.judge(answer).await;
         }
-        match error {
-            Error::TooManyRequests {
-                retry_after: Some(asked),
-                ..
-            } => (*asked <= self.limits.retry_after).then_some(*asked),
-            Error::TooManyRequests {
-                retry_after: None, ..
-            } => Some(self.limits.pause(attempt)),
-            error => error.is_transient().then(|| self.limits.pause(attempt)),
+        self.auth.answer(self, access, &answer).await?;
+        let answer = self
+            .exchange(self.authorized(access, request()).await)
+            .await?;
+        self.judge(answer).await
+    }
+
+    /// Sends a request that is none of the registry's: without credentials.
+    pub(super) async fn send_elsewhere(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let answer = self.exchange(request).await?;
+        self.judge(answer).await
+    }
+
+    async fn authorized(&self, access: Access, request: RequestBuilder) -> RequestBuilder {
+        match self.auth.current(access).await {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
         }
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let answer = request.send().await;
+        answer.map_err(|error| failure(&shown(&self.base), self.limits.idle, error))
     }
 
     async fn judge(&self, answer: Response) -> Result<Response, Error> {
@@ -168,7 +173,7 @@ impl Http {
 }
 
 /// A path below the registry. Paths are made of checked names and digests.
-fn address(base: &Url, path: &str) -> Url {
+pub(super) fn address(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(path);
     url

@@ -1,11 +1,12 @@
 //! A repository of a registry that speaks the OCI distribution protocol.
 //!
-//! Uploads go through `oci-client`. What a registry answers as a whole (manifests, lists, tokens) and blobs are read
-//! here, because `oci-client` reads answers to their end however long they are, and does not show `Retry-After`.
+//! The words (references, manifests, descriptors, errors) are those of `oci-client`; the requests are made here, because
+//! `oci-client` reads answers to their end however long they are, and does not show `Retry-After`.
 //! `docs/adr/0005-oci-client.md` has the details.
 
 mod auth;
 mod http;
+mod patience;
 mod upload;
 
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use futures::StreamExt as _;
 use reqwest::StatusCode;
 
 use self::http::Http;
-use self::upload::Uploader;
 use crate::layout::check_digest;
 use crate::manifest::{ACCEPTED, Descriptor, Index, RawManifest};
 use crate::media;
@@ -40,7 +40,6 @@ pub struct RegistryOptions {
 pub struct Registry {
     repository: String,
     http: Arc<Http>,
-    uploader: Uploader,
 }
 
 impl Registry {
@@ -53,12 +52,10 @@ impl Registry {
     pub fn new(host: &str, repository: &str, options: RegistryOptions) -> Result<Self, Error> {
         // An error means that the program has chosen a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let uploader = Uploader::new(host, repository, &options)?;
         let http = Arc::new(Http::new(host, repository, options)?);
         Ok(Self {
             repository: repository.to_owned(),
             http,
-            uploader,
         })
     }
 
@@ -125,11 +122,13 @@ impl Repository for Registry {
     }
 
     async fn put_blob(&self, blob: &Descriptor, bytes: Bytes) -> Result<(), Error> {
-        self.uploader.blob(&self.http, blob, &bytes).await
+        self.http.put_blob(&self.repository, blob, &bytes).await
     }
 
     async fn put_manifest(&self, pointer: &Pointer, manifest: &RawManifest) -> Result<(), Error> {
-        self.uploader.manifest(&self.http, pointer, manifest).await
+        self.http
+            .put_manifest(&self.repository, pointer, manifest)
+            .await
     }
 
     async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use lazymesh_oci::{
-    Artifact, Credentials, Digest, Document, Error, Layout, Limits, Metadata, Pointer, Registry,
-    RegistryOptions, Variant, attach, copy, inspect, media, pull, push, referrers,
+    Artifact, Credentials, Digest, Error, Layout, Limits, Metadata, Pointer, Registry,
+    RegistryOptions, Variant, attach, copy, inspect, pull, push, referrers,
 };
 
-use crate::support::{artifact, module};
+use crate::support::{artifact, module, sbom};
 use crate::token_server::TokenServer;
 
 /// bcrypt of `correct horse`, user `robot`.
@@ -114,11 +113,7 @@ async fn full_round(registry: &Registry) {
     let pushed = push(registry, "1.2.3", &artifact, &|_, _| {})
         .await
         .expect("pushed");
-    let document = Document {
-        media_type: media::CYCLONEDX.to_owned(),
-        title: "filter.cdx.json".to_owned(),
-        bytes: Bytes::from_static(b"{}"),
-    };
+    let document = sbom(&module(100_000));
     let attached = attach(registry, artifact.manifest(), &document)
         .await
         .expect("attached");

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use lazymesh_oci::{
-    Artifact, Document, Error, Layout, Limits, Metadata, Pointer, PrivateKey, RegistryOptions,
-    Variant, attach, copy, inspect, media, open, pull, push, referrers, sign,
+    Artifact, Error, Layout, Limits, Metadata, Pointer, PrivateKey, RegistryOptions, Variant,
+    attach, copy, inspect, media, open, pull, push, referrers, sign,
 };
 
-use crate::support::{FakeRegistry, artifact, limits, module, registry};
+use crate::support::{FakeRegistry, artifact, limits, module, registry, sbom};
 
 fn layout(dir: &Path) -> Layout {
     Layout::new(dir, limits())
@@ -16,14 +15,6 @@ fn layout(dir: &Path) -> Layout {
 
 fn tag(name: &str) -> Pointer {
     Pointer::Tag(name.to_owned())
-}
-
-fn sbom() -> Document {
-    Document {
-        media_type: media::SPDX.to_owned(),
-        title: "filter.spdx.json".to_owned(),
-        bytes: Bytes::from_static(b"{}"),
-    }
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -115,13 +106,15 @@ async fn a_mirror_has_everything() {
         .await
         .expect("stored")
         .digest;
-    attach(&source, artifact.manifest(), &sbom())
+    let attached = attach(&source, artifact.manifest(), &sbom(&module(5000)))
         .await
         .expect("attached");
     let key = PrivateKey::from_pem(include_str!("fixtures/plain.key"), None).expect("a key");
-    sign(&source, &digest, "example.com/lazymesh/filter", &key)
-        .await
-        .expect("signed");
+    for digest in [&digest, &attached.digest] {
+        sign(&source, digest, "example.com/lazymesh/filter", &key)
+            .await
+            .expect("signed");
+    }
 
     // Through a registry without the referrers API, and on into another directory.
     let fake = FakeRegistry::start(|_, _| None).await;
@@ -129,7 +122,7 @@ async fn a_mirror_has_everything() {
     let copied = copy(&source, &tag("1"), &between, &tag("2"))
         .await
         .expect("copied");
-    assert_eq!((copied.digest, copied.companions), (digest, 2));
+    assert_eq!((copied.digest, copied.companions), (digest, 3));
     let again = copy(&source, &tag("1"), &between, &tag("2"))
         .await
         .expect("copied");
@@ -147,11 +140,12 @@ async fn a_mirror_has_everything() {
         digest: Some(digest),
         key: Some(key.public_key()),
         sbom: true,
+        provenance: false,
     };
     let verified = lazymesh_oci::verify(&target, &tag("3"), &expectations)
         .await
         .expect("verified");
-    assert_eq!(verified.sboms, [media::SPDX]);
+    assert_eq!(verified.sboms[0].media_type, media::CYCLONEDX);
 }
 
 #[tokio::test]

@@ -1,18 +1,13 @@
 //! Pushing: what is sent, what is not sent twice, and a registry that is in the way.
 
 use crate::support::{FakeRegistry, artifact, module, registry, with};
-use axum::body::Bytes;
 use axum::http::{Method, StatusCode};
 use lazymesh_oci::{
     Credentials, Document, Error, Pointer, attach, inspect, media, push, referrers,
 };
 
 fn sbom() -> Document {
-    Document {
-        media_type: media::CYCLONEDX.to_owned(),
-        title: "filter.cdx.json".to_owned(),
-        bytes: Bytes::from_static(b"{}"),
-    }
+    crate::support::sbom(&module(1000))
 }
 
 #[tokio::test]

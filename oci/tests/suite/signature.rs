@@ -269,5 +269,5 @@ async fn expectations() {
         ..Expectations::default()
     })
     .await;
-    assert!(matches!(error, Err(Error::NotFound { .. })), "{error:?}");
+    assert!(matches!(error, Err(Error::NoDocument { .. })), "{error:?}");
 }

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use lazymesh_oci::{
-    Artifact, Credentials, Digest, Limits, Metadata, Registry, RegistryOptions, Variant,
+    Artifact, Credentials, Digest, Document, Limits, Metadata, Registry, RegistryOptions, Variant,
 };
 
 /// The smallest module, with a custom section of `size` bytes to make it as large as a test wants.
@@ -37,6 +37,16 @@ pub(crate) fn artifact(module: Vec<u8>) -> Artifact {
         ..Metadata::default()
     };
     Artifact::pack(module, &metadata, Variant::Wasm).expect("a module")
+}
+
+/// A bill of materials of `module`.
+pub(crate) fn sbom(module: &[u8]) -> Document {
+    let bill = format!(
+        r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{{"component":{{"type":"file","name":"filter","hashes":[{{"alg":"SHA-256","content":"{}"}}]}}}}}}"#,
+        Digest::of(module).hex()
+    );
+    let about = Document::about(&Digest::of(module), "filter", bill);
+    about.expect("a bill of materials").0
 }
 
 /// Limits for tests: small, so that running into them takes no time.

@@ -1,36 +1,53 @@
-//! A bill of materials in CycloneDX 1.6: what `cargo metadata` says went into one package.
+//! A bill of materials in CycloneDX 1.6: what cargo says went into one package.
 //!
-//! Ordinary dependencies only, followed from that package: neither what tests and build scripts use, nor the rest of the
-//! workspace. It names crates by name and version, never by a path on the machine that built them, and holds no
+//! Only what is linked: neither what tests, build scripts and macros use, nor the rest of the workspace. Licences and edges
+//! are in `cargo metadata`, but that turns on every feature which anybody in the workspace wants; `cargo tree` knows
+//! what is built for this package alone. The standard library is not in it: the compiler is named by the provenance.
+//!
+//! It names crates by name and version, never by a path on the machine that built them, and holds no
 //! time and no serial number, so the same sources give the same document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Document, Error, media};
+use crate::{DocumentError, text};
 
-/// The bill of materials of `package`.
-///
-/// `metadata` is the output of `cargo metadata --format-version 1 --locked --filter-platform wasm32-unknown-unknown`.
+/// What cargo says about a package.
+#[derive(Debug, Clone, Copy)]
+pub struct Cargo<'a> {
+    /// Name of the package, one of the workspace.
+    pub package: &'a str,
+    /// Output of `cargo metadata --format-version 1 --locked --filter-platform TARGET`.
+    pub metadata: &'a [u8],
+    /// Output of `cargo tree --locked --package PACKAGE --target TARGET --edges normal,no-proc-macro --prefix none
+    /// --format {p}`.
+    pub tree: &'a str,
+}
+
+/// The bill of materials of the module that a package was built to; `sha256` is its hash in hex.
 ///
 /// # Errors
-/// When it is not, or has no such package.
-pub fn cyclonedx(metadata: &[u8], package: &str) -> Result<Document, Error> {
-    let metadata: Metadata =
-        serde_json::from_slice(metadata).map_err(|e| Error::malformed("cargo metadata", e))?;
-    let graph = Graph::new(&metadata)?;
-    let root = graph.package(package)?;
-    let bill = graph.bill(root);
-    let mut bytes =
-        serde_json::to_vec_pretty(&bill).map_err(|e| Error::malformed("bill of materials", e))?;
-    bytes.push(b'\n');
-    Ok(Document {
-        media_type: media::CYCLONEDX.to_owned(),
-        title: format!("{package}.cdx.json"),
-        bytes: Bytes::from(bytes),
-    })
+/// When cargo's output is something else, or has no such package.
+pub fn cyclonedx(cargo: &Cargo<'_>, sha256: &str) -> Result<Vec<u8>, DocumentError> {
+    let metadata: Metadata = serde_json::from_slice(cargo.metadata)
+        .map_err(|e| DocumentError::malformed("cargo metadata", e))?;
+    let graph = Graph::new(&metadata, &linked(cargo.tree))?;
+    let mut bill = graph.bill(graph.package(cargo.package)?);
+    bill.metadata.component.hashes.push(Hash {
+        alg: "SHA-256",
+        content: sha256,
+    });
+    text("bill of materials", &bill)
+}
+
+/// Names and versions in lines such as `memchr v2.8.0 (*)`.
+fn linked(tree: &str) -> BTreeSet<(&str, &str)> {
+    let lines = tree.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words.next()?.strip_prefix('v')?))
+    });
+    lines.collect()
 }
 
 #[derive(Deserialize)]
@@ -78,13 +95,15 @@ struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    fn new(metadata: &'a Metadata) -> Result<Self, Error> {
-        let missing = || Error::malformed("cargo metadata", "no `resolve` (was --no-deps given?)");
+    fn new(metadata: &'a Metadata, linked: &BTreeSet<(&str, &str)>) -> Result<Self, DocumentError> {
+        let missing =
+            || DocumentError::malformed("cargo metadata", "no `resolve` (was --no-deps given?)");
         let resolve = metadata.resolve.as_ref().ok_or_else(missing)?;
         Ok(Self {
             packages: metadata
                 .packages
                 .iter()
+                .filter(|package| linked.contains(&(&*package.name, &*package.version)))
                 .map(|package| (package.id.as_str(), package))
                 .collect(),
             dependencies: resolve
@@ -95,14 +114,14 @@ impl<'a> Graph<'a> {
         })
     }
 
-    fn package(&self, name: &str) -> Result<&'a Package, Error> {
+    fn package(&self, name: &str) -> Result<&'a Package, DocumentError> {
         let found = self
             .packages
             .values()
             .find(|package| package.name == name && package.source.is_none());
-        found.copied().ok_or_else(|| Error::NotFound {
-            what: format!("package {name} in cargo metadata"),
-        })
+        found
+            .copied()
+            .ok_or_else(|| DocumentError::NoPackage(name.to_owned()))
     }
 
     fn dependencies_of(&self, package: &Package) -> impl Iterator<Item = &'a Package> {
@@ -188,6 +207,7 @@ fn component<'a>(package: &'a Package, kind: &'static str) -> Component<'a> {
         reference: purl.clone(),
         name: &package.name,
         version: &package.version,
+        hashes: Vec::new(),
         licenses: licenses.collect(),
         purl,
     }
@@ -224,8 +244,16 @@ struct Component<'a> {
     name: &'a str,
     version: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    hashes: Vec<Hash<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     licenses: Vec<License>,
     purl: String,
+}
+
+#[derive(Serialize)]
+struct Hash<'a> {
+    alg: &'static str,
+    content: &'a str,
 }
 
 #[derive(Serialize)]
@@ -244,28 +272,48 @@ struct Edge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     const METADATA: &str = r#"{
         "packages": [
             {"id":"path+file:///home/me/filter#0.1.0","name":"filter","version":"0.1.0","license":null,"source":null},
             {"id":"b","name":"bytes","version":"1.0.0","license":"MIT/Apache-2.0","source":"registry"},
             {"id":"a","name":"ahash","version":"0.8.0","license":"MIT","source":"registry"},
+            {"id":"u","name":"unlinked","version":"1.0.0","license":"MIT","source":"registry"},
             {"id":"t","name":"testing","version":"1.0.0","license":"MIT","source":"registry"}
         ],
         "resolve": {"nodes": [
             {"id":"path+file:///home/me/filter#0.1.0","deps":[
                 {"pkg":"b","dep_kinds":[{"kind":null}]},
+                {"pkg":"u","dep_kinds":[{"kind":null}]},
                 {"pkg":"t","dep_kinds":[{"kind":"dev"}]}]},
             {"id":"b","deps":[{"pkg":"a","dep_kinds":[{"kind":"build"},{"kind":null}]}]},
             {"id":"a","deps":[{"pkg":"b","dep_kinds":[{"kind":null}]}]},
+            {"id":"u","deps":[]},
             {"id":"t","deps":[]}
         ]}
     }"#;
 
+    const TREE: &str = "filter v0.1.0 (/home/me/filter)\nbytes v1.0.0\nahash v0.8.0\ntesting v1.0.0\nbytes v1.0.0 (*)\n";
+
+    fn bill(metadata: &str, tree: &str, package: &str) -> Result<Vec<u8>, DocumentError> {
+        let cargo = Cargo {
+            package,
+            metadata: metadata.as_bytes(),
+            tree,
+        };
+        cyclonedx(&cargo, "ab12")
+    }
+
     #[test]
     fn what_went_in() {
-        let document = cyclonedx(METADATA.as_bytes(), "filter").expect("a bill");
-        let text = std::str::from_utf8(&document.bytes).expect("text");
+        let document = bill(METADATA, TREE, "filter").expect("a bill");
+        let read = crate::read(&document).expect("readable");
+        assert_eq!(
+            (read.kind, read.subjects),
+            (Kind::CycloneDx, vec!["ab12".to_owned()])
+        );
+        let text = std::str::from_utf8(&document).expect("text");
         let bill: serde_json::Value = serde_json::from_str(text).expect("JSON");
         let names: Vec<_> = bill["components"]
             .as_array()
@@ -293,7 +341,8 @@ mod tests {
             (METADATA, "bytes"),
             (METADATA, "other"),
         ] {
-            assert!(cyclonedx(metadata.as_bytes(), package).is_err());
+            assert!(bill(metadata, TREE, package).is_err());
         }
+        assert!(bill(METADATA, "", "filter").is_err());
     }
 }

@@ -1,0 +1,144 @@
+//! The documents that refer to an artifact, each checked before it counts.
+//!
+//! Anybody who may write to a repository can attach anything to anything. So a document counts only if its manifest
+//! names the artifact as its subject, its content is what the kind says and names the module by SHA-256, and, where a
+//! key is given, that key signed the document's manifest: the artifact's own signature says nothing about what
+//! was attached to it later. Whatever fails is set aside and does not spoil what is right beside it.
+
+use serde::Serialize;
+
+use crate::document::{media_type, read_about};
+use crate::manifest::{Descriptor, Manifest};
+use crate::{Digest, Error, Pointer, PublicKey, Repository, fetch, referrers, signature};
+use lazymesh_documents::Kind;
+
+/// Largest document that is read, in bytes. Ours has some ten thousand.
+const MOST_DOCUMENT: u64 = 16 << 20;
+
+/// A document that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// Kind of the document: see [`crate::media`].
+    pub media_type: String,
+    /// Digest of the manifest that attaches it.
+    pub digest: Digest,
+    /// Whether its manifest is signed by the key that was given; false without one.
+    pub signed: bool,
+}
+
+/// What was found beside an artifact.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) bills: Vec<Evidence>,
+    pub(crate) provenance: Vec<Evidence>,
+    /// Why others do not count.
+    pub(crate) rejected: Vec<(Digest, Error)>,
+}
+
+/// What the documents must fit.
+pub(crate) struct Subject<'a> {
+    /// Digest of the artifact's manifest.
+    pub(crate) artifact: &'a Digest,
+    /// Digest of its module.
+    pub(crate) module: &'a Digest,
+    /// Who must have signed the documents.
+    pub(crate) key: Option<&'a PublicKey>,
+}
+
+/// Looks at all documents that refer to the artifact.
+///
+/// # Errors
+/// When the list of referrers cannot be had. A document that cannot be had is one that does not count.
+pub(crate) async fn collect(
+    repository: &dyn Repository,
+    subject: &Subject<'_>,
+) -> Result<Found, Error> {
+    let mut found = Found::default();
+    for referrer in referrers::referrers(repository, subject.artifact).await? {
+        if !may_be_document(&referrer) {
+            continue;
+        }
+        match examine(repository, subject, &referrer).await {
+            Ok(Some((kind, evidence))) if kind.is_bill_of_materials() => found.bills.push(evidence),
+            Ok(Some((_, evidence))) => found.provenance.push(evidence),
+            Ok(None) => {}
+            Err(error) => found.rejected.push((referrer.digest, error)),
+        }
+    }
+    Ok(found)
+}
+
+/// A list may leave the kind out; then the manifest has to tell.
+fn may_be_document(referrer: &Descriptor) -> bool {
+    referrer
+        .artifact_type
+        .as_deref()
+        .is_none_or(|kind| kind_of(kind).is_some())
+}
+
+fn kind_of(artifact_type: &str) -> Option<Kind> {
+    Kind::ALL
+        .into_iter()
+        .find(|kind| media_type(*kind) == artifact_type)
+}
+
+async fn examine(
+    repository: &dyn Repository,
+    subject: &Subject<'_>,
+    referrer: &Descriptor,
+) -> Result<Option<(Kind, Evidence)>, Error> {
+    let raw = repository
+        .manifest(&Pointer::Digest(referrer.digest))
+        .await?;
+    let manifest = raw.image(repository.limits())?;
+    let Some(kind) = manifest.artifact_type.as_deref().and_then(kind_of) else {
+        return Ok(None);
+    };
+    check_subject(&manifest, subject.artifact)?;
+    let bytes = fetch::blob(repository, document_in(&manifest, kind)?).await?;
+    if read_about(subject.module, &bytes)?.kind != kind {
+        return Err(Error::malformed(
+            "document",
+            "it is of another kind than its manifest says",
+        ));
+    }
+    if let Some(key) = subject.key {
+        signature::verify_signature(repository, &referrer.digest, key).await?;
+    }
+    let evidence = Evidence {
+        media_type: media_type(kind).to_owned(),
+        digest: referrer.digest,
+        signed: subject.key.is_some(),
+    };
+    Ok(Some((kind, evidence)))
+}
+
+pub(crate) fn check_subject(manifest: &Manifest, artifact: &Digest) -> Result<(), Error> {
+    match &manifest.subject {
+        Some(subject) if subject.digest == *artifact => Ok(()),
+        _ => Err(Error::malformed(
+            "referrer",
+            "its subject is another manifest",
+        )),
+    }
+}
+
+fn document_in(manifest: &Manifest, kind: Kind) -> Result<&Descriptor, Error> {
+    let [layer] = manifest.layers.as_slice() else {
+        return Err(Error::malformed("referrer", "a document is one layer"));
+    };
+    if layer.media_type != media_type(kind) {
+        return Err(Error::malformed(
+            "referrer",
+            "its layer is of another kind than itself",
+        ));
+    }
+    if layer.size > MOST_DOCUMENT {
+        return Err(Error::TooLarge {
+            what: "document".to_owned(),
+            limit: MOST_DOCUMENT,
+        });
+    }
+    Ok(layer)
+}
