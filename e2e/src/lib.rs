@@ -23,6 +23,7 @@ mod manifests;
 pub mod mesh;
 pub mod network;
 pub mod parts;
+pub mod process;
 pub mod scenario;
 pub mod service;
 mod state;

@@ -49,6 +49,9 @@ enum Task {
         /// One JSON object per line instead of a table
         #[arg(long)]
         json: bool,
+        /// Of the benchmark; `bench NAME -- --help` tells
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// A real Istio control plane with pods, without containers: `up`, `down`, `status`, `shell` (as root)
     #[command(disable_help_flag = true)]
@@ -73,7 +76,11 @@ fn main() -> anyhow::Result<()> {
         Task::BuildFilter => build_filter::run(&root).map(drop),
         Task::Demo { keep } => run::demo(&root, keep),
         Task::Test { filter } => test::run(&root, filter.as_deref()),
-        Task::Bench { name, json } => run::bench(&root, &name, json),
+        Task::Bench {
+            name,
+            json,
+            arguments,
+        } => run::bench(&root, &name, json, &arguments),
         Task::Lab { arguments } => mesh_lab::run(&root, &arguments),
         Task::Release { dry_run } => release::run(&root, dry_run),
         Task::Tools => tools::print_all(),

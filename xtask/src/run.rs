@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::command;
 use crate::lab::{Lab, Profile};
+use crate::mesh_lab;
 
 /// The demonstration. Its exit status is the task's.
 pub(crate) fn demo(root: &Path, keep: bool) -> Result<()> {
@@ -14,10 +15,18 @@ pub(crate) fn demo(root: &Path, keep: bool) -> Result<()> {
     program(root, Profile::Dev, "lazymesh-demo", arguments)
 }
 
-/// One benchmark by name.
-pub(crate) fn bench(root: &Path, name: &str, json: bool) -> Result<()> {
-    let arguments: &[&str] = if json { &[name, "--json"] } else { &[name] };
-    program(root, Profile::Release, "lazymesh-bench", arguments)
+/// Benchmarks that take the lab.
+const ON_THE_LAB: [&str; 1] = ["mesh-scale"];
+
+/// One benchmark by name, with arguments of its own.
+pub(crate) fn bench(root: &Path, name: &str, json: bool, arguments: &[String]) -> Result<()> {
+    let mut all = vec![name];
+    all.extend(json.then_some("--json"));
+    all.extend(arguments.iter().map(String::as_str));
+    if ON_THE_LAB.contains(&name) {
+        return mesh_lab::bench(root, &all);
+    }
+    program(root, Profile::Release, "lazymesh-bench", &all)
 }
 
 fn program(root: &Path, profile: Profile, name: &str, arguments: &[&str]) -> Result<()> {

@@ -62,5 +62,5 @@ async fn private(filter: Filter) -> Result<f64> {
         let client = mesh.http2_client();
         client.get("http://example.com:9080/ok").await?;
     }
-    Ok(mesh.envoy().memory()?.private as f64)
+    Ok(mesh.envoy().process().memory()?.private as f64)
 }

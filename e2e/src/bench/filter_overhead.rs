@@ -97,9 +97,9 @@ impl Variant {
     }
 
     async fn turn(&mut self) -> Result<Load> {
-        let before = self.mesh.envoy().cpu_time()?;
+        let before = self.mesh.envoy().process().cpu_time()?;
         let mut load = self.connections.repeat(&self.request, TURN).await?;
-        load.proxy = self.mesh.envoy().cpu_time()? - before;
+        load.proxy = self.mesh.envoy().process().cpu_time()? - before;
         Ok(load)
     }
 }

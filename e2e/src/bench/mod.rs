@@ -1,38 +1,52 @@
 //! The benchmarks behind `docs/performance.md`.
 //!
-//! Every figure is measured beside its baseline in the same run, in turns, so that a machine whose speed drifts moves
-//! both. What is quoted are medians of several turns.
+//! Every figure is measured beside its baseline in the same run, in turns or side by side, so that a machine whose
+//! speed drifts moves both.
 
 mod filter_memory;
 mod filter_overhead;
 mod first_request;
 mod load;
+#[cfg(feature = "lab")]
+pub mod mesh_scale;
 mod resolve;
 mod row;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::Subcommand;
 
 pub use row::Row;
 
-/// Names that [`run`] knows.
-pub const NAMES: [&str; 4] = [
-    "filter-overhead",
-    "first-request",
-    "resolve",
-    "filter-memory",
-];
+/// What can be measured.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Benchmark {
+    /// What the filter costs requests to a host that the sidecar knows
+    FilterOverhead,
+    /// What a first request costs more than others
+    FirstRequest,
+    /// Throughput of the collector
+    Resolve,
+    /// Memory of a sidecar without and with the filter
+    FilterMemory,
+    /// Memory, xDS and pushes in a mesh of thousands of services, lazy against full (as root)
+    #[cfg(feature = "lab")]
+    MeshScale(mesh_scale::Options),
+}
 
-/// Runs one benchmark.
-///
-/// # Errors
-/// For a name that is not among [`NAMES`], and when a part does not start or a request fails.
-pub fn run(name: &str) -> Result<Vec<Row>> {
-    match name {
-        "filter-overhead" => on_all_cores(filter_overhead::run()),
-        "first-request" => on_all_cores(first_request::run()),
-        "resolve" => resolve::run(),
-        "filter-memory" => on_all_cores(filter_memory::run()),
-        _ => bail!("no benchmark {name:?}; there are {}", NAMES.join(", ")),
+impl Benchmark {
+    /// Measures.
+    ///
+    /// # Errors
+    /// When a part does not start or a request fails.
+    pub fn run(&self) -> Result<Vec<Row>> {
+        match self {
+            Self::FilterOverhead => on_all_cores(filter_overhead::run()),
+            Self::FirstRequest => on_all_cores(first_request::run()),
+            Self::Resolve => resolve::run(),
+            Self::FilterMemory => on_all_cores(filter_memory::run()),
+            #[cfg(feature = "lab")]
+            Self::MeshScale(options) => on_all_cores(mesh_scale::run(options)),
+        }
     }
 }
 

@@ -1,26 +1,29 @@
-//! Measures one figure of `docs/performance.md`. `cargo xtask bench` says where the parts are.
+//! Measures figures of `docs/performance.md`. `cargo xtask bench` says where the parts are.
 
-use clap::{Parser, builder::PossibleValuesParser};
-use lazymesh_e2e::bench;
+use clap::Parser;
+use lazymesh_e2e::bench::Benchmark;
 
 #[derive(Parser)]
-#[command(about = "Measures one figure of docs/performance.md.")]
+#[command(
+    name = "cargo xtask bench",
+    about = "Measures figures of docs/performance.md."
+)]
 struct Arguments {
-    #[arg(value_parser = PossibleValuesParser::new(bench::NAMES))]
-    name: String,
+    #[command(subcommand)]
+    benchmark: Benchmark,
     /// One JSON object per line instead of a table.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    for row in bench::run(&arguments.name)? {
+    for row in arguments.benchmark.run()? {
         if arguments.json {
             println!("{}", serde_json::to_string(&row)?);
         } else {
             println!(
-                "{:<18} {:>16.3} {:<10} baseline {:>16.3}  ratio {:.3}",
+                "{:<22} {:>16.3} {:<13} baseline {:>16.3}  ratio {:.3}",
                 row.name, row.value, row.unit, row.baseline, row.ratio
             );
         }

@@ -6,6 +6,6 @@ mod process;
 mod sources;
 
 pub use bootstrap::Bootstrap;
+pub use process::Envoy;
 pub(crate) use process::tail;
-pub use process::{Envoy, Memory};
 pub use sources::Sources;

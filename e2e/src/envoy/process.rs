@@ -1,14 +1,11 @@
-use std::{
-    collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Stdio, sync::Mutex,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Stdio, sync::Mutex};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use super::files::Files;
-use crate::{client::Plain, parts, wait};
+use crate::{client::Plain, parts, process::Process, wait};
 
 /// A running Envoy. It is killed when dropped.
 pub struct Envoy {
@@ -17,16 +14,6 @@ pub struct Envoy {
     id: u32,
     admin: Plain,
     outbound: SocketAddr,
-}
-
-/// What an Envoy takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    /// Resident, in bytes.
-    pub resident: u64,
-    /// Private and dirty, in bytes: what one more of it costs a machine. Clean pages are of files, which all sidecars
-    /// of a node share and the kernel can drop; whether they count as private depends on who else runs just now.
-    pub private: u64,
 }
 
 impl Envoy {
@@ -126,41 +113,10 @@ impl Envoy {
             .await
     }
 
-    /// What the process takes now.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn memory(&self) -> Result<Memory> {
-        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id))?;
-        let sum = |wanted: &[&str]| -> u64 {
-            let lines = text.lines().filter_map(|line| line.split_once(':'));
-            let kilobytes =
-                lines
-                    .filter(|(name, _)| wanted.contains(name))
-                    .filter_map(|(_, value)| {
-                        value.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
-                    });
-            kilobytes.sum::<u64>() * 1024
-        };
-        Ok(Memory {
-            resident: sum(&["Rss"]),
-            private: sum(&["Private_Dirty"]),
-        })
-    }
-
-    /// Processor time that it has used, all threads together, to 10 ms.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn cpu_time(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id))?;
-        // The second field is the program's name, in parentheses; utime and stime are the 14th and 15th.
-        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(
-            ticks * 1_000 / rustix::param::clock_ticks_per_second(),
-        ))
+    /// The process, to see what it takes.
+    #[must_use]
+    pub fn process(&self) -> Process {
+        Process::new(self.id)
     }
 
     /// Whether it still runs.

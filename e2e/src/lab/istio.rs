@@ -57,6 +57,8 @@ fn start_istiod(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
         let mut command = node.command_in(&home, &program);
         command
             .args(["discovery", "--httpsAddr", "", "--monitoringAddr", ":15014"])
+            // Every push, with its size.
+            .args(["--log_output_level", "default:info,delta:debug"])
             .arg("--kubeconfig")
             .arg(&kubeconfig)
             // Filters that only Istio's own build of Envoy has.

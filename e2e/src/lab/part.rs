@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::sandbox::only_child;
-use crate::wait;
+use crate::{process::Process, wait};
 
 /// How much of a log a failure shows.
 const TAIL_LINES: usize = 25;
@@ -85,9 +85,7 @@ impl Part {
         let Some(mut child) = self.child().take() else {
             return Ok(());
         };
-        // Our child is nsenter, which passes no signals on; the program is its child.
-        let outer = i32::try_from(child.id())?;
-        if let Ok(Some(inner)) = only_child(outer) {
+        if let Ok(Some(inner)) = inner(&child) {
             let pid = Pid::from_raw(inner).context("a process without a number")?;
             kill_process(pid, signal)?;
         }
@@ -96,6 +94,17 @@ impl Part {
         })
         .await
         .map(drop)
+    }
+
+    /// The program, to see what it takes.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn process(&self) -> Result<Process> {
+        let child = self.child();
+        let child = child.as_ref().context("it was ended")?;
+        let inner = inner(child)?.with_context(|| format!("{} does not run", self.name))?;
+        Ok(Process::new(inner.try_into()?))
     }
 
     /// Waits until `probe` succeeds.
@@ -157,4 +166,9 @@ impl Part {
             tail.join("\n")
         )
     }
+}
+
+/// Our child is nsenter, which passes no signals on; the program is its child.
+fn inner(child: &Child) -> Result<Option<i32>> {
+    only_child(i32::try_from(child.id())?)
 }

@@ -281,6 +281,12 @@ impl Pod {
         self.report(lab, ready).await
     }
 
+    /// What it was made from.
+    #[must_use]
+    pub fn spec(&self) -> &PodSpec {
+        &self.spec
+    }
+
     /// The pod's address.
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {

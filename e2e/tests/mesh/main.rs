@@ -10,4 +10,5 @@ mod leftovers;
 mod mtls;
 mod names;
 mod outside;
+mod scale;
 mod virtual_service;

@@ -26,7 +26,7 @@ const MEGABYTE: u64 = 1 << 20;
 fn a_gigabyte_in_the_first_request_over_mutual_tls() {
     let mesh = Mesh::builder().service(Service::http("reviews"));
     scenario(mesh, async |mesh| {
-        let before = mesh.envoy().memory()?.resident;
+        let before = mesh.envoy().process().memory()?.resident;
         let peak = AtomicU64::new(0);
         let answer = tokio::select! {
             answer = upload(mesh, GIGABYTE) => answer?,
@@ -93,6 +93,6 @@ async fn watch_memory(mesh: &Mesh, peak: &AtomicU64) -> Result<()> {
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     loop {
         ticks.tick().await;
-        peak.fetch_max(mesh.envoy().memory()?.resident, Ordering::Relaxed);
+        peak.fetch_max(mesh.envoy().process().memory()?.resident, Ordering::Relaxed);
     }
 }

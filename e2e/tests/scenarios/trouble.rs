@@ -67,7 +67,7 @@ fn check(collector: CollectorKind) {
         config.breaker_max_backoff_ms = 60_000;
     });
     scenario(mesh, async |mesh| {
-        let before = mesh.envoy().memory()?.resident;
+        let before = mesh.envoy().process().memory()?.resident;
         let mut hosts = 0..;
         let breakers = wait::until("the breakers to open", async || {
             let answer = request(mesh, hosts.next().unwrap_or_default()).await?;
@@ -92,7 +92,12 @@ fn check(collector: CollectorKind) {
             mesh.envoy().filter_metric("lazymesh_callouts").await?,
             callouts
         );
-        let growth = mesh.envoy().memory()?.resident.saturating_sub(before);
+        let growth = mesh
+            .envoy()
+            .process()
+            .memory()?
+            .resident
+            .saturating_sub(before);
         assert!(growth < 100 << 20, "Envoy grew by {growth} bytes");
         Ok(())
     });

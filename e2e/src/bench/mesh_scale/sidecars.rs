@@ -1,0 +1,188 @@
+//! The sidecars that are measured: started, taught what they call, and watched until nothing moves any more.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
+
+use super::{AT_ONCE, PATIENCE, Services};
+use crate::{
+    lab::{Lab, Pod, PodSpec},
+    wait,
+};
+
+/// istiod pushes at most 10 s after a change, but 100 ms after the last of several.
+const QUIET: Duration = Duration::from_secs(2);
+/// Between two looks at whether anything moves.
+const LOOK: Duration = Duration::from_millis(250);
+/// Memory that moves less than this in a [`QUIET`] time stands still.
+const STILL: f64 = 0.005;
+/// A machine that is busy with something else gets this long to come to rest.
+const REST: Duration = Duration::from_secs(180);
+
+/// Starts sidecars.
+pub(super) struct Sidecars<'a> {
+    pub(super) lab: &'a Lab,
+    pub(super) namespace: &'a str,
+}
+
+impl Sidecars<'_> {
+    /// Sidecars in a namespace that is off.
+    pub(super) async fn start_full(&self, name: &str, count: usize) -> Result<Vec<Pod>> {
+        self.start("full", "off", name, count).await
+    }
+
+    /// Sidecars in a namespace that is enforced, when they are as empty as they will be.
+    pub(super) async fn start_lazy(&self, count: usize) -> Result<Vec<Pod>> {
+        let pods = self.start("lazy", "enforce", "lazy", count).await?;
+        try_join_all(pods.iter().map(until_lazy)).await?;
+        Ok(pods)
+    }
+
+    async fn start(&self, kind: &str, mode: &str, name: &str, count: usize) -> Result<Vec<Pod>> {
+        let namespace = format!("{}-{kind}", self.namespace);
+        self.lab
+            .namespace(&namespace, &[("lazymesh.io/mode", mode)])
+            .await?;
+        stream::iter(0..count)
+            .map(|index| {
+                let spec = PodSpec::new(&namespace, &format!("{name}-{index}"));
+                self.lab.pod(spec)
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+}
+
+async fn until_lazy(pod: &Pod) -> Result<()> {
+    wait::until_within("a sidecar to be lazy", PATIENCE, async || {
+        ensure!(
+            pod.has_cluster("lazymesh-direct").await?,
+            "it has no lazymesh-direct"
+        );
+        let filters = pod
+            .envoy_admin("/config_dump?resource=ecds_filters")
+            .await?;
+        ensure!(
+            filters.contains("type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"),
+            "it has no filter"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Has each workload call services of its own, each with a first request, until its sidecar has their clusters.
+pub(super) async fn learn(
+    workloads: &[Pod],
+    services: &Services<'_>,
+    dependencies: usize,
+) -> Result<()> {
+    let learn = async |(index, pod): (usize, &Pod)| -> Result<()> {
+        for service in index * dependencies..(index + 1) * dependencies {
+            let url = format!("http://{}/", services.host(service));
+            let reply = pod.get(&url).await?;
+            ensure!(reply.status == 200, "{url}: {reply:?}");
+        }
+        for service in index * dependencies..(index + 1) * dependencies {
+            let cluster = services.cluster(service);
+            wait::until_within("a service to be learned", PATIENCE, async || {
+                ensure!(pod.has_cluster(&cluster).await?, "no {cluster}");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    };
+    stream::iter(workloads.iter().enumerate())
+        .map(learn)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// Waits until every sidecar has at least so many clusters, all of them warm.
+pub(super) async fn have_clusters(sidecars: &[&[Pod]], count: usize) -> Result<()> {
+    for pod in sidecars.iter().copied().flatten() {
+        wait::until_within("a full sidecar", REST, async || {
+            let active = pod.envoy_stat("cluster_manager.active_clusters").await?;
+            let warming = pod.envoy_stat("cluster_manager.warming_clusters").await?;
+            ensure!(
+                active >= count as u64 && warming == 0,
+                "{active} active clusters and {warming} warming ones"
+            );
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Waits until every sidecar has exactly so many endpoints of the services.
+pub(super) async fn have_endpoints(
+    sidecars: &[Pod],
+    services: &Services<'_>,
+    count: usize,
+) -> Result<()> {
+    let host = services.host(0);
+    let (_, domain) = host.split_once('.').context("a host without a domain")?;
+    let domain = format!(".{domain}::");
+    for pod in sidecars {
+        wait::until_within("the endpoints as they are now", PATIENCE, async || {
+            let clusters = pod.envoy_admin("/clusters").await?;
+            let endpoint =
+                |line: &&str| line.contains(&domain) && line.contains("::health_flags::");
+            let found = clusters.lines().filter(endpoint).count();
+            ensure!(found == count, "{found} endpoints instead of {count}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Bytes that each of the sidecars has received from istiod.
+pub(super) async fn received(sidecars: &[Pod]) -> Result<Vec<u64>> {
+    try_join_all(sidecars.iter().map(Pod::xds_bytes)).await
+}
+
+/// Waits until for a while istiod has sent nothing and no sidecar's memory has changed.
+pub(super) async fn settle(sidecars: &[&[Pod]]) -> Result<()> {
+    let deadline = Instant::now() + REST;
+    let mut still = State::of(sidecars).await?;
+    let mut since = Instant::now();
+    while since.elapsed() < QUIET {
+        tokio::time::sleep(LOOK).await;
+        let now = State::of(sidecars).await?;
+        if now.differs(&still) {
+            ensure!(
+                Instant::now() < deadline,
+                "the sidecars did not settle in {REST:?}"
+            );
+            (still, since) = (now, Instant::now());
+        }
+    }
+    Ok(())
+}
+
+/// What must not move any more: responses and memory of each sidecar.
+struct State(Vec<(u64, u64)>);
+
+impl State {
+    async fn of(sidecars: &[&[Pod]]) -> Result<Self> {
+        let states = sidecars
+            .iter()
+            .copied()
+            .flatten()
+            .map(async |pod| anyhow::Ok((pod.xds_responses().await?, pod.allocated().await?)));
+        Ok(Self(try_join_all(states).await?))
+    }
+
+    fn differs(&self, other: &Self) -> bool {
+        let mut pairs = self.0.iter().zip(&other.0);
+        pairs.any(|((sent, memory), (sent_before, before))| {
+            sent != sent_before || memory.abs_diff(*before) as f64 > STILL * *before as f64
+        })
+    }
+}
