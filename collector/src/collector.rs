@@ -1,6 +1,7 @@
 //! The application: what the collector knows, and what it does with a request. No HTTP in here.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -34,6 +35,13 @@ pub(crate) struct Knowledge {
 }
 
 impl Knowledge {
+    /// The Sidecars that change with what a workload depends on.
+    pub(crate) fn targets_of(&self, workload: &Workload) -> impl Iterator<Item = Target> {
+        let ruled_by_default = self.inventory.is_ruled_by_default(workload);
+        let default = ruled_by_default.then(|| Target::Namespace(workload.namespace.clone()));
+        iter::once(Target::Workload(workload.clone())).chain(default)
+    }
+
     /// Every workload that has pods, or that something was learned about, sorted.
     pub(crate) fn workloads(&self) -> BTreeSet<Workload> {
         let inventory = &self.inventory;
@@ -124,9 +132,12 @@ impl Collector {
             return Plan::NotEnforced;
         }
         match target {
-            Target::Namespace(namespace) => {
-                plan_namespace(&knowledge.inventory, &knowledge.visibility, namespace)
-            }
+            Target::Namespace(namespace) => plan_namespace(
+                &knowledge.inventory,
+                &knowledge.graph,
+                &knowledge.visibility,
+                namespace,
+            ),
             Target::Orphans => Plan::NotEnforced,
             Target::Workload(workload) => plan_workload(
                 &knowledge.inventory,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use lazymesh_core::{Dependency, ExternalHost, Learned, Origin, Workload};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::agenda::Target;
 use crate::collector::{Collector, Knowledge};
 use crate::store::{Change, StoreError};
 
@@ -138,7 +137,7 @@ impl Collector {
                     Change::Dependency(dependency) => {
                         let source = dependency.source.clone();
                         if knowledge.learn(dependency) {
-                            targets.push(Target::Workload(source));
+                            targets.extend(knowledge.targets_of(&source));
                         }
                     }
                     Change::External(external) => knowledge.learn_external(external),

@@ -7,7 +7,6 @@ use lazymesh_core::{Learned, Outcome, Question, QuestionError};
 use lazymesh_protocol::{Decision, PassthroughReason, ResolveRequest, ResolveResponse};
 use thiserror::Error;
 
-use crate::agenda::Target;
 use crate::collector::Collector;
 use crate::learn::Lesson;
 use crate::readiness::NotReady;
@@ -78,7 +77,9 @@ impl Collector {
             };
             self.learn(vec![lesson], now_ms, permit).await?;
             if matches!(outcome.decision, Decision::Hold { .. }) {
-                self.queue.hurry(Target::Workload(question.source));
+                for target in self.look().targets_of(&question.source) {
+                    self.queue.hurry(target);
+                }
             }
         }
         Ok(answer(outcome))

@@ -242,7 +242,7 @@ fn sidecars(
     if input.plan == Scope::Everything {
         for namespace in inventory.namespaces() {
             workloads.extend(inventory.workloads_in(namespace));
-            let plan = plan_namespace(inventory, visibility, namespace);
+            let plan = plan_namespace(inventory, graph, visibility, namespace);
             published.push(show(namespace.to_owned(), plan));
         }
     }

@@ -4,13 +4,20 @@ use lazymesh_protocol::Source;
 
 use crate::host::Host;
 
-const CANONICAL_NAME: &str = "service.istio.io/canonical-name";
+/// Labels that name the workload, in Istio's order (`CanonicalService` in `pkg/kube/labels`).
+const NAMES: [&str; 3] = [
+    "service.istio.io/canonical-name",
+    "app.kubernetes.io/name",
+    "app",
+];
 
 /// The workload of this proxy; `None` while, or where, its metadata does not tell.
 pub(crate) fn source(host: &impl Host) -> Option<Source> {
+    let mut names = NAMES.into_iter();
     Some(Source {
         namespace: metadata(host, &["NAMESPACE"])?,
-        workload: metadata(host, &["LABELS", CANONICAL_NAME])
+        workload: names
+            .find_map(|label| metadata(host, &["LABELS", label]))
             .or_else(|| metadata(host, &["WORKLOAD_NAME"]))?,
         service_account: metadata(host, &["SERVICE_ACCOUNT"]),
     })

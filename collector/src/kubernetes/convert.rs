@@ -8,8 +8,6 @@ use serde_json::{Map, Value, json};
 use super::kinds::{ApiKind, POD};
 use super::owner::REVISION;
 
-/// Label by which a pod belongs to a workload.
-const CANONICAL_NAME: &str = "service.istio.io/canonical-name";
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
 /// Reads an object, for the workloads of one revision if one is given.
@@ -18,7 +16,8 @@ pub(super) fn read(
     object: DynamicObject,
     revision: Option<&str>,
 ) -> Result<Option<Object>, ObjectError> {
-    let metadata = metadata(kind, &object, revision);
+    let foreign = *kind == POD && is_of_another(&object, revision);
+    let metadata = metadata(&object);
     let mut document = match object.data {
         Value::Object(fields) => fields,
         _ => Map::new(),
@@ -27,15 +26,14 @@ pub(super) fn read(
     document.insert("apiVersion".to_owned(), json!(kind.api_version()));
     document.insert("kind".to_owned(), json!(kind.kind));
     document.insert("metadata".to_owned(), metadata);
-    Object::from_value(Value::Object(document))
+    let mut read = Object::from_value(Value::Object(document))?;
+    if let Some(Object::Pod(pod)) = &mut read {
+        pod.foreign = foreign;
+    }
+    Ok(read)
 }
 
-fn metadata(kind: &ApiKind, object: &DynamicObject, revision: Option<&str>) -> Value {
-    let mut labels = object.labels().clone();
-    if *kind == POD && is_of_another(object, revision) {
-        // It stays an endpoint, but of no workload: its control plane does not read our Sidecars.
-        labels.remove(CANONICAL_NAME);
-    }
+fn metadata(object: &DynamicObject) -> Value {
     let mut annotations = Map::new();
     if let Some(namespaces) = object.annotations().get(EXPORT_TO) {
         annotations.insert(EXPORT_TO.to_owned(), json!(namespaces));
@@ -43,8 +41,9 @@ fn metadata(kind: &ApiKind, object: &DynamicObject, revision: Option<&str>) -> V
     json!({
         "name": object.name_any(),
         "namespace": object.namespace(),
-        "labels": labels,
+        "labels": object.labels(),
         "annotations": annotations,
+        "ownerReferences": object.owner_references(),
         "creationTimestamp": object.creation_timestamp(),
     })
 }
@@ -66,7 +65,8 @@ mod tests {
             "metadata": {
                 "name": "a", "namespace": "shop", "managedFields": [{ "manager": "kubelet" }],
                 "creationTimestamp": "2026-01-02T03:04:05Z",
-                "labels": { CANONICAL_NAME: "a", "app": "a" },
+                "labels": { "app": "a" },
+                "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "Job", "name": "b", "uid": "1" }],
                 "annotations": { REVISION: "blue", "other": "x" },
             },
             "spec": { "serviceAccountName": "a" },
@@ -83,6 +83,7 @@ mod tests {
         };
         assert_eq!(pod.metadata.creation_timestamp, "2026-01-02T03:04:05Z");
         assert_eq!(pod.spec.service_account_name, "a");
+        assert_eq!(pod.metadata.owner_references[0].name, "b");
     }
 
     #[test]
@@ -92,7 +93,7 @@ mod tests {
                 panic!("a Pod")
             };
             assert_eq!(pod.metadata.labels["app"], "a");
-            pod.metadata.labels.contains_key(CANONICAL_NAME)
+            !pod.foreign
         };
         assert!(has_workload(None));
         assert!(has_workload(Some("blue")));

@@ -4,6 +4,7 @@
 //! by workload, without a scan. Nothing here decides anything: that is `decision` and `sidecar`.
 
 mod addresses;
+mod canonical;
 mod dns;
 mod endpoints;
 mod export;
@@ -33,9 +34,10 @@ use self::rules::RuleIndex;
 use self::services::ServiceIndex;
 use self::user_sidecars::UserSidecars;
 
+pub(crate) use self::canonical::CANONICAL_NAME_LABEL;
 pub(crate) use self::endpoints::Endpoint;
 pub use self::mode::Mode;
-pub(crate) use self::pods::{CANONICAL_NAME_LABEL, Pod};
+pub(crate) use self::pods::Pod;
 pub(crate) use self::routes::Route;
 pub(crate) use self::services::{Form, MeshService, Port};
 pub(crate) use self::user_sidecars::MANAGED_BY;
@@ -198,12 +200,20 @@ impl Inventory {
             .unwrap_or(Mode::Off)
     }
 
-    /// The workloads that have pods in a namespace, sorted. A pod without a canonical name has none.
+    /// The workloads that have pods in a namespace, sorted. A pod that has neither a canonical name nor a sidecar
+    /// has none.
     #[must_use]
     pub fn workloads_in(&self, namespace: &str) -> Vec<Workload> {
         let mut workloads: Vec<_> = self.pods.workloads_in(namespace).collect();
         workloads.sort_unstable();
         workloads
+    }
+
+    /// Whether the namespace's default Sidecar rules some of a workload's pods: those without the label of the
+    /// canonical name, by which its own Sidecar would select them.
+    #[must_use]
+    pub fn is_ruled_by_default(&self, workload: &Workload) -> bool {
+        self.pods.of(workload).any(Pod::is_unlabelled)
     }
 
     /// The service accounts that a workload's pods run as.

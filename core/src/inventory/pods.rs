@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::canonical::{self, CANONICAL_NAME_LABEL};
 use super::mode::Mode;
 use super::namespaced::Namespaced;
 use crate::names::Workload;
 use crate::object;
 
-/// Label by which the injector says what a pod's workload is called.
-pub(crate) const CANONICAL_NAME_LABEL: &str = "service.istio.io/canonical-name";
 const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
 /// What Kubernetes gives a pod that names none.
 const DEFAULT_SERVICE_ACCOUNT: &str = "default";
@@ -26,7 +25,21 @@ pub(crate) struct Pod {
     pub(crate) speaks_mtls: bool,
     /// What its own label asks for.
     pub(crate) mode: Option<Mode>,
+    /// Name of its workload.
+    workload: Option<String>,
     addresses: Vec<IpAddr>,
+}
+
+impl Pod {
+    /// Its workload, if it is of one.
+    pub(crate) fn workload(&self) -> Option<Workload> {
+        Workload::new(self.namespace.as_str(), self.workload.as_deref()?).ok()
+    }
+
+    /// Whether a workload's Sidecar does not select it, so that the namespace's default rules it.
+    pub(crate) fn is_unlabelled(&self) -> bool {
+        !self.labels.contains_key(CANONICAL_NAME_LABEL)
+    }
 }
 
 /// Pods that run, or are about to.
@@ -35,6 +48,8 @@ pub(crate) struct PodIndex {
     pods: Namespaced<Arc<Pod>>,
     by_address: HashMap<IpAddr, BTreeMap<(String, String), Arc<Pod>>>,
     by_workload: Namespaced<BTreeMap<String, Arc<Pod>>>,
+    /// Those of workloads that no workload's Sidecar selects.
+    unlabelled: Namespaced<Arc<Pod>>,
 }
 
 impl PodIndex {
@@ -50,9 +65,12 @@ impl PodIndex {
             let pods = self.by_address.entry(*address).or_default();
             pods.insert((namespace.clone(), name.clone()), Arc::clone(&pod));
         }
-        if let Some(workload) = pod.labels.get(CANONICAL_NAME_LABEL) {
+        if let Some(workload) = &pod.workload {
             let pods = self.by_workload.entry(namespace, workload);
             pods.insert(name.clone(), Arc::clone(&pod));
+            if pod.is_unlabelled() {
+                self.unlabelled.insert(namespace, name, Arc::clone(&pod));
+            }
         }
     }
 
@@ -69,7 +87,8 @@ impl PodIndex {
                 }
             }
         }
-        let Some(workload) = pod.labels.get(CANONICAL_NAME_LABEL) else {
+        self.unlabelled.remove(namespace, name);
+        let Some(workload) = &pod.workload else {
             return;
         };
         if let Some(pods) = self.by_workload.get_mut(namespace, workload) {
@@ -100,6 +119,12 @@ impl PodIndex {
         pods.into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
     }
 
+    /// The pods of a namespace that belong to a workload whose Sidecar does not select them, in no order.
+    pub(crate) fn unlabelled_in(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
+        let pods = self.unlabelled.iter_in(namespace);
+        pods.map(|(_, pod)| pod.as_ref())
+    }
+
     /// The workloads that have pods in a namespace, in no order.
     pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
         let names = self.by_workload.iter_in(namespace).map(|(name, _)| name);
@@ -125,6 +150,7 @@ fn read_pod(object: &object::Pod) -> Pod {
             .get(TLS_MODE_LABEL)
             .is_some_and(|mode| mode == "istio"),
         mode: Mode::of(&metadata.labels),
+        workload: canonical::name(object),
         addresses: read_addresses(object, status),
     }
 }

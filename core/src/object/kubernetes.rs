@@ -1,4 +1,4 @@
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::meta::{Metadata, or_default};
 
@@ -128,6 +128,10 @@ pub struct Pod {
     /// Where it runs.
     #[serde(default, deserialize_with = "or_default")]
     pub status: PodStatus,
+    /// Whether its sidecar belongs to a control plane that reads no Sidecar of ours: it is an endpoint, but of no
+    /// workload. No manifest says it.
+    #[serde(skip)]
+    pub foreign: bool,
 }
 
 /// What a [`Pod`] runs as.
@@ -140,6 +144,12 @@ pub struct PodSpec {
     /// Whether it shares its node's address.
     #[serde(deserialize_with = "or_default")]
     pub host_network: bool,
+    /// Whether one of its containers is Istio's sidecar.
+    #[serde(rename = "containers", deserialize_with = "has_proxy")]
+    pub has_proxy: bool,
+    /// The same of its initContainers, where Kubernetes has sidecars of its own.
+    #[serde(rename = "initContainers", deserialize_with = "has_proxy")]
+    pub has_native_proxy: bool,
 }
 
 /// Where a [`Pod`] runs.
@@ -163,4 +173,18 @@ pub struct PodIp {
     /// The address.
     #[serde(default)]
     pub ip: String,
+}
+
+/// Name of Istio's sidecar in every injection template.
+const PROXY: &str = "istio-proxy";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    name: String,
+}
+
+fn has_proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let containers = Option::<Vec<Container>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(containers.iter().any(|container| container.name == PROXY))
 }

@@ -17,9 +17,25 @@ pub struct Metadata {
     /// The annotations that lazymesh reads.
     #[serde(deserialize_with = "or_default")]
     pub annotations: Annotations,
+    /// What made it.
+    #[serde(deserialize_with = "or_default")]
+    pub owner_references: Vec<OwnerReference>,
     /// RFC 3339, as the API server wrote it, so that text order is time order. Empty in a manifest.
     #[serde(deserialize_with = "or_default")]
     pub creation_timestamp: String,
+}
+
+/// One of what made an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct OwnerReference {
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Whether it keeps the object as it should be; at most one does.
+    #[serde(deserialize_with = "or_default")]
+    pub controller: bool,
 }
 
 /// The annotations that lazymesh reads.

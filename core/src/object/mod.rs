@@ -24,7 +24,7 @@ pub use kubernetes::{
     Endpoint, EndpointConditions, EndpointPort, EndpointSlice, EndpointTarget, Namespace, Pod,
     PodIp, PodSpec, PodStatus, Service, ServicePort, ServiceSpec,
 };
-pub use meta::{Annotations, Metadata, Selector};
+pub use meta::{Annotations, Metadata, OwnerReference, Selector};
 
 /// The kinds that lazymesh reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -66,7 +66,7 @@ pub fn plan_workload(
     let hosts = if enforced {
         scope(inventory, graph, visibility, workload)
     } else if matches!(
-        plan_namespace(inventory, visibility, &workload.namespace),
+        plan_namespace(inventory, graph, visibility, &workload.namespace),
         Plan::Publish(_)
     ) {
         BTreeSet::from([everything()])
@@ -84,11 +84,18 @@ pub fn plan_workload(
     })
 }
 
-/// The Sidecar of a namespace's workloads that have none of their own: only what is always visible.
+/// The Sidecar of a namespace's pods that no workload's Sidecar selects: what is always visible, and what the
+/// workloads of pods without the canonical name's label depend on, since no other Sidecar can be theirs. When one of
+/// those pods is not to be enforced it has everything, as nothing less leaves that pod alone.
 ///
 /// Never one in the root namespace: without a selector it would scope the whole mesh.
 #[must_use]
-pub fn plan_namespace(inventory: &Inventory, visibility: &Visibility, namespace: &str) -> Plan {
+pub fn plan_namespace(
+    inventory: &Inventory,
+    graph: &Graph,
+    visibility: &Visibility,
+    namespace: &str,
+) -> Plan {
     let root = inventory.mesh().root_namespace == namespace;
     if root || inventory.namespace_mode(namespace) != Mode::Enforce {
         return Plan::NotEnforced;
@@ -103,8 +110,28 @@ pub fn plan_namespace(inventory: &Inventory, visibility: &Visibility, namespace:
         namespace: namespace.to_owned(),
         name: owner::DEFAULT_NAME.to_owned(),
         workload: None,
-        hosts: visibility.always.clone(),
+        hosts: default_scope(inventory, graph, visibility, namespace),
     })
+}
+
+fn default_scope(
+    inventory: &Inventory,
+    graph: &Graph,
+    visibility: &Visibility,
+    namespace: &str,
+) -> BTreeSet<EgressHost> {
+    let mut hosts = visibility.always.clone();
+    let mut workloads = BTreeSet::new();
+    for pod in inventory.pods.unlabelled_in(namespace) {
+        if pod.mode.is_some_and(|mode| mode != Mode::Enforce) {
+            return BTreeSet::from([everything()]);
+        }
+        workloads.extend(pod.workload());
+    }
+    for workload in workloads {
+        hosts.extend(scope(inventory, graph, visibility, &workload));
+    }
+    hosts
 }
 
 fn scope(

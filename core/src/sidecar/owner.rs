@@ -22,9 +22,14 @@ pub(crate) fn user_sidecar_of(inventory: &Inventory, workload: &Workload) -> Opt
     if pods.is_empty() {
         pods.push(&only_label);
     }
-    inventory
-        .user_sidecars
+    let users = &inventory.user_sidecars;
+    users
         .of_pods(&workload.namespace, &name, &pods)
+        .or_else(|| {
+            let ruled_by_default = inventory.is_ruled_by_default(workload);
+            let default = || users.of_namespace(&workload.namespace, DEFAULT_NAME);
+            ruled_by_default.then(default).flatten()
+        })
 }
 
 /// Name of a workload's Sidecar: `lazymesh-<workload>`, where that is a name of an object and not the

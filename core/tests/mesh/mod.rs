@@ -117,9 +117,14 @@ fn slice() -> BoxedStrategy<Value> {
 
 fn pod() -> BoxedStrategy<Value> {
     let modes = prop::option::of(select(&["enforce", "learn", "off"]));
-    (select(&NAMES), any::<bool>(), modes, select(&ADDRESSES), select(&["Running", "Succeeded"]))
-        .prop_map(|(workload, meshed, mode, address, phase)| {
-            let mut labels = json!({"service.istio.io/canonical-name": workload});
+    let names = select(&[
+        "service.istio.io/canonical-name",
+        "service.istio.io/canonical-name",
+        "app",
+    ]);
+    (names, select(&NAMES), any::<bool>(), modes, select(&ADDRESSES), select(&["Running", "Succeeded"]))
+        .prop_map(|(label, workload, meshed, mode, address, phase)| {
+            let mut labels = json!({label: workload});
             if meshed {
                 labels["security.istio.io/tlsMode"] = json!("istio");
             }
@@ -128,7 +133,7 @@ fn pod() -> BoxedStrategy<Value> {
             }
             json!({
                 "apiVersion": "v1", "kind": "Pod", "metadata": {"labels": labels},
-                "spec": {"serviceAccountName": workload}, "status": {"phase": phase, "podIP": address},
+                "spec": {"serviceAccountName": workload, "containers": [{"name": "istio-proxy"}]}, "status": {"phase": phase, "podIP": address},
             })
         })
         .boxed()

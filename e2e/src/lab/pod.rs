@@ -96,6 +96,8 @@ pub struct PodSpec {
     pub without_sidecar: bool,
     /// With Envoy as a gateway: nothing is intercepted.
     pub gateway: bool,
+    /// What made the pod, as an entry of `ownerReferences`.
+    pub owner: Option<Value>,
 }
 
 /// A program that runs in a pod.
@@ -415,6 +417,20 @@ impl Pod {
         &self.app
     }
 
+    /// Ends the pod as one of a Job ends: its object stays, and says that it succeeded.
+    ///
+    /// # Errors
+    /// When it does not end, or kube-apiserver refuses.
+    pub async fn succeed(&self, lab: &Lab) -> Result<()> {
+        self.entrance.sandbox.end().await?;
+        let PodSpec {
+            namespace, name, ..
+        } = &self.spec;
+        let mut status = kubernetes::running(namespace, name, self.entrance.address, false);
+        status["status"]["phase"] = json!("Succeeded");
+        lab.cluster.apply_status(&status).await
+    }
+
     /// Ends the pod and deletes its object.
     ///
     /// # Errors
@@ -446,10 +462,16 @@ async fn apply(lab: &Lab, spec: &PodSpec) -> Result<()> {
             .collect();
         containers.push(json!({ "name": "istio-proxy", "image": "lab", "env": env }));
     }
+    let owners: Vec<&Value> = spec.owner.iter().collect();
     let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": { "namespace": spec.namespace, "name": spec.name, "labels": spec.all_labels() },
+        "metadata": {
+            "namespace": spec.namespace,
+            "name": spec.name,
+            "labels": spec.all_labels(),
+            "ownerReferences": owners,
+        },
         "spec": {
             "nodeName": NODE,
             "serviceAccountName": spec.account(),

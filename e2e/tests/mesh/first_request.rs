@@ -1,11 +1,11 @@
 //! The main job: the first request to an unknown host succeeds with the caller's own identity, and the next one finds
 //! the host known.
 
-use anyhow::{Result, ensure};
-use lazymesh_e2e::{lab, wait};
+use anyhow::Result;
+use lazymesh_e2e::lab;
 use serde_json::json;
 
-use crate::lazy::Lazy;
+use crate::lazy::{Lazy, until_known, until_learned};
 
 #[test]
 fn a_first_request_goes_direct_and_the_next_takes_the_cluster() -> Result<()> {
@@ -43,17 +43,6 @@ fn a_first_request_to_a_shaped_host_is_held_for_its_cluster() -> Result<()> {
 
 /// The client's own Sidecar has the server's host, and so has its Envoy.
 async fn learned(lazy: &Lazy<'_>) -> Result<()> {
-    let host = format!("{0}/server.{0}.svc.cluster.local", lazy.namespace);
-    wait::until("the Sidecar to have the host", async || {
-        let hosts = lazy.sidecar("lazymesh-client").await?;
-        ensure!(hosts.contains(&host), "{hosts:?} lack {host}");
-        Ok(())
-    })
-    .await?;
-    wait::until("the client's sidecar to have the cluster", async || {
-        let has = lazy.client.has_cluster(&lazy.cluster()).await?;
-        ensure!(has, "it has no {}", lazy.cluster());
-        Ok(())
-    })
-    .await
+    until_learned(lazy.lab, lazy.namespace, "lazymesh-client", "server").await?;
+    until_known(&lazy.client, &lazy.cluster()).await
 }

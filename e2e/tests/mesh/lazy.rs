@@ -17,9 +17,7 @@ pub(crate) struct Lazy<'a> {
 impl<'a> Lazy<'a> {
     /// Starts both, and waits until the client's sidecar is as empty as it will be.
     pub(crate) async fn start(lab: &'a Lab, namespace: &'a str) -> Result<Self> {
-        lab::lazymesh().await?;
-        lab.namespace(namespace, &[("lazymesh.io/mode", "enforce")])
-            .await?;
+        enforce(lab, namespace).await?;
         lab.strict_mtls(namespace).await?;
         lab.service(namespace, "server").await?;
         let (client, server) = tokio::try_join!(
@@ -33,57 +31,18 @@ impl<'a> Lazy<'a> {
             client,
             server,
         };
-        lazy.until_empty().await?;
+        until_lazy(&lazy.client, &lazy.cluster()).await?;
         Ok(lazy)
-    }
-
-    async fn until_empty(&self) -> Result<()> {
-        self.sidecar("lazymesh-default").await?;
-        let cluster = self.cluster();
-        wait::until("the client's sidecar to be lazy", async || {
-            ensure!(
-                !self.client.has_cluster(&cluster).await?,
-                "it still has {cluster}"
-            );
-            ensure!(
-                self.client.has_cluster("lazymesh-direct").await?,
-                "it has no lazymesh-direct"
-            );
-            let filters = self
-                .client
-                .envoy_admin("/config_dump?resource=ecds_filters")
-                .await?;
-            ensure!(
-                filters.contains("type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"),
-                "it has no filter"
-            );
-            Ok(())
-        })
-        .await
     }
 
     /// The server's cluster, as istiod names it.
     pub(crate) fn cluster(&self) -> String {
-        format!("outbound|80||server.{}.svc.cluster.local", self.namespace)
+        cluster(self.namespace, "server")
     }
 
     /// The egress hosts of a Sidecar, as soon as it is there.
     pub(crate) async fn sidecar(&self, name: &str) -> Result<Vec<String>> {
-        let sidecar = reference("networking.istio.io/v1", "Sidecar", self.namespace, name);
-        wait::until(&format!("Sidecar {name}"), async || {
-            let found = self
-                .lab
-                .cluster()
-                .find(&sidecar)
-                .await?
-                .context("not there")?;
-            let hosts = found
-                .data
-                .pointer("/spec/egress/0/hosts")
-                .context("no hosts")?;
-            Ok(serde_json::from_value(hosts.clone())?)
-        })
-        .await
+        hosts(self.lab, self.namespace, name).await
     }
 
     /// Sends a request to the server, which must see the client's identity; gives the cluster it took.
@@ -92,13 +51,92 @@ impl<'a> Lazy<'a> {
         ensure!(reply.status == 200, "{reply:?}");
         let caller = format!("spiffe://cluster.local/ns/{}/sa/caller", self.namespace);
         ensure!(reply.echo()?.caller() == Some(&caller), "{reply:?}");
-        let line = self.client.logged(&format!(" {path} ")).await?;
-        // Behind the address of the upstream host, which is quoted.
-        let fields = line
-            .rsplit('"')
-            .next()
-            .context("an odd line of the access log")?;
-        let cluster = fields.split_whitespace().next();
-        Ok(cluster.context("an odd line of the access log")?.to_owned())
+        cluster_of(&self.client, path).await
     }
+}
+
+/// Makes a namespace lazy, and waits until it is.
+pub(crate) async fn enforce(lab: &Lab, namespace: &str) -> Result<()> {
+    lab::lazymesh().await?;
+    lab.namespace(namespace, &[("lazymesh.io/mode", "enforce")])
+        .await?;
+    hosts(lab, namespace, "lazymesh-default").await.map(drop)
+}
+
+/// The cluster of port 80 of a Service, as istiod names it.
+pub(crate) fn cluster(namespace: &str, service: &str) -> String {
+    format!("outbound|80||{}", host(namespace, service))
+}
+
+/// The fully qualified name of a Service.
+pub(crate) fn host(namespace: &str, service: &str) -> String {
+    format!("{service}.{namespace}.svc.cluster.local")
+}
+
+/// Waits until a sidecar knows nothing of `cluster`, and has the filter that would ask.
+pub(crate) async fn until_lazy(pod: &Pod, cluster: &str) -> Result<()> {
+    wait::until("a sidecar to be lazy", async || {
+        ensure!(!pod.has_cluster(cluster).await?, "it still has {cluster}");
+        ensure!(
+            pod.has_cluster("lazymesh-direct").await?,
+            "it has no lazymesh-direct"
+        );
+        let filters = pod
+            .envoy_admin("/config_dump?resource=ecds_filters")
+            .await?;
+        ensure!(
+            filters.contains("type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"),
+            "it has no filter"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until a sidecar has a cluster.
+pub(crate) async fn until_known(pod: &Pod, cluster: &str) -> Result<()> {
+    wait::until("a sidecar to have a cluster", async || {
+        ensure!(pod.has_cluster(cluster).await?, "it has no {cluster}");
+        Ok(())
+    })
+    .await
+}
+
+/// The egress hosts of a Sidecar, as soon as it is there.
+pub(crate) async fn hosts(lab: &Lab, namespace: &str, name: &str) -> Result<Vec<String>> {
+    let sidecar = reference("networking.istio.io/v1", "Sidecar", namespace, name);
+    wait::until(&format!("Sidecar {name}"), async || {
+        let found = lab.cluster().find(&sidecar).await?.context("not there")?;
+        let hosts = found.data.pointer("/spec/egress/0/hosts");
+        Ok(serde_json::from_value(hosts.context("no hosts")?.clone())?)
+    })
+    .await
+}
+
+/// Waits until a Sidecar has the host of a Service of its own namespace.
+pub(crate) async fn until_learned(
+    lab: &Lab,
+    namespace: &str,
+    name: &str,
+    service: &str,
+) -> Result<()> {
+    let host = format!("{namespace}/{}", host(namespace, service));
+    wait::until("a Sidecar to have a host", async || {
+        let hosts = hosts(lab, namespace, name).await?;
+        ensure!(hosts.contains(&host), "{hosts:?} lack {host}");
+        Ok(())
+    })
+    .await
+}
+
+/// The cluster that a request with this path took, which no other request of the pod may have.
+pub(crate) async fn cluster_of(pod: &Pod, path: &str) -> Result<String> {
+    let line = pod.logged(&format!(" {path} ")).await?;
+    // Behind the address of the upstream host, which is quoted.
+    let fields = line
+        .rsplit('"')
+        .next()
+        .context("an odd line of the access log")?;
+    let cluster = fields.split_whitespace().next();
+    Ok(cluster.context("an odd line of the access log")?.to_owned())
 }

@@ -4,6 +4,8 @@ mod asking;
 mod control_plane;
 mod first_request;
 mod grpc;
+mod identities;
+mod jobs;
 mod lazy;
 mod leaving;
 mod leftovers;

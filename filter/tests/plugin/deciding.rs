@@ -42,6 +42,13 @@ fn older_envoys_have_other_names_and_some_pods_no_label() {
         .remove(&vec!["LABELS", "service.istio.io/canonical-name"]);
     worker.get("a");
     assert_eq!(worker.call().question().source.workload, "productpage-v1");
+
+    let mut worker = Worker::new();
+    let metadata = &mut worker.proxy.metadata;
+    metadata.remove(&vec!["LABELS", "service.istio.io/canonical-name"]);
+    metadata.insert(vec!["LABELS", "app"], "web");
+    worker.get("a");
+    assert_eq!(worker.call().question().source.workload, "web");
 }
 
 #[test]
