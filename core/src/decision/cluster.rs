@@ -1,11 +1,13 @@
 //! Which cluster a held request waits for.
 
+use std::cmp::Reverse;
+
 use lazymesh_protocol::Protocol;
 
+use super::fit::{Fit, fit};
 use super::target;
-use crate::authority::Host;
 use crate::inventory::{Inventory, MeshService, Port, Route};
-use crate::object::{Destination, RouteMatch, StreamRoute, WeightedDestination};
+use crate::object::{Destination, StreamRoute, WeightedDestination};
 use crate::question::Question;
 
 /// The cluster of a service, or of where its VirtualService sends. None where that leads to nothing.
@@ -36,24 +38,21 @@ pub(super) fn of_route(
     )
 }
 
-/// Where most of what a first request can be goes: the route without a condition, else the first; of its
-/// destinations the heaviest.
+/// Where most of what a first request can be goes: the route that is surest to be taken, the first of several; of
+/// its destinations the heaviest.
 fn destination<'a>(
     inventory: &'a Inventory,
     question: &Question,
     route: &'a Route,
 ) -> Option<&'a Destination> {
+    let stream = |leg: &'a StreamRoute| (fit(&leg.matches, question), leg.route.as_slice());
     let destinations = match question.protocol {
-        Protocol::Http => {
-            let legs = inventory.routes.http(route);
-            widest(legs.map(|leg| (leg.conditional, leg.route.route.as_slice())))
-        }
-        Protocol::Tcp => widest(route.spec.tcp.iter().map(stream)),
-        Protocol::Tls => widest(
-            (route.spec.tls.iter())
-                .filter(|leg| greets(leg, question))
-                .map(stream),
-        ),
+        Protocol::Http => surest(inventory.routes.http(route).map(|leg| {
+            let fit = fit(leg.outer, question).min(fit(&leg.route.matches, question));
+            (fit, leg.route.route.as_slice())
+        })),
+        Protocol::Tcp => surest(route.spec.tcp.iter().map(stream)),
+        Protocol::Tls => surest(route.spec.tls.iter().map(stream)),
     }?;
     // `max_by_key` would take the last of equals.
     let heaviest = destinations
@@ -63,31 +62,15 @@ fn destination<'a>(
     Some(&heaviest.destination)
 }
 
-fn stream(route: &StreamRoute) -> (bool, &[WeightedDestination]) {
-    (!route.matches.is_empty(), &route.route)
-}
-
-fn widest<'a>(
-    legs: impl Iterator<Item = (bool, &'a [WeightedDestination])>,
+fn surest<'a>(
+    legs: impl Iterator<Item = (Fit, &'a [WeightedDestination])>,
 ) -> Option<&'a [WeightedDestination]> {
-    let legs = legs.filter(|(_, destinations)| !destinations.is_empty());
+    let possible =
+        legs.filter(|(fit, destinations)| *fit != Fit::Never && !destinations.is_empty());
     // `min_by_key` takes the first of equals.
-    legs.min_by_key(|(conditional, _)| *conditional)
+    possible
+        .min_by_key(|(fit, _)| Reverse(*fit))
         .map(|(_, destinations)| destinations)
-}
-
-/// Whether a TLS route takes the name in the hello.
-fn greets(route: &StreamRoute, question: &Question) -> bool {
-    let Some(Host::Name(name)) = question.authority.as_ref().map(|authority| &authority.host)
-    else {
-        return false;
-    };
-    let takes = |pattern: &String| match pattern.strip_prefix('*') {
-        Some(suffix) => name.ends_with(suffix),
-        None => pattern == name,
-    };
-    let matches = |condition: &RouteMatch| condition.sni_hosts.iter().any(takes);
-    route.matches.is_empty() || route.matches.iter().any(matches)
 }
 
 /// As Istio does: the destination's port, else the only one of its service, else the one that was dialled.

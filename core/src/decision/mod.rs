@@ -5,6 +5,7 @@
 
 mod cluster;
 mod direct;
+mod fit;
 mod target;
 
 use lazymesh_protocol::{Decision, PassthroughReason};

@@ -38,7 +38,7 @@ pub(crate) use self::canonical::CANONICAL_NAME_LABEL;
 pub(crate) use self::endpoints::Endpoint;
 pub use self::mode::Mode;
 pub(crate) use self::pods::Pod;
-pub(crate) use self::routes::Route;
+pub(crate) use self::routes::{Route, binds_sidecars};
 pub(crate) use self::services::{Form, MeshService, Port};
 pub(crate) use self::user_sidecars::MANAGED_BY;
 

@@ -6,7 +6,7 @@ use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::namespaced::Namespaced;
 use crate::object::{
-    Destination, HttpRoute, VirtualService, VirtualServiceSpec, WeightedDestination,
+    Destination, HttpRoute, RouteMatch, VirtualService, VirtualServiceSpec, WeightedDestination,
 };
 
 /// The gateway's name that stands for all sidecars.
@@ -55,7 +55,7 @@ impl RouteIndex {
         if route.spec.hosts.is_empty() {
             let (namespace, name) = (route.namespace.clone(), route.name.clone());
             self.delegates.insert(&namespace, &name, route);
-        } else if binds_sidecars(&route.spec) {
+        } else if route.spec.gateways.is_empty() || binds_sidecars(&route.spec.gateways) {
             let route = Arc::new(route);
             for host in &route.spec.hosts {
                 self.hosts.insert(&host.to_ascii_lowercase(), &route);
@@ -106,15 +106,12 @@ impl RouteIndex {
     /// Istio merges one level only: a delegate that delegates is invalid. So no cycle can be followed.
     pub(crate) fn http<'a>(&'a self, root: &'a Route) -> impl Iterator<Item = HttpLeg<'a>> {
         root.spec.http.iter().flat_map(move |route| {
-            let own = HttpLeg {
-                route,
-                conditional: !route.matches.is_empty(),
-            };
+            let own = HttpLeg { route, outer: &[] };
             let delegate = self.delegate(root, route);
             let merged = delegate.into_iter().flat_map(move |delegate| {
                 delegate.spec.http.iter().map(move |inner| HttpLeg {
                     route: inner,
-                    conditional: own.conditional || !inner.matches.is_empty(),
+                    outer: &route.matches,
                 })
             });
             std::iter::once(own).chain(merged)
@@ -152,12 +149,13 @@ impl RouteIndex {
 #[derive(Clone, Copy)]
 pub(crate) struct HttpLeg<'a> {
     pub(crate) route: &'a HttpRoute,
-    /// Whether only some requests take it.
-    pub(crate) conditional: bool,
+    /// The conditions under which its VirtualService is a delegate, besides its own.
+    pub(crate) outer: &'a [RouteMatch],
 }
 
-fn binds_sidecars(spec: &VirtualServiceSpec) -> bool {
-    spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| gateway == MESH_GATEWAY)
+/// Whether sidecars are among these gateways.
+pub(crate) fn binds_sidecars(gateways: &[String]) -> bool {
+    gateways.iter().any(|gateway| gateway == MESH_GATEWAY)
 }
 
 fn read_route(object: &VirtualService, cluster_domain: &str) -> Route {

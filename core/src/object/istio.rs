@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::meta::{Metadata, Selector, or_default};
 
@@ -141,9 +144,45 @@ pub struct StreamRoute {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct RouteMatch {
+    /// Gateways, `mesh` for sidecars; none for all of the VirtualService's.
+    #[serde(deserialize_with = "or_default")]
+    pub gateways: Vec<String>,
+    /// The caller's namespace; empty for any.
+    #[serde(deserialize_with = "or_default")]
+    pub source_namespace: String,
+    /// The port that is dialled; absent for any.
+    pub port: Option<u16>,
     /// Names in a TLS hello.
     #[serde(deserialize_with = "or_default")]
     pub sni_hosts: Vec<String>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub others: OtherConditions,
+}
+
+/// The conditions of a route that are not read. Only whether there are any is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "BTreeMap<String, Value>")]
+pub struct OtherConditions {
+    /// Whether there are any.
+    pub any: bool,
+}
+
+impl From<BTreeMap<String, Value>> for OtherConditions {
+    fn from(fields: BTreeMap<String, Value>) -> Self {
+        // Those say nothing by themselves.
+        const SILENT: [&str; 3] = ["ignoreUriCase", "name", "statPrefix"];
+        let says = |value: &Value| match value {
+            Value::Null => false,
+            Value::Array(list) => !list.is_empty(),
+            Value::Object(map) => !map.is_empty(),
+            _ => true,
+        };
+        let mut fields = fields.iter();
+        Self {
+            any: fields.any(|(name, value)| !SILENT.contains(&name.as_str()) && says(value)),
+        }
+    }
 }
 
 /// A destination and its share.

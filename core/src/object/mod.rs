@@ -16,8 +16,8 @@ use thiserror::Error;
 
 pub use istio::{
     AllocatedAddress, Delegate, Destination, DestinationRule, DestinationRuleSpec, HttpMirror,
-    HttpRoute, MutualTls, PeerAuthentication, PeerAuthenticationSpec, PortNumber, RouteMatch,
-    ServiceEntry, ServiceEntryPort, ServiceEntrySpec, ServiceEntryStatus, Sidecar,
+    HttpRoute, MutualTls, OtherConditions, PeerAuthentication, PeerAuthenticationSpec, PortNumber,
+    RouteMatch, ServiceEntry, ServiceEntryPort, ServiceEntrySpec, ServiceEntryStatus, Sidecar,
     SidecarSpecification, StreamRoute, VirtualService, VirtualServiceSpec, WeightedDestination,
 };
 pub use kubernetes::{

@@ -105,8 +105,3 @@ pub(crate) async fn apply_service(lab: &Lab, namespace: &str, name: &str) -> Res
     });
     lab.cluster().apply_object(&service).await.map(drop)
 }
-
-/// The host of a Service.
-pub(crate) fn host(namespace: &str, service: &str) -> String {
-    format!("{service}.{namespace}.svc.cluster.local")
-}

@@ -8,8 +8,8 @@ use lazymesh_e2e::{
 use serde_json::json;
 
 use crate::{
-    asking::{DIRECT, apply, apply_service, cluster_in, host, is_known, until_learned},
-    lazy::Lazy,
+    asking::{DIRECT, apply, apply_service, cluster_in, is_known, until_learned},
+    lazy::{Lazy, host},
 };
 
 #[test]

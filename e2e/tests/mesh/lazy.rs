@@ -6,6 +6,8 @@ use lazymesh_e2e::{
     wait,
 };
 
+use crate::asking::cluster_in;
+
 /// A namespace in which `client` is lazy and `server` is STRICT.
 pub(crate) struct Lazy<'a> {
     pub(crate) lab: &'a Lab,
@@ -132,11 +134,5 @@ pub(crate) async fn until_learned(
 /// The cluster that a request with this path took, which no other request of the pod may have.
 pub(crate) async fn cluster_of(pod: &Pod, path: &str) -> Result<String> {
     let line = pod.logged(&format!(" {path} ")).await?;
-    // Behind the address of the upstream host, which is quoted.
-    let fields = line
-        .rsplit('"')
-        .next()
-        .context("an odd line of the access log")?;
-    let cluster = fields.split_whitespace().next();
-    Ok(cluster.context("an odd line of the access log")?.to_owned())
+    cluster_in(&line)
 }

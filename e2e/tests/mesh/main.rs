@@ -2,6 +2,7 @@
 
 mod asking;
 mod control_plane;
+mod egress_gateway;
 mod first_request;
 mod grpc;
 mod identities;

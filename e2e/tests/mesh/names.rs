@@ -9,8 +9,8 @@ use lazymesh_e2e::{
 use serde_json::{Value, json};
 
 use crate::{
-    asking::{DIRECT, PASSTHROUGH, apply, apply_service, ask, host, until_learned, until_taken},
-    lazy::Lazy,
+    asking::{DIRECT, PASSTHROUGH, apply, apply_service, ask, until_learned, until_taken},
+    lazy::{Lazy, cluster, host},
 };
 
 /// A service of its own for each, so that each name is a first one.
@@ -59,7 +59,7 @@ async fn learns(lazy: &Lazy<'_>, service: &str, origin: &str, direct: bool) -> R
         .replace("SERVICE", service)
         .replace("NAMESPACE", namespace)
         .replace("ADDRESS", &address);
-    let cluster = format!("outbound|80||{}", host(namespace, service));
+    let cluster = cluster(namespace, service);
     let first = if direct { DIRECT } else { &cluster };
     follows(lazy, &origin, first, &host(namespace, service), &cluster)
         .await
@@ -169,7 +169,7 @@ fn an_alias_of_a_service_is_learned_with_the_service() -> Result<()> {
         lab.cluster().apply_object(&alias).await?;
         let lazy = Lazy::start(lab, namespace).await?;
         lab.until_reachable(namespace, "behind", 80).await?;
-        let cluster = format!("outbound|80||{}", host(namespace, "behind"));
+        let cluster = cluster(namespace, "behind");
         follows(
             &lazy,
             "http://alias",

@@ -9,8 +9,8 @@ use lazymesh_e2e::{
 use serde_json::{Value, json};
 
 use crate::{
-    asking::{apply, apply_service, ask, host, until_learned, until_taken},
-    lazy::Lazy,
+    asking::{apply, apply_service, ask, until_learned, until_taken},
+    lazy::{Lazy, cluster, host},
 };
 
 /// Requests that show what a route's weights are.
@@ -144,8 +144,4 @@ async fn start<'a>(lab: &'a Lab, namespace: &'a str) -> Result<Lazy<'a>> {
     let lazy = Lazy::start(lab, namespace).await?;
     lab.until_reachable(namespace, "front", 80).await?;
     Ok(lazy)
-}
-
-fn cluster(namespace: &str, service: &str) -> String {
-    format!("outbound|80||{}", host(namespace, service))
 }
