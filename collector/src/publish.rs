@@ -97,17 +97,18 @@ impl Publishing {
         Ok(outcome == PublishOutcome::Updated)
     }
 
+    /// Takes a target's Sidecar out. That is no change to be paced by: should the Sidecar be wanted again, as when
+    /// a user's goes that had ruled instead, its workload is under the namespace's default until it is back.
     async fn withdraw(&mut self, target: &Target) -> Result<bool, PublishError> {
-        let Some(place) = self.placed.get(target).cloned() else {
-            return Ok(false);
-        };
-        let changed = match self.take_out(&place).await {
-            // Somebody took our label off: it is theirs now.
-            Err(PublishError::NotOurs { .. }) => false,
-            outcome => outcome?,
-        };
-        self.placed.remove(target);
-        Ok(changed)
+        if let Some(place) = self.placed.get(target).cloned() {
+            match self.take_out(&place).await {
+                // Somebody took our label off: it is theirs now.
+                Ok(_) | Err(PublishError::NotOurs { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            self.placed.remove(target);
+        }
+        Ok(false)
     }
 
     async fn take_out(&self, place: &Published) -> Result<bool, PublishError> {

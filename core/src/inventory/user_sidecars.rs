@@ -36,19 +36,24 @@ impl UserSidecars {
     }
 
     /// The user's Sidecar that rules pods with one of these label sets, or that has the name that ours would
-    /// have. One without a selector rules whole namespaces, not single workloads: any with a selector wins
-    /// over it.
+    /// have. One without a selector rules them, too, where no other does: ours would win over it, and with it go
+    /// whatever it says about ingress or outbound traffic.
     pub(crate) fn of_pods(
         &self,
         namespace: &str,
         our_name: &str,
         pods: &[&BTreeMap<String, String>],
     ) -> Option<ObjectKey> {
-        self.oldest(namespace, |sidecar| {
+        let selecting = self.oldest(namespace, |sidecar| {
             let selector = sidecar.spec.workload_selector.as_ref();
             sidecar.metadata.name == our_name
                 || selector
                     .is_some_and(|selector| pods.iter().any(|labels| selector.matches(labels)))
+        });
+        selecting.or_else(|| {
+            self.oldest(namespace, |sidecar| {
+                sidecar.spec.workload_selector.is_none()
+            })
         })
     }
 

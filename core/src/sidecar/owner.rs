@@ -22,14 +22,9 @@ pub(crate) fn user_sidecar_of(inventory: &Inventory, workload: &Workload) -> Opt
     if pods.is_empty() {
         pods.push(&only_label);
     }
-    let users = &inventory.user_sidecars;
-    users
+    inventory
+        .user_sidecars
         .of_pods(&workload.namespace, &name, &pods)
-        .or_else(|| {
-            let ruled_by_default = inventory.is_ruled_by_default(workload);
-            let default = || users.of_namespace(&workload.namespace, DEFAULT_NAME);
-            ruled_by_default.then(default).flatten()
-        })
 }
 
 /// Name of a workload's Sidecar: `lazymesh-<workload>`, where that is a name of an object and not the

@@ -121,6 +121,20 @@ impl Cluster {
         Ok(api.get_opt(&name).await?)
     }
 
+    /// The objects of a kind in a namespace.
+    ///
+    /// # Errors
+    /// When kube-apiserver refuses.
+    pub async fn list(
+        &self,
+        version: &str,
+        kind: &str,
+        namespace: &str,
+    ) -> Result<Vec<DynamicObject>> {
+        let (api, _) = self.api(&reference(version, kind, namespace, "")).await?;
+        Ok(api.list(&ListParams::default()).await?.items)
+    }
+
     /// Sends JSON where no client method does.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         let request = http::Request::post(path)

@@ -115,6 +115,17 @@ pub(crate) async fn hosts(lab: &Lab, namespace: &str, name: &str) -> Result<Vec<
     .await
 }
 
+/// Waits until a Sidecar is gone.
+pub(crate) async fn until_withdrawn(lab: &Lab, namespace: &str, name: &str) -> Result<()> {
+    let sidecar = reference("networking.istio.io/v1", "Sidecar", namespace, name);
+    wait::until(&format!("Sidecar {name} to go"), async || {
+        let found = lab.cluster().find(&sidecar).await?;
+        ensure!(found.is_none(), "it is still there");
+        Ok(())
+    })
+    .await
+}
+
 /// Waits until a Sidecar has the host of a Service of its own namespace.
 pub(crate) async fn until_learned(
     lab: &Lab,

@@ -14,4 +14,5 @@ mod mtls;
 mod names;
 mod outside;
 mod scale;
+mod user_sidecars;
 mod virtual_service;
