@@ -121,6 +121,9 @@ fn read(path: &PathBuf, server: &str) -> Result<Credentials, CredentialsError> {
         Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
             Err(CredentialsError::Helper(helper))
         }
+        Err(CredentialRetrievalError::HelperCommunicationError) => Err(unusable(
+            "its credential helper cannot be run: is `docker-credential-…` on PATH?".to_owned(),
+        )),
         Err(error) => Err(unusable(error.to_string())),
     }
 }

@@ -56,25 +56,16 @@ pub(crate) async fn collect(
 ) -> Result<Found, Error> {
     let mut found = Found::default();
     for referrer in referrers::referrers(repository, subject.artifact).await? {
-        if !may_be_document(&referrer) {
+        let Some(kind) = referrer.artifact_type.as_deref().and_then(kind_of) else {
             continue;
-        }
-        match examine(repository, subject, &referrer).await {
-            Ok(Some((kind, evidence))) if kind.is_bill_of_materials() => found.bills.push(evidence),
-            Ok(Some((_, evidence))) => found.provenance.push(evidence),
-            Ok(None) => {}
+        };
+        match examine(repository, subject, &referrer, kind).await {
+            Ok(evidence) if kind.is_bill_of_materials() => found.bills.push(evidence),
+            Ok(evidence) => found.provenance.push(evidence),
             Err(error) => found.rejected.push((referrer.digest, error)),
         }
     }
     Ok(found)
-}
-
-/// A list may leave the kind out; then the manifest has to tell.
-fn may_be_document(referrer: &Descriptor) -> bool {
-    referrer
-        .artifact_type
-        .as_deref()
-        .is_none_or(|kind| kind_of(kind).is_some())
 }
 
 fn kind_of(artifact_type: &str) -> Option<Kind> {
@@ -87,31 +78,28 @@ async fn examine(
     repository: &dyn Repository,
     subject: &Subject<'_>,
     referrer: &Descriptor,
-) -> Result<Option<(Kind, Evidence)>, Error> {
+    kind: Kind,
+) -> Result<Evidence, Error> {
     let raw = repository
         .manifest(&Pointer::Digest(referrer.digest))
         .await?;
     let manifest = raw.image(repository.limits())?;
-    let Some(kind) = manifest.artifact_type.as_deref().and_then(kind_of) else {
-        return Ok(None);
-    };
     check_subject(&manifest, subject.artifact)?;
     let bytes = fetch::blob(repository, document_in(&manifest, kind)?).await?;
     if read_about(subject.module, &bytes)?.kind != kind {
         return Err(Error::malformed(
             "document",
-            "it is of another kind than its manifest says",
+            "it is of another kind than its layer says",
         ));
     }
     if let Some(key) = subject.key {
         signature::verify_signature(repository, &referrer.digest, key).await?;
     }
-    let evidence = Evidence {
+    Ok(Evidence {
         media_type: media_type(kind).to_owned(),
         digest: referrer.digest,
         signed: subject.key.is_some(),
-    };
-    Ok(Some((kind, evidence)))
+    })
 }
 
 pub(crate) fn check_subject(manifest: &Manifest, artifact: &Digest) -> Result<(), Error> {
@@ -131,7 +119,7 @@ fn document_in(manifest: &Manifest, kind: Kind) -> Result<&Descriptor, Error> {
     if layer.media_type != media_type(kind) {
         return Err(Error::malformed(
             "referrer",
-            "its layer is of another kind than itself",
+            "its layer is of another kind than the list says",
         ));
     }
     if layer.size > MOST_DOCUMENT {

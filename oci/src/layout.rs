@@ -183,10 +183,9 @@ impl Layout {
             .subject
             .as_ref()
             .is_some_and(|other| other.digest == *subject);
-        let kind = image.artifact_type.unwrap_or(image.config.media_type);
         Ok(refers.then(|| Descriptor {
-            artifact_type: Some(kind),
-            annotations: image.annotations,
+            annotations: image.annotations.clone(),
+            artifact_type: Some(image.kind()),
             ..manifest.descriptor()
         }))
     }

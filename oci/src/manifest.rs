@@ -165,6 +165,11 @@ impl Manifest {
         }
     }
 
+    /// What an artifact is, as the distribution specification derives it.
+    pub(crate) fn kind(self) -> String {
+        self.artifact_type.unwrap_or(self.config.media_type)
+    }
+
     /// Config and layers, each digest once.
     pub(crate) fn blobs(&self) -> Vec<&Descriptor> {
         let mut blobs: Vec<&Descriptor> = Vec::with_capacity(self.layers.len() + 1);

@@ -4,14 +4,16 @@
 //! line and write it back, so of two clients that do this at the same moment one may be lost: the protocol knows no
 //! better.
 
-use crate::manifest::{Descriptor, Index};
+use crate::manifest::{Descriptor, Index, Manifest};
 use crate::repository::{ensure_manifest, find_manifest};
-use crate::{Digest, Error, Pointer, Repository};
+use crate::{Digest, Error, Pointer, Repository, media};
 
 /// Suffixes of the tags under which cosign keeps what it has to say about a digest.
 const COSIGN_SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
 
 /// The manifests that refer to `subject`, at most [`crate::Limits::referrers`].
+///
+/// Each has its kind (`artifact_type`), also where the registry's list does not tell.
 ///
 /// # Errors
 /// When there is a list that cannot be had or understood.
@@ -19,7 +21,7 @@ pub async fn referrers(
     repository: &dyn Repository,
     subject: &Digest,
 ) -> Result<Vec<Descriptor>, Error> {
-    let found = match repository.referrers(subject).await? {
+    let mut found = match repository.referrers(subject).await? {
         Some(found) => found,
         None => tagged_index(repository, subject).await?.manifests,
     };
@@ -31,7 +33,23 @@ pub async fn referrers(
             limit,
         });
     }
+    for entry in &mut found {
+        if is_vague(entry) {
+            // What is listed but cannot be had stays what the list says.
+            let manifest = repository.manifest(&Pointer::Digest(entry.digest)).await;
+            let image = manifest.and_then(|manifest| manifest.image(repository.limits()));
+            entry.artifact_type = image.ok().map(Manifest::kind);
+        }
+    }
     Ok(found)
+}
+
+/// Some lists leave the kind out; some registries (go-containerregistry's is one) know no kind but that of the config.
+fn is_vague(entry: &Descriptor) -> bool {
+    entry
+        .artifact_type
+        .as_deref()
+        .is_none_or(|kind| kind == media::EMPTY)
 }
 
 /// Adds `entry` to the tag's list where the repository keeps none by itself. True if something was sent.

@@ -35,23 +35,23 @@ enum Toolchain {
 /// When no toolchain for the target is to be had, or the build fails.
 pub(crate) fn run(root: &Path) -> Result<PathBuf> {
     let toolchain = toolchain()?;
-    let module = build(root, &toolchain)?;
+    let module = build(root, &toolchain, &cargo_home()?)?;
     documents::write(root, &module, &toolchain)?;
     Ok(module)
 }
 
-/// Builds the module of sources that need not be a checkout, without documents.
+/// Builds the module of sources that need not be a checkout, without documents, with another `$CARGO_HOME`.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn module(root: &Path) -> Result<PathBuf> {
-    build(root, &toolchain()?)
+pub(crate) fn module(root: &Path, cargo_home: &Path) -> Result<PathBuf> {
+    build(root, &toolchain()?, cargo_home)
 }
 
-fn build(root: &Path, toolchain: &Toolchain) -> Result<PathBuf> {
+fn build(root: &Path, toolchain: &Toolchain, cargo_home: &Path) -> Result<PathBuf> {
     println!("build-filter: {}", toolchain.describe());
     let target_dir = root.join("target/filter");
-    run_command(&mut toolchain.build(root, &target_dir)?)?;
+    run_command(&mut toolchain.build(root, &target_dir, cargo_home)?)?;
     let module = target_dir
         .join(TARGET)
         .join(PROFILE)
@@ -148,7 +148,7 @@ impl Toolchain {
         }
     }
 
-    fn build(&self, root: &Path, target_dir: &Path) -> Result<Command> {
+    fn build(&self, root: &Path, target_dir: &Path, cargo_home: &Path) -> Result<Command> {
         let mut build = cargo(root, &["rustc", "--package", PACKAGE, "--lib", "--locked"]);
         // As the only crate type: beside an rlib, cargo leaves link-time optimisation out.
         build
@@ -172,8 +172,9 @@ impl Toolchain {
                 .env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
             build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
-        let flags = remapped_paths(root, self)?;
+        let flags = remapped_paths(root, self, cargo_home)?;
         build
+            .env("CARGO_HOME", cargo_home)
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         Ok(build)
@@ -181,7 +182,7 @@ impl Toolchain {
 }
 
 /// Paths end up in the module, in the places that panics name. The registry's folder is named after its host.
-fn remapped_paths(root: &Path, toolchain: &Toolchain) -> Result<Vec<String>> {
+fn remapped_paths(root: &Path, toolchain: &Toolchain, cargo_home: &Path) -> Result<Vec<String>> {
     let compiler = toolchain.compiler();
     let sysroot =
         sysroot(compiler).with_context(|| format!("`{compiler} --print sysroot` failed"))?;
@@ -189,7 +190,7 @@ fn remapped_paths(root: &Path, toolchain: &Toolchain) -> Result<Vec<String>> {
     if let Toolchain::Debian { sources, .. } = toolchain {
         paths.push((sources.clone(), "library"));
     }
-    let registries = std::fs::read_dir(cargo_home()?.join("registry/src"));
+    let registries = std::fs::read_dir(cargo_home.join("registry/src"));
     let registries = registries.into_iter().flatten().filter_map(Result::ok);
     paths.extend(registries.map(|registry| (registry.path(), "crates")));
     let remap =
@@ -197,7 +198,8 @@ fn remapped_paths(root: &Path, toolchain: &Toolchain) -> Result<Vec<String>> {
     Ok(paths.into_iter().map(remap).collect())
 }
 
-fn cargo_home() -> Result<PathBuf> {
+/// Where cargo keeps the sources of other crates.
+pub(crate) fn cargo_home() -> Result<PathBuf> {
     std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cargo")))

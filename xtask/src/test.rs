@@ -3,6 +3,7 @@
 //! Headlines and times go to stderr; the output ends with the number of all tests that passed.
 
 mod count;
+mod go;
 mod interop;
 
 use std::path::Path;
@@ -49,7 +50,9 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
     let mut tests = tests(root, &lab, filter);
     tests.env("LAZYMESH_LAB_TOOLS", mesh);
     interop.tell(&mut tests);
-    count::run(&mut tests)
+    let mut go_tests = interop.go_tests(filter);
+    lab.tell(&mut go_tests);
+    count::run(&mut [go_tests, tests])
 }
 
 fn clippy(root: &Path) -> Command {

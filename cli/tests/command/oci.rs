@@ -172,6 +172,68 @@ fn signatures() {
     assert!(verified.contains("(signed)"), "{verified}");
 }
 
+/// Imports `env.log`, has a memory of one page and two at most, and tells its version of the ABI.
+const PROXY_WASM: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x0b\x01\x03env\x03log\0\0\
+    \x03\x02\x01\0\x05\x04\x01\x01\x01\x02\x07\x1b\x01\x17proxy_abi_version_0_2_1\0\x01\
+    \x0a\x04\x01\x02\0\x0b";
+
+#[test]
+fn what_the_module_needs_is_shown() {
+    let place = Place::new();
+    fs::write(place.path("filter.wasm"), PROXY_WASM).expect("written");
+    let bill = [
+        "--source",
+        "https://example.com/lazymesh",
+        "--revision",
+        REVISION,
+    ];
+    place.push(&bill);
+    let shown = place.run(&["inspect", &place.layout("1")]).ok();
+    for part in [
+        "application/vnd.lazymesh.filter.v1",
+        "ABI:        0.2.1",
+        "Memory:     64 KiB, at most 128 KiB",
+        "org.opencontainers.image.source: https://example.com/lazymesh",
+        "application/vnd.module.wasm.content.layer.v1+wasm",
+        "REFERRER",
+        "application/vnd.in-toto+json",
+        "IMPORTS (1)\nenv.log\n",
+        "EXPORTS (1)\nproxy_abi_version_0_2_1\n",
+    ] {
+        assert!(shown.contains(part), "{part}:\n{shown}");
+    }
+}
+
+/// The bar is drawn with these.
+const BAR: [char; 2] = ['█', '░'];
+
+#[test]
+fn a_terminal_gets_a_progress_bar_and_a_pipe_none() {
+    let place = Place::new();
+    let lazymesh = command().get_program().to_string_lossy().into_owned();
+    for arguments in [
+        format!("push {}", place.layout("1")),
+        format!("pull {} --file pulled.wasm", place.layout("1")),
+    ] {
+        let words: Vec<_> = arguments.split(' ').collect();
+        // `ok` insists on an empty standard error.
+        assert!(!place.run(&words).ok().contains(BAR));
+        // A terminal, by a program that every Debian has.
+        let mut script = std::process::Command::new("script");
+        script.args([
+            "--quiet",
+            "--return",
+            "--command",
+            &format!("{lazymesh} {arguments}"),
+            "/dev/null",
+        ]);
+        script.current_dir(place.dir.path()).env("TERM", "xterm");
+        let output = script.output().expect("script runs");
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && shown.contains(BAR), "{shown}");
+    }
+}
+
 #[test]
 fn failures_are_told() {
     let place = Place::new();

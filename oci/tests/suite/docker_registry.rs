@@ -1,95 +1,15 @@
 //! Debian's `docker-registry`: plain, with TLS, with passwords, and with tokens.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use lazymesh_oci::{
-    Artifact, Credentials, Digest, Error, Layout, Limits, Metadata, Pointer, Registry,
-    RegistryOptions, Variant, attach, copy, inspect, pull, push, referrers,
+    Credentials, Digest, Error, Layout, Limits, Pointer, Registry, RegistryOptions, attach, copy,
+    inspect, pull, push, referrers,
 };
 
+use crate::command::Place;
+use crate::launcher::DockerRegistry;
 use crate::support::{artifact, module, sbom};
-use crate::token_server::TokenServer;
-
-/// bcrypt of `correct horse`, user `robot`.
-const HTPASSWD: &str = "robot:$2b$04$o1NGvZt95cfWqklhbaroGO6rBTyUfiOL6SFIRGILXneYcf.rIpPey\n";
-
-pub(crate) struct DockerRegistry {
-    process: Child,
-    pub(crate) address: SocketAddr,
-    dir: tempfile::TempDir,
-}
-
-impl DockerRegistry {
-    /// A registry whose configuration has `more` besides storage and address. `{dir}` in it is a directory with `files`.
-    pub(crate) async fn start(more: &str, files: &[(&str, String)]) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let at = dir.path().display().to_string();
-        for (name, contents) in files {
-            fs::write(dir.path().join(name), contents).expect("written");
-        }
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
-        let address = free.expect("a free port");
-        let more = more.replace("{dir}", &at);
-        let configuration = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {at}/data}}}}\n\
-             http:\n  addr: {address}\n{more}"
-        );
-        let path = dir.path().join("config.yml");
-        fs::write(&path, configuration).expect("written");
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&path)
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(dir.path().join("log")).expect("a file"))
-            .spawn()
-            .expect("docker-registry must be on PATH: apt-get install docker-registry");
-        let mut registry = Self {
-            process,
-            address,
-            dir,
-        };
-        registry.wait().await;
-        registry
-    }
-
-    async fn wait(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while tokio::net::TcpStream::connect(self.address).await.is_err() {
-            let ended = self.process.try_wait().expect("a child");
-            let log = || fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            assert!(
-                ended.is_none() && Instant::now() < deadline,
-                "docker-registry: {}",
-                log()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Puts other bytes in the place of a blob, behind the registry's back.
-    pub(crate) fn replace(&self, blob: &Digest, bytes: &[u8]) {
-        let hex = blob.hex();
-        let blobs = self.dir.path().join("data/docker/registry/v2/blobs/sha256");
-        fs::write(blobs.join(&hex[..2]).join(&hex).join("data"), bytes).expect("written");
-    }
-
-    pub(crate) fn open(&self, options: RegistryOptions) -> Registry {
-        Registry::new(&self.address.to_string(), "lazymesh/filter", options).expect("a client")
-    }
-}
-
-impl Drop for DockerRegistry {
-    fn drop(&mut self) {
-        // Either fails only if the process is gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 pub(crate) fn plain(credentials: Credentials) -> RegistryOptions {
     RegistryOptions {
@@ -99,7 +19,7 @@ pub(crate) fn plain(credentials: Credentials) -> RegistryOptions {
     }
 }
 
-fn tag() -> Pointer {
+pub(crate) fn tag() -> Pointer {
     Pointer::Tag("1.2.3".to_owned())
 }
 
@@ -164,7 +84,7 @@ async fn what_was_tampered_with_is_refused() {
         .await
         .expect("pushed");
     let other: Vec<u8> = module(5000).into_iter().rev().collect();
-    registry.replace(&Digest::of(&module(5000)), &other);
+    fs::write(registry.blob(&Digest::of(&module(5000))), other).expect("written");
     let seen = inspect(&ours, &tag()).await;
     assert!(
         matches!(seen, Err(Error::DigestMismatch { .. })),
@@ -174,8 +94,7 @@ async fn what_was_tampered_with_is_refused() {
 
 #[tokio::test]
 async fn with_passwords() {
-    let more = "auth: {htpasswd: {realm: test, path: \"{dir}/htpasswd\"}}\n";
-    let registry = DockerRegistry::start(more, &[("htpasswd", HTPASSWD.to_owned())]).await;
+    let registry = DockerRegistry::with_passwords().await;
     full_round(&registry.open(plain(robot("correct horse")))).await;
     refused(&registry.open(plain(robot("wrong")))).await;
     refused(&registry.open(plain(Credentials::Anonymous))).await;
@@ -183,12 +102,7 @@ async fn with_passwords() {
 
 #[tokio::test]
 async fn with_tokens() {
-    let server = TokenServer::start("robot", "correct horse").await;
-    let more = format!(
-        "auth: {{token: {{realm: \"http://{}/token\", service: test, issuer: test, rootcertbundle: \"{{dir}}/ca.pem\"}}}}\n",
-        server.address
-    );
-    let registry = DockerRegistry::start(&more, &[("ca.pem", server.certificate.clone())]).await;
+    let registry = DockerRegistry::with_tokens().await;
     full_round(&registry.open(plain(robot("correct horse")))).await;
     refused(&registry.open(plain(robot("wrong")))).await;
     // Anonymous may pull here, and nothing else.
@@ -236,6 +150,14 @@ async fn with_tls() {
         .expect_err("an unknown authority")
         .to_string();
     assert!(error.contains("certificate"), "{error}");
+
+    let place = Place::new(&module(1));
+    place.write("ca.pem", &authority.pem());
+    let reference = format!("{}/lazymesh/filter:1.2.3", registry.address);
+    let error = place.run(&["inspect", &reference]).expect_err("refused");
+    assert!(error.contains("certificate"), "{error}");
+    let seen = place.run(&["inspect", &reference, "--ca-file", "ca.pem"]);
+    assert!(seen.expect("trusted").contains("filter.wasm"));
 }
 
 #[tokio::test]
@@ -267,110 +189,4 @@ async fn a_mirror_of_it() {
         inspect(&other, &tag()).await.expect("there").digest,
         copied.digest
     );
-}
-
-/// Runs a program that the tests need; its output.
-fn run(command: &mut Command, package: &str) -> String {
-    let output = command.output();
-    let missing = || format!("{command:?} must be there: {package}");
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}", missing()));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {stderr}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// skopeo inspects both variants, and copies them unchanged.
-#[tokio::test]
-async fn skopeo() {
-    let registry = DockerRegistry::start("", &[]).await;
-    let ours = registry.open(plain(Credentials::Anonymous));
-    for variant in [Variant::Wasm, Variant::Compat] {
-        let artifact = Artifact::pack(module(5000), &Metadata::default(), variant).expect("packs");
-        let digest = push(&ours, "1.2.3", &artifact, &|_, _| {})
-            .await
-            .expect("pushed")
-            .digest;
-        let image = |repository: &str| format!("docker://{}/{repository}:1.2.3", registry.address);
-        let skopeo = |arguments: &[&str]| {
-            run(
-                Command::new("skopeo").args(arguments),
-                "apt-get install skopeo",
-            )
-        };
-        let raw = skopeo(&[
-            "inspect",
-            "--raw",
-            "--tls-verify=false",
-            &image("lazymesh/filter"),
-        ]);
-        assert_eq!(raw.as_bytes(), artifact.manifest().bytes);
-        let (from, to) = (image("lazymesh/filter"), image("skopeo/filter"));
-        let copy = [
-            "copy",
-            "--insecure-policy",
-            "--src-tls-verify=false",
-            "--dest-tls-verify=false",
-        ];
-        skopeo(&[&copy[..], &["--preserve-digests", &from, &to]].concat());
-        let copied = Registry::new(
-            &registry.address.to_string(),
-            "skopeo/filter",
-            plain(Credentials::Anonymous),
-        );
-        let seen = inspect(&copied.expect("a client"), &tag())
-            .await
-            .expect("there");
-        assert_eq!(seen.digest, digest);
-    }
-}
-
-/// Where `pip install --target` has put oras.
-fn oras(script: &str, arguments: &[&str]) -> String {
-    let mut python = Command::new("python3");
-    if let Some(at) = std::env::var_os("LAZYMESH_ORAS") {
-        python.env("PYTHONPATH", PathBuf::from(at));
-    }
-    run(
-        python.arg("-c").arg(script).args(arguments),
-        "python3 with oras 0.2.43 (pip install oras)",
-    )
-}
-
-#[tokio::test]
-async fn oras_pulls_ours() {
-    let registry = DockerRegistry::start("", &[]).await;
-    let ours = registry.open(plain(Credentials::Anonymous));
-    push(&ours, "1.2.3", &artifact(module(5000)), &|_, _| {})
-        .await
-        .expect("pushed");
-    let dir = tempfile::tempdir().expect("a directory");
-    let script = "import sys, oras.client\n\
-        oras.client.OrasClient(insecure=True).pull(target=sys.argv[1], outdir=sys.argv[2])";
-    let target = format!("{}/lazymesh/filter:1.2.3", registry.address);
-    oras(script, &[&target, &dir.path().display().to_string()]);
-    assert_eq!(
-        fs::read(dir.path().join("filter.wasm")).expect("pulled"),
-        module(5000)
-    );
-}
-
-#[tokio::test]
-async fn ours_pulls_what_oras_pushed() {
-    let registry = DockerRegistry::start("", &[]).await;
-    let dir = tempfile::tempdir().expect("a directory");
-    fs::write(dir.path().join("plugin.wasm"), module(5000)).expect("written");
-    fs::write(dir.path().join("config.json"), "{}").expect("written");
-    let script = "import os, sys, oras.client\n\
-        os.chdir(sys.argv[2])\n\
-        files = ['config.json:application/vnd.module.wasm.config.v1+json',\n\
-                 'plugin.wasm:application/vnd.module.wasm.content.layer.v1+wasm']\n\
-        oras.client.OrasClient(insecure=True).push(target=sys.argv[1], files=files)";
-    let target = format!("{}/lazymesh/filter:1.2.3", registry.address);
-    oras(script, &[&target, &dir.path().display().to_string()]);
-    let path = dir.path().join("pulled.wasm");
-    let ours = registry.open(plain(Credentials::Anonymous));
-    pull(&ours, &tag(), &path, &|_, _| {})
-        .await
-        .expect("pulled");
-    assert_eq!(fs::read(path).expect("there"), module(5000));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -233,4 +234,14 @@ pub(crate) fn with(
         answer = answer.header(*name, *value);
     }
     answer.body(body.into()).expect("a response")
+}
+
+/// Runs a program that the tests need, of the given package; its output.
+pub(crate) fn run(command: &mut Command, package: &str) -> String {
+    let output = command.output();
+    let missing = || format!("{command:?} must be there: {package}");
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", missing()));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

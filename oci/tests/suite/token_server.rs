@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::{Json, Router, routing};
+use axum::{Form, Json, Router, routing};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use p256::ecdsa::signature::Signer as _;
@@ -25,11 +25,12 @@ struct Inner {
     key: SigningKey,
     certificate: Vec<u8>,
     authorization: String,
+    refresh_token: String,
 }
 
 impl TokenServer {
-    /// Lets this user push and pull, anybody pull, and refuses wrong passwords.
-    pub(crate) async fn start(user: &str, password: &str) -> Self {
+    /// Lets this user push and pull, and whoever has the refresh token; anybody pull; and refuses wrong ones.
+    pub(crate) async fn start(user: &str, password: &str, refresh_token: &str) -> Self {
         let pair = rcgen::KeyPair::generate().expect("a key");
         let parameters =
             rcgen::CertificateParams::new(vec!["token".to_owned()]).expect("parameters");
@@ -38,13 +39,14 @@ impl TokenServer {
             key: SigningKey::from_pkcs8_der(&pair.serialize_der()).expect("P-256"),
             certificate: certificate.der().to_vec(),
             authorization: format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+            refresh_token: refresh_token.to_owned(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
         let address = listener.local_addr().expect("bound");
         let router = Router::new()
-            .route("/token", routing::get(token))
+            .route("/token", routing::get(token).post(exchange))
             .with_state(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
@@ -68,6 +70,20 @@ async fn token(
     Ok(Json(
         json!({ "token": state.token(&access.into_iter().collect::<Vec<_>>()) }),
     ))
+}
+
+/// An identity token (OAuth 2 calls it a refresh token) for one that lasts a minute.
+async fn exchange(
+    State(state): State<Arc<Inner>>,
+    Form(fields): Form<HashMap<String, String>>,
+) -> Result<Json<Value>, StatusCode> {
+    let is = |name: &str, value: &str| fields.get(name).is_some_and(|field| field == value);
+    if !is("grant_type", "refresh_token") || !is("refresh_token", &state.refresh_token) {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    let access = fields.get("scope").map(|scope| access(scope, true));
+    let token = state.token(&access.into_iter().collect::<Vec<_>>());
+    Ok(Json(json!({ "access_token": token })))
 }
 
 /// `repository:NAME:ACTIONS` as a claim, less what the asker may not.

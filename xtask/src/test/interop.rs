@@ -1,4 +1,4 @@
-//! Programs that the tests of `oci` talk to: Debian's registry and skopeo, oras from PyPI, Istio's fetcher from Go.
+//! Programs that the tests of `oci` talk to: Debian's registry and skopeo, oras from PyPI, cosign and Istio's fetcher in Go.
 //!
 //! They are the real thing that users have, so they are taken as those get them.
 
@@ -7,18 +7,29 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 
+use super::go::GoProgram;
 use crate::command::run;
 use crate::packages::{self, Needed};
 
 const PACKAGES: [Needed; 2] = [("docker-registry", "docker-registry"), ("skopeo", "skopeo")];
 const ORAS: &str = "oras==0.2.43";
+const COSIGN: GoProgram = GoProgram {
+    name: "cosign",
+    folder: "oci/tests/cosign",
+    build: &["build", "github.com/sigstore/cosign/v3/cmd/cosign"],
+};
+const ISTIO: GoProgram = GoProgram {
+    name: "istio-artifact-tests",
+    folder: "oci/tests/istio",
+    build: &["test", "-c", "."],
+};
 
 /// Where the programs are that are not on PATH.
 pub(super) struct Interop {
     oras: PathBuf,
-    wasm_fetch: PathBuf,
+    cosign: PathBuf,
+    istio: PathBuf,
 }
 
 impl Interop {
@@ -26,7 +37,17 @@ impl Interop {
     pub(super) fn tell(&self, command: &mut Command) {
         command
             .env("LAZYMESH_ORAS", &self.oras)
-            .env("LAZYMESH_WASM_FETCH", &self.wasm_fetch);
+            .env("LAZYMESH_COSIGN", &self.cosign);
+    }
+
+    /// The tests that are Go tests; with `filter`, those whose names contain it.
+    pub(super) fn go_tests(&self, filter: Option<&str>) -> Command {
+        let mut tests = Command::new(&self.istio);
+        tests.arg("-test.v");
+        if let Some(filter) = filter {
+            tests.arg(format!(r"-test.run=(?i)\Q{filter}\E"));
+        }
+        tests
     }
 }
 
@@ -35,8 +56,8 @@ pub(super) fn prepare(root: &Path, cache: &Path) -> Result<Interop> {
     packages::require(&PACKAGES)?;
     Ok(Interop {
         oras: oras(cache).with_context(|| format!("pip cannot install {ORAS}"))?,
-        wasm_fetch: wasm_fetch(&root.join("oci/tests/istio"), cache)
-            .context("cannot build oci/tests/istio, for which Go 1.26 or newer must be there")?,
+        cosign: COSIGN.prepare(root, cache)?,
+        istio: ISTIO.prepare(root, cache)?,
     })
 }
 
@@ -61,36 +82,6 @@ fn oras(cache: &Path) -> Result<PathBuf> {
     // A rename, so that a task that is stopped, or runs beside this one, never sees half of it.
     fs::rename(&unpacked, &folder).with_context(|| format!("cannot write {}", folder.display()))?;
     Ok(folder)
-}
-
-/// Istio's fetcher, built once for its sources.
-fn wasm_fetch(sources: &Path, cache: &Path) -> Result<PathBuf> {
-    let mut hash = Sha256::new();
-    for file in ["go.mod", "go.sum", "main.go"] {
-        hash.update(fs::read(sources.join(file))?);
-    }
-    let program = cache.join(format!(
-        "wasm-fetch-{:.12}",
-        format!("{:x}", hash.finalize())
-    ));
-    if program.exists() {
-        return Ok(program);
-    }
-    let staging = tempfile::tempdir_in(cache).context("cannot write to the cache folder")?;
-    let built = staging.path().join("wasm-fetch");
-    let mut go = Command::new("go");
-    go.current_dir(sources).env("GOFLAGS", "");
-    go.args([
-        "build",
-        "-mod=readonly",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags=-s -w",
-        "-o",
-    ]);
-    run(go.arg(&built).arg("."))?;
-    fs::rename(&built, &program).with_context(|| format!("cannot write {}", program.display()))?;
-    Ok(program)
 }
 
 /// Such as `cpython-311`: compiled packages are for one version.

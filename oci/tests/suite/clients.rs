@@ -1,0 +1,107 @@
+//! Other people's clients, on Debian's `docker-registry`: skopeo, and oras from PyPI.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use lazymesh_oci::{Artifact, Credentials, Metadata, Registry, Variant, inspect, pull, push};
+
+use crate::docker_registry::{plain, tag};
+use crate::launcher::DockerRegistry;
+use crate::support::{artifact, module, run};
+
+/// skopeo inspects both variants, and copies them unchanged.
+#[tokio::test]
+async fn skopeo() {
+    let registry = DockerRegistry::start("", &[]).await;
+    let ours = registry.open(plain(Credentials::Anonymous));
+    for variant in [Variant::Wasm, Variant::Compat] {
+        let artifact = Artifact::pack(module(5000), &Metadata::default(), variant).expect("packs");
+        let digest = push(&ours, "1.2.3", &artifact, &|_, _| {})
+            .await
+            .expect("pushed")
+            .digest;
+        let image = |repository: &str| format!("docker://{}/{repository}:1.2.3", registry.address);
+        let skopeo = |arguments: &[&str]| {
+            run(
+                Command::new("skopeo").args(arguments),
+                "apt-get install skopeo",
+            )
+        };
+        let raw = skopeo(&[
+            "inspect",
+            "--raw",
+            "--tls-verify=false",
+            &image("lazymesh/filter"),
+        ]);
+        assert_eq!(raw.as_bytes(), artifact.manifest().bytes);
+        let (from, to) = (image("lazymesh/filter"), image("skopeo/filter"));
+        let copy = [
+            "copy",
+            "--insecure-policy",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+        ];
+        skopeo(&[&copy[..], &["--preserve-digests", &from, &to]].concat());
+        let copied = Registry::new(
+            &registry.address.to_string(),
+            "skopeo/filter",
+            plain(Credentials::Anonymous),
+        );
+        let seen = inspect(&copied.expect("a client"), &tag())
+            .await
+            .expect("there");
+        assert_eq!(seen.digest, digest);
+    }
+}
+
+/// Where `pip install --target` has put oras.
+fn oras(script: &str, arguments: &[&str]) -> String {
+    let mut python = Command::new("python3");
+    if let Some(at) = std::env::var_os("LAZYMESH_ORAS") {
+        python.env("PYTHONPATH", PathBuf::from(at));
+    }
+    run(
+        python.arg("-c").arg(script).args(arguments),
+        "python3 with oras 0.2.43 (pip install oras)",
+    )
+}
+
+#[tokio::test]
+async fn oras_pulls_ours() {
+    let registry = DockerRegistry::start("", &[]).await;
+    let ours = registry.open(plain(Credentials::Anonymous));
+    push(&ours, "1.2.3", &artifact(module(5000)), &|_, _| {})
+        .await
+        .expect("pushed");
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = "import sys, oras.client\n\
+        oras.client.OrasClient(insecure=True).pull(target=sys.argv[1], outdir=sys.argv[2])";
+    let target = format!("{}/lazymesh/filter:1.2.3", registry.address);
+    oras(script, &[&target, &dir.path().display().to_string()]);
+    assert_eq!(
+        fs::read(dir.path().join("filter.wasm")).expect("pulled"),
+        module(5000)
+    );
+}
+
+#[tokio::test]
+async fn ours_pulls_what_oras_pushed() {
+    let registry = DockerRegistry::start("", &[]).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::write(dir.path().join("plugin.wasm"), module(5000)).expect("written");
+    fs::write(dir.path().join("config.json"), "{}").expect("written");
+    let script = "import os, sys, oras.client\n\
+        os.chdir(sys.argv[2])\n\
+        files = ['config.json:application/vnd.module.wasm.config.v1+json',\n\
+                 'plugin.wasm:application/vnd.module.wasm.content.layer.v1+wasm']\n\
+        oras.client.OrasClient(insecure=True).push(target=sys.argv[1], files=files)";
+    let target = format!("{}/lazymesh/filter:1.2.3", registry.address);
+    oras(script, &[&target, &dir.path().display().to_string()]);
+    let path = dir.path().join("pulled.wasm");
+    let ours = registry.open(plain(Credentials::Anonymous));
+    pull(&ours, &tag(), &path, &|_, _| {})
+        .await
+        .expect("pulled");
+    assert_eq!(fs::read(path).expect("there"), module(5000));
+}
