@@ -78,6 +78,17 @@ impl Lazymesh {
         Ok(lazymesh)
     }
 
+    /// Pushes the module again, to a registry that has lost it.
+    ///
+    /// # Errors
+    /// When the registry does not take it, or it is no longer the one that sidecars fetch.
+    pub async fn push_again(&self, lab: &Lab) -> Result<()> {
+        let digest = push_module(lab).await?;
+        let same = self.image.ends_with(&digest.to_string());
+        ensure!(same, "{digest} is not {}", self.image);
+        Ok(())
+    }
+
     /// `helm uninstall`. Gives what it said.
     ///
     /// # Errors

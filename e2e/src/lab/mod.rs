@@ -153,14 +153,7 @@ impl Lab {
             istiod,
             registry,
         };
-        let listens = async || {
-            network::connect(&lab.node, registry_on_loopback())
-                .await
-                .map(drop)
-        };
-        lab.registry
-            .until("the registry to listen", PATIENCE, listens)
-            .await?;
+        lab.until_registry_listens().await?;
         Ok(lab)
     }
 
@@ -353,10 +346,25 @@ impl Lab {
         format!("{}:{REGISTRY_PORT}", self.uplink.node)
     }
 
-    /// The registry's process.
+    /// The registry's process. What was pushed is lost when it ends.
     #[must_use]
     pub fn registry(&self) -> &Part {
         &self.registry
+    }
+
+    /// Waits until the registry listens, after it was started again.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn until_registry_listens(&self) -> Result<()> {
+        let listens = async || {
+            network::connect(&self.node, registry_on_loopback())
+                .await
+                .map(drop)
+        };
+        self.registry
+            .until("the registry to listen", PATIENCE, listens)
+            .await
     }
 
     /// Logs and files of the lab.

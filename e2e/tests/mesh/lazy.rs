@@ -83,16 +83,18 @@ pub(crate) async fn until_lazy(pod: &Pod, cluster: &str) -> Result<()> {
             pod.has_cluster("lazymesh-direct").await?,
             "it has no lazymesh-direct"
         );
-        let filters = pod
-            .envoy_admin("/config_dump?resource=ecds_filters")
-            .await?;
-        ensure!(
-            filters.contains("type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"),
-            "it has no filter"
-        );
+        ensure!(has_filter(pod).await?, "it has no filter");
         Ok(())
     })
     .await
+}
+
+/// Whether a sidecar runs the filter.
+pub(crate) async fn has_filter(pod: &Pod) -> Result<bool> {
+    let filters = pod
+        .envoy_admin("/config_dump?resource=ecds_filters")
+        .await?;
+    Ok(filters.contains("type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"))
 }
 
 /// Waits until a sidecar has a cluster.

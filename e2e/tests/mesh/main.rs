@@ -3,6 +3,7 @@
 mod asking;
 mod control_plane;
 mod egress_gateway;
+mod failures;
 mod first_request;
 mod grpc;
 mod identities;
@@ -12,7 +13,9 @@ mod leaving;
 mod leftovers;
 mod mtls;
 mod names;
+mod neighbours;
 mod outside;
+mod registry_down;
 mod scale;
 mod user_sidecars;
 mod virtual_service;
