@@ -27,7 +27,8 @@ struct ProxyConfig {
     proxy_metadata: BTreeMap<String, String>,
 }
 
-/// Proxy metadata by which sidecars answer DNS.
+/// Proxy metadata by which sidecars answer DNS. Pods say it themselves; this is for what is no pod, and for the time
+/// before the first one.
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
 
 impl MeshConfigMap {
@@ -62,7 +63,7 @@ impl MeshConfigMap {
             .get(DNS_CAPTURE)
             .is_some_and(|capture| capture == "true")
         {
-            hosts.extend(inventory.hosts_of_istio_dns());
+            hosts.extend(inventory.hosts_of_istio_dns().cloned());
         }
         hosts
     }

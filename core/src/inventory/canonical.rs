@@ -23,9 +23,7 @@ pub(super) fn name(pod: &Pod) -> Option<String> {
     if let Some(name) = labels.get(CANONICAL_NAME_LABEL) {
         return Some(name.clone());
     }
-    if !(pod.spec.has_proxy || pod.spec.has_native_proxy) {
-        return None;
-    }
+    pod.spec.proxy.or(pod.spec.native_proxy)?;
     let substitute = SUBSTITUTES.iter().find_map(|label| labels.get(*label));
     let name = substitute.cloned().unwrap_or_else(|| made_by(pod));
     Workload::new(pod.metadata.namespace.as_str(), name)

@@ -3,23 +3,49 @@
 //! Where sidecars answer DNS, the name table is scoped like everything else. A name that no other server knows would
 //! never be dialled without it, so never be learned.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::Inventory;
 use super::services::of_entry;
 use crate::names::EgressHost;
-use crate::object::{Object, ServiceEntry};
+use crate::object::ServiceEntry;
+
+/// Hosts of ServiceEntries that nothing shows to be in any other DNS than Istio's, with how many entries have them.
+#[derive(Debug, Default)]
+pub(crate) struct DnsIndex {
+    hosts: BTreeMap<EgressHost, usize>,
+}
+
+impl DnsIndex {
+    pub(crate) fn insert(&mut self, entry: &ServiceEntry) {
+        for host in of_istio(entry) {
+            *self.hosts.entry(host).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, entry: &ServiceEntry) {
+        for host in of_istio(entry) {
+            let Some(count) = self.hosts.get_mut(&host) else {
+                continue;
+            };
+            *count -= 1;
+            if *count == 0 {
+                self.hosts.remove(&host);
+            }
+        }
+    }
+}
 
 impl Inventory {
-    /// Hosts of ServiceEntries that nothing shows to be in any other DNS than Istio's.
-    #[must_use]
-    pub fn hosts_of_istio_dns(&self) -> BTreeSet<EgressHost> {
-        let entries = self.objects.values().filter_map(|object| match object {
-            Object::ServiceEntry(entry) if !is_resolvable(entry) => Some(entry),
-            _ => None,
-        });
-        entries.flat_map(of_entry).map(|host| host.egress).collect()
+    /// Hosts of ServiceEntries that nothing shows to be in any other DNS than Istio's, sorted.
+    pub fn hosts_of_istio_dns(&self) -> impl Iterator<Item = &EgressHost> {
+        self.dns.hosts.keys()
     }
+}
+
+fn of_istio(entry: &ServiceEntry) -> impl Iterator<Item = EgressHost> {
+    let entry = Some(entry).filter(|entry| !is_resolvable(entry));
+    entry.into_iter().flat_map(of_entry).map(|host| host.egress)
 }
 
 /// Without an address Istio does not answer for the name, and where Envoy itself asks DNS for the very host, so can
@@ -38,6 +64,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::object::Object;
 
     #[test]
     fn names_that_only_istio_knows() {
@@ -54,8 +81,11 @@ mod tests {
                 .into_iter()
                 .collect();
             let found = inventory.hosts_of_istio_dns();
-            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            let found: Vec<_> = found.map(ToString::to_string).collect();
             assert_eq!(found, expect, "{entry}");
+            let entry = Object::from_value(entry).unwrap().unwrap();
+            inventory.remove(&entry.key());
+            assert_eq!(inventory.hosts_of_istio_dns().count(), 0);
         };
         let endpoints = || json!([{ "address": "10.0.0.1" }]);
         check(json!({}), false);

@@ -26,6 +26,7 @@ use crate::mesh::Mesh;
 use crate::names::{EgressHost, Workload};
 use crate::object::{Kind, Object, ObjectKey};
 
+use self::dns::DnsIndex;
 use self::endpoints::EndpointIndex;
 use self::peers::PeerIndex;
 use self::pods::PodIndex;
@@ -52,6 +53,7 @@ pub struct Inventory {
     pub(crate) services: ServiceIndex,
     pub(crate) endpoints: EndpointIndex,
     pub(crate) pods: PodIndex,
+    dns: DnsIndex,
     pub(crate) routes: RouteIndex,
     pub(crate) rules: RuleIndex,
     pub(crate) peers: PeerIndex,
@@ -107,6 +109,7 @@ impl Inventory {
             }
             Object::ServiceEntry(entry) => {
                 services::of_entry(entry).for_each(|service| self.services.insert(service));
+                self.dns.insert(entry);
             }
             Object::EndpointSlice(slice) => self.endpoints.insert(slice),
             Object::Pod(pod) => self.pods.insert(pod),
@@ -131,6 +134,7 @@ impl Inventory {
             }
             Object::ServiceEntry(entry) => {
                 services::of_entry(entry).for_each(|service| self.services.remove(&service));
+                self.dns.remove(entry);
             }
             Object::EndpointSlice(slice) => self.endpoints.remove(slice),
             Object::Pod(pod) => self

@@ -23,6 +23,8 @@ pub(crate) struct Pod {
     pub(crate) service_account: String,
     /// Whether its sidecar takes Istio mTLS.
     pub(crate) speaks_mtls: bool,
+    /// Whether its sidecar answers its questions to DNS.
+    pub(crate) captures_dns: bool,
     /// What its own label asks for.
     pub(crate) mode: Option<Mode>,
     /// Name of its workload.
@@ -50,6 +52,8 @@ pub(crate) struct PodIndex {
     by_workload: Namespaced<BTreeMap<String, Arc<Pod>>>,
     /// Those of workloads that no workload's Sidecar selects.
     unlabelled: Namespaced<Arc<Pod>>,
+    /// Those whose sidecars answer DNS.
+    capturing: Namespaced<()>,
 }
 
 impl PodIndex {
@@ -61,6 +65,9 @@ impl PodIndex {
         let pod = Arc::new(read_pod(object));
         let (namespace, name) = (&pod.namespace, &pod.name);
         self.pods.insert(namespace, name, Arc::clone(&pod));
+        if pod.captures_dns {
+            self.capturing.insert(namespace, name, ());
+        }
         for address in &pod.addresses {
             let pods = self.by_address.entry(*address).or_default();
             pods.insert((namespace.clone(), name.clone()), Arc::clone(&pod));
@@ -88,6 +95,7 @@ impl PodIndex {
             }
         }
         self.unlabelled.remove(namespace, name);
+        self.capturing.remove(namespace, name);
         let Some(workload) = &pod.workload else {
             return;
         };
@@ -125,6 +133,11 @@ impl PodIndex {
         pods.map(|(_, pod)| pod.as_ref())
     }
 
+    /// Whether the sidecar of any pod of a namespace answers DNS.
+    pub(crate) fn capture_dns_in(&self, namespace: &str) -> bool {
+        self.capturing.iter_in(namespace).next().is_some()
+    }
+
     /// The workloads that have pods in a namespace, in no order.
     pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
         let names = self.by_workload.iter_in(namespace).map(|(name, _)| name);
@@ -149,6 +162,10 @@ fn read_pod(object: &object::Pod) -> Pod {
             .labels
             .get(TLS_MODE_LABEL)
             .is_some_and(|mode| mode == "istio"),
+        captures_dns: [object.spec.proxy, object.spec.native_proxy]
+            .into_iter()
+            .flatten()
+            .any(|proxy| proxy.captures_dns),
         mode: Mode::of(&metadata.labels),
         workload: canonical::name(object),
         addresses: read_addresses(object, status),

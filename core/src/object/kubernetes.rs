@@ -144,12 +144,20 @@ pub struct PodSpec {
     /// Whether it shares its node's address.
     #[serde(deserialize_with = "or_default")]
     pub host_network: bool,
-    /// Whether one of its containers is Istio's sidecar.
-    #[serde(rename = "containers", deserialize_with = "has_proxy")]
-    pub has_proxy: bool,
+    /// Istio's sidecar, if one of its containers is that.
+    #[serde(rename = "containers", deserialize_with = "find_proxy")]
+    pub proxy: Option<Proxy>,
     /// The same of its initContainers, where Kubernetes has sidecars of its own.
-    #[serde(rename = "initContainers", deserialize_with = "has_proxy")]
-    pub has_native_proxy: bool,
+    #[serde(rename = "initContainers", deserialize_with = "find_proxy")]
+    pub native_proxy: Option<Proxy>,
+}
+
+/// Istio's sidecar in a [`Pod`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// Whether it answers the pod's questions to DNS. However a user says that it shall, in the mesh's configuration, by
+    /// an annotation or with a ProxyConfig, the injector makes it this variable.
+    pub captures_dns: bool,
 }
 
 /// Where a [`Pod`] runs.
@@ -178,13 +186,35 @@ pub struct PodIp {
 /// Name of Istio's sidecar in every injection template.
 const PROXY: &str = "istio-proxy";
 
+const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Container {
     name: String,
+    #[serde(deserialize_with = "or_default")]
+    env: Vec<Variable>,
 }
 
-fn has_proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Variable {
+    name: String,
+    #[serde(deserialize_with = "or_default")]
+    value: String,
+}
+
+fn find_proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Proxy>, D::Error> {
     let containers = Option::<Vec<Container>>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(containers.iter().any(|container| container.name == PROXY))
+    let mut containers = containers.iter();
+    let proxy = containers.find(|container| container.name == PROXY);
+    Ok(proxy.map(|proxy| Proxy {
+        captures_dns: (proxy.env.iter())
+            .any(|variable| variable.name == DNS_CAPTURE && is_true(&variable.value)),
+    }))
+}
+
+/// As Go's `strconv.ParseBool`, by which pilot-agent reads variables.
+fn is_true(value: &str) -> bool {
+    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }

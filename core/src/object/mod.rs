@@ -22,7 +22,7 @@ pub use istio::{
 };
 pub use kubernetes::{
     Endpoint, EndpointConditions, EndpointPort, EndpointSlice, EndpointTarget, Namespace, Pod,
-    PodIp, PodSpec, PodStatus, Service, ServicePort, ServiceSpec,
+    PodIp, PodSpec, PodStatus, Proxy, Service, ServicePort, ServiceSpec,
 };
 pub use meta::{Annotations, Metadata, OwnerReference, Selector};
 

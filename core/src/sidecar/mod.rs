@@ -121,6 +121,9 @@ fn default_scope(
     namespace: &str,
 ) -> BTreeSet<EgressHost> {
     let mut hosts = visibility.always.clone();
+    if inventory.pods.capture_dns_in(namespace) {
+        hosts.extend(inventory.hosts_of_istio_dns().cloned());
+    }
     let mut workloads = BTreeSet::new();
     for pod in inventory.pods.unlabelled_in(namespace) {
         if pod.mode.is_some_and(|mode| mode != Mode::Enforce) {
@@ -141,6 +144,9 @@ fn scope(
     workload: &Workload,
 ) -> BTreeSet<EgressHost> {
     let mut hosts = visibility.always.clone();
+    if inventory.pods.of(workload).any(|pod| pod.captures_dns) {
+        hosts.extend(inventory.hosts_of_istio_dns().cloned());
+    }
     for dependency in graph.dependencies(workload) {
         // A host that is gone stays: its entry costs nothing, and a service that flaps must not be forgotten.
         hosts.insert(dependency.host.clone());

@@ -19,11 +19,20 @@ pub(crate) struct Lazy<'a> {
 impl<'a> Lazy<'a> {
     /// Starts both, and waits until the client's sidecar is as empty as it will be.
     pub(crate) async fn start(lab: &'a Lab, namespace: &'a str) -> Result<Self> {
+        Self::start_with(lab, namespace, PodSpec::new(namespace, "client")).await
+    }
+
+    /// As [`Lazy::start`], with a client of one's own.
+    pub(crate) async fn start_with(
+        lab: &'a Lab,
+        namespace: &'a str,
+        client: PodSpec,
+    ) -> Result<Self> {
         enforce(lab, namespace).await?;
         lab.strict_mtls(namespace).await?;
         lab.service(namespace, "server").await?;
         let (client, server) = tokio::try_join!(
-            lab.pod(PodSpec::new(namespace, "client").service_account("caller")),
+            lab.pod(client.service_account("caller")),
             lab.pod(PodSpec::new(namespace, "server")),
         )?;
         lab.until_reachable(namespace, "server", 80).await?;

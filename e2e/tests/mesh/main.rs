@@ -2,6 +2,7 @@
 
 mod asking;
 mod control_plane;
+mod dns_capture;
 mod egress_gateway;
 mod failures;
 mod first_request;
