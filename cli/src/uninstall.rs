@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use lazymesh_collector::kubernetes::{ConnectConfig, Uninstall};
+use anyhow::{Context, Result};
+use lazymesh_collector::kubernetes::{ConnectConfig, Uninstall, duration};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -56,40 +56,4 @@ async fn uninstall(args: Args) -> Result<()> {
         .await?;
     writeln!(out, "nothing of lazymesh is left")?;
     Ok(said?)
-}
-
-fn duration(text: &str) -> Result<Duration> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits
-        .parse()
-        .context("expected a whole number and a unit, as in 15s")?;
-    Ok(match &text[digits.len()..] {
-        "ms" => Duration::from_millis(number),
-        "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(number.saturating_mul(60)),
-        _ => bail!("expected the unit ms, s or m, as in 15s"),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        let check = |text, expect: Option<u64>| {
-            assert_eq!(
-                duration(text).ok(),
-                expect.map(Duration::from_millis),
-                "{text}"
-            );
-        };
-        check("15s", Some(15_000));
-        check("0ms", Some(0));
-        check("2m", Some(120_000));
-        check("15", None);
-        check("s", None);
-        check("-1s", None);
-        check("15 s", None);
-    }
 }

@@ -50,18 +50,20 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    /// Puts a target on the agenda: now, or when its pace allows. One that is there keeps its place.
+    /// Puts a target on the agenda: now, or when its pace allows. That does not cut short the wait after a failure.
     pub(crate) fn add(&mut self, target: Target, now: Instant) {
-        if self.due.contains_key(&target) {
-            return;
-        }
         let due = self.earliest(&target, PACE, now);
-        self.put(target, due);
+        self.add_at(target, due);
     }
 
-    /// As [`Agenda::add`], for a change that a held request waits for. It does not cut short the wait after a failure.
+    /// As [`Agenda::add`], for a change that a held request waits for.
     pub(crate) fn hurry(&mut self, target: Target, now: Instant) {
         let due = self.earliest(&target, HELD_PACE, now);
+        self.add_at(target, due);
+    }
+
+    /// As [`Agenda::add`], for a time of the caller's choice; the earliest that was asked for counts.
+    pub(crate) fn add_at(&mut self, target: Target, due: Instant) {
         match self.due.get(&target) {
             Some(&planned) if planned <= due || self.failing.contains_key(&target) => return,
             Some(&planned) => self.queue.remove(&(planned, target.clone())),

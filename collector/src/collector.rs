@@ -157,6 +157,13 @@ impl Collector {
         namespaces.chain(workloads).collect()
     }
 
+    /// The targets of the workloads that have pods in a namespace.
+    pub(crate) fn running_in(&self, namespace: &str) -> Vec<Target> {
+        let knowledge = self.look();
+        let running = knowledge.inventory.workloads_in(namespace);
+        running.into_iter().map(Target::Workload).collect()
+    }
+
     /// Writes changes durably.
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let start = Instant::now();

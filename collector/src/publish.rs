@@ -62,12 +62,31 @@ impl Publishing {
     /// Makes one Sidecar what its plan says; whether that counts as a change.
     async fn settle(&mut self, target: &Target) -> Result<bool, PublishError> {
         match self.collector.plan(target) {
-            Plan::Publish(sidecar) => self.publish(target, &sidecar).await,
+            Plan::Publish(sidecar) => {
+                if let Target::Namespace(namespace) = target
+                    && !self.placed.contains_key(target)
+                {
+                    self.publish_workloads(namespace).await;
+                }
+                self.publish(target, &sidecar).await
+            }
             Plan::UserManaged(owner) => {
                 tracing::debug!(%target, %owner, "left to a Sidecar that is not ours");
                 self.withdraw(target).await
             }
             Plan::NotEnforced => self.withdraw(target).await,
+        }
+    }
+
+    /// Publishes what is new for the workloads of a namespace, whose own Sidecar would scope them until then. What
+    /// goes wrong is told when their turn comes.
+    async fn publish_workloads(&mut self, namespace: &str) {
+        for target in self.collector.running_in(namespace) {
+            if !self.placed.contains_key(&target)
+                && let Plan::Publish(sidecar) = self.collector.plan(&target)
+            {
+                let _ = self.publish(&target, &sidecar).await;
+            }
         }
     }
 
@@ -78,6 +97,9 @@ impl Publishing {
     ) -> Result<bool, PublishError> {
         let outcome = self.publisher.publish(sidecar).await?;
         self.placed.insert(target.clone(), place(sidecar));
+        if let Some(due) = self.publisher.due(&sidecar.namespace, &sidecar.name) {
+            self.collector.queue.add_at(target.clone(), due);
+        }
         let metrics = &self.collector.metrics;
         match outcome {
             PublishOutcome::Unchanged => metrics.unchanged.inc(),

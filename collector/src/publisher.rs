@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use lazymesh_core::SidecarSpec;
@@ -83,6 +84,11 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// [`PublishError`]; what was in place before is then still there, whole.
     async fn publish(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, PublishError>;
+
+    /// When to publish a Sidecar again, for it is not yet all that was asked: it changes in steps.
+    fn due(&self, _namespace: &str, _name: &str) -> Option<Instant> {
+        None
+    }
 
     /// Takes a Sidecar out. False when there was none.
     ///

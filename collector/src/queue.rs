@@ -25,6 +25,12 @@ impl PublishQueue {
         self.changed.notify_one();
     }
 
+    /// Asks for a target to be planned and published at a later time.
+    pub(crate) fn add_at(&self, target: Target, due: Instant) {
+        self.agenda.lock().add_at(target, due);
+        self.changed.notify_one();
+    }
+
     /// Asks for a target whose change a held request waits for.
     pub(crate) fn hurry(&self, target: Target) {
         self.agenda.lock().hurry(target, Instant::now());

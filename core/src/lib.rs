@@ -32,4 +32,6 @@ pub use object::{
 };
 pub use question::{Question, QuestionError};
 pub use render::{dot, mermaid};
-pub use sidecar::{Plan, SidecarSpec, Visibility, plan_namespace, plan_workload};
+pub use sidecar::{
+    DEFAULT_NAME as DEFAULT_SIDECAR, Plan, SidecarSpec, Visibility, plan_namespace, plan_workload,
+};

@@ -108,9 +108,12 @@ impl Attaching {
         }))
     }
 
-    /// Attaches it for the first time, however long that takes.
-    pub(super) async fn settle(&mut self) {
-        while !self.look().await {
+    /// Attaches it for the first time, however long that takes; whether it is new to the mesh.
+    pub(super) async fn settle(&mut self) -> bool {
+        loop {
+            if let Some(created) = self.look().await {
+                return created;
+            }
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -118,7 +121,11 @@ impl Attaching {
     /// Keeps it attached until nobody says any more what the mesh looks like.
     pub(super) async fn run(mut self) {
         loop {
-            let wait = if self.look().await { LOOK } else { RETRY };
+            let wait = if self.look().await.is_some() {
+                LOOK
+            } else {
+                RETRY
+            };
             tokio::select! {
                 changed = self.wanted.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(wait) => {}
@@ -126,19 +133,18 @@ impl Attaching {
         }
     }
 
-    /// Makes it as it should be; whether it is.
-    async fn look(&mut self) -> bool {
+    /// Makes it as it should be; whether a part of it was not there, `None` when that did not work.
+    async fn look(&mut self) -> Option<bool> {
         let wanted = self.wanted.borrow_and_update().clone();
         if wanted.off {
-            return true;
+            return Some(false);
         }
         let outcome = self.attach(&wanted).await;
-        let attached = outcome.is_ok();
-        self.tell(outcome.err().map(|error| error.to_string()));
-        attached
+        self.tell(outcome.as_ref().err().map(ToString::to_string));
+        outcome.ok()
     }
 
-    async fn attach(&mut self, wanted: &Wanted) -> Result<(), KubernetesError> {
+    async fn attach(&mut self, wanted: &Wanted) -> Result<bool, KubernetesError> {
         self.attachment.istio = match self.istio {
             Some(version) => version,
             None => istio_version::find(&self.client, &self.istio_namespace, &self.owner).await?,
@@ -148,14 +154,15 @@ impl Attaching {
             .clone_from(&wanted.root_namespace);
         self.attachment.http_ports.clone_from(&wanted.http_ports);
         self.attachment.check()?;
+        let mut created = false;
         for mut object in self.attachment.objects() {
             self.owner.sign(&mut object);
-            self.apply(&object).await?;
+            created |= self.apply(&object).await? == PublishOutcome::Created;
         }
-        Ok(())
+        Ok(created)
     }
 
-    async fn apply(&self, object: &Value) -> Result<(), KubernetesError> {
+    async fn apply(&self, object: &Value) -> Result<PublishOutcome, KubernetesError> {
         let text = |pointer| {
             object
                 .pointer(pointer)
@@ -165,7 +172,7 @@ impl Attaching {
         let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
         let is_of = |kind: &&ApiKind| kind.kind == text("/kind");
         let Some(kind) = ATTACHMENT.iter().find(is_of) else {
-            return Ok(());
+            return Ok(PublishOutcome::Unchanged);
         };
         let applier = Applier {
             api: kind.within(&self.client, namespace),
@@ -177,7 +184,7 @@ impl Attaching {
         if outcome != PublishOutcome::Unchanged {
             tracing::info!(kind = kind.kind, namespace, name, ?outcome, istio = %self.attachment.istio, "attached");
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// A problem is told when it begins and when it ends, not at every look.

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use clap::Args;
 
 use super::attach::AttachConfig;
 use super::connect::ConnectConfig;
+use super::duration::duration;
 use super::owner::Owner;
 use super::source::SourceOptions;
 
@@ -38,6 +41,10 @@ pub struct KubernetesConfig {
     /// Revision of the control plane to work for; without it, all of them
     #[arg(long, value_name = "REVISION", env = "LAZYMESH_REVISION")]
     pub revision: Option<String>,
+    /// How long istiod and sidecars may take to follow a change, as in 15s: so long a new attachment comes before
+    /// the Sidecars, and so long the clusters of hosts that leave a scope stay after their routes
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration, env = "LAZYMESH_SETTLE")]
+    pub settle: Duration,
     /// The attachment.
     #[command(flatten)]
     pub attach: AttachConfig,

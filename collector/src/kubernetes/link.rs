@@ -41,6 +41,7 @@ impl Link {
             self.client.clone(),
             self.config.kubernetes.owner(),
             Arc::clone(&self.ours),
+            self.config.kubernetes.settle,
         )
     }
 
@@ -74,7 +75,10 @@ impl Link {
             "inventory"
         });
         if let Some(mut attaching) = attaching {
-            attaching.settle().await;
+            if attaching.settle().await {
+                // Whose scope shrinks before its sidecar has the filter calls what it does not know in plain text.
+                tokio::time::sleep(config.kubernetes.settle).await;
+            }
             tasks.spawn(async move {
                 attaching.run().await;
                 "attachment"

@@ -10,6 +10,7 @@ mod attach;
 mod config;
 mod connect;
 mod convert;
+mod duration;
 mod error;
 #[cfg(test)]
 mod fixtures;
@@ -23,12 +24,14 @@ mod owner;
 mod publisher;
 mod selector;
 mod source;
+mod steps;
 mod uninstall;
 mod world;
 
 pub use attach::AttachConfig;
 pub use config::KubernetesConfig;
 pub use connect::ConnectConfig;
+pub use duration::duration;
 pub use error::KubernetesError;
 pub(crate) use link::Link;
 pub use publisher::KubernetesPublisher;

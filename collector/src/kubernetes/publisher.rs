@@ -1,9 +1,12 @@
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use kube::api::ListParams;
 use kube::{Client, ResourceExt};
-use lazymesh_core::SidecarSpec;
+use lazymesh_core::{DEFAULT_SIDECAR, SidecarSpec};
+use parking_lot::Mutex;
+use serde_json::Value;
 
 use super::KubernetesError;
 use super::apply::Applier;
@@ -11,6 +14,7 @@ use super::error::ask;
 use super::kinds::SIDECAR;
 use super::ours::Ours;
 use super::owner::{Owner, content, selector};
+use super::steps::{Scope, Steps};
 use crate::publisher::{PublishError, PublishOutcome, Published, Publisher};
 
 /// Most Sidecars in one answer.
@@ -19,19 +23,46 @@ const PAGE: u32 = 500;
 /// [`Publisher`] on the Kubernetes API: server-side apply as field manager `lazymesh`.
 ///
 /// A Sidecar that the source's watch has seen to be as it should be costs no request.
+///
+/// Scopes change in steps, so that no request falls between a route and its cluster.
 pub struct KubernetesPublisher {
     client: Client,
     owner: Owner,
     ours: Arc<Ours>,
+    steps: Mutex<Steps>,
 }
 
 impl KubernetesPublisher {
-    pub(super) fn new(client: Client, owner: Owner, ours: Arc<Ours>) -> Self {
+    /// `settle`: how long istiod and sidecars may take to follow a change.
+    pub(super) fn new(client: Client, owner: Owner, ours: Arc<Ours>, settle: Duration) -> Self {
         Self {
             client,
             owner,
             ours,
+            steps: Mutex::new(Steps::new(settle)),
         }
+    }
+
+    /// The next step towards `wanted`.
+    fn step(&self, place: &Published, mut wanted: Value) -> Value {
+        let mut steps = self.steps.lock();
+        if steps.due(place).is_none() && self.ours.is_settled(place, &wanted) {
+            return wanted;
+        }
+        let routes = Scope::of(&wanted).routes;
+        let next = steps.next(place, &self.scope(place), &routes, Instant::now());
+        next.put_into(&mut wanted);
+        wanted
+    }
+
+    /// The scope that those have for whom a Sidecar is: its own if it is there, else the namespace's.
+    fn scope(&self, place: &Published) -> Scope {
+        let default = Published {
+            namespace: place.namespace.clone(),
+            name: DEFAULT_SIDECAR.to_owned(),
+        };
+        let live = self.ours.live(place).or_else(|| self.ours.live(&default));
+        live.map_or_else(Scope::full, |live| Scope::of(&live))
     }
 
     fn sidecars<'a>(&'a self, namespace: &'a str) -> Applier<'a> {
@@ -47,12 +78,13 @@ impl KubernetesPublisher {
 #[async_trait]
 impl Publisher for KubernetesPublisher {
     async fn publish(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, PublishError> {
-        let mut wanted = sidecar.manifest();
-        self.owner.sign(&mut wanted);
         let place = Published {
             namespace: sidecar.namespace.clone(),
             name: sidecar.name.clone(),
         };
+        let mut wanted = sidecar.manifest();
+        self.owner.sign(&mut wanted);
+        let wanted = self.step(&place, wanted);
         if self.ours.want(place.clone(), Some(wanted.clone())) {
             return Ok(PublishOutcome::Unchanged);
         }
@@ -62,12 +94,21 @@ impl Publisher for KubernetesPublisher {
         Ok(outcome)
     }
 
+    fn due(&self, namespace: &str, name: &str) -> Option<Instant> {
+        let place = Published {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        self.steps.lock().due(&place)
+    }
+
     async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, PublishError> {
         let place = Published {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
         self.ours.want(place.clone(), None);
+        self.steps.lock().forget(&place);
         let there = self.sidecars(namespace).take_out(name).await?;
         self.ours.saw(place, None);
         Ok(there)

@@ -18,6 +18,7 @@ use crate::inventory::{Inventory, Mode};
 use crate::names::{EgressHost, Workload};
 use crate::object::ObjectKey;
 
+pub use self::owner::DEFAULT_NAME;
 pub(crate) use self::owner::user_sidecar_of;
 
 /// What every sidecar must see.

@@ -7,8 +7,8 @@ use crate::inventory::{CANONICAL_NAME_LABEL, Inventory};
 use crate::names::Workload;
 use crate::object::ObjectKey;
 
-/// Name of a namespace's Sidecar.
-pub(super) const DEFAULT_NAME: &str = "lazymesh-default";
+/// Name of the Sidecar of a namespace's workloads that have none of their own.
+pub const DEFAULT_NAME: &str = "lazymesh-default";
 const PREFIX: &str = "lazymesh-";
 
 /// The user's Sidecar that rules a workload's pods.

@@ -44,6 +44,9 @@ impl Collector {
             .args([
                 "collector",
                 "--kubernetes",
+                // No sidecar has to follow.
+                "--settle",
+                "0s",
                 "--ingest",
                 "127.0.0.1:0",
                 "--admin",

@@ -18,7 +18,7 @@ fn start(revision: Option<&str>) -> Fixture {
     let owner = Owner {
         revision: revision.map(str::to_owned),
     };
-    let publisher = KubernetesPublisher::new(client, owner, Arc::default());
+    let publisher = KubernetesPublisher::new(client, owner, Arc::default(), Duration::ZERO);
     Fixture { api, publisher }
 }
 

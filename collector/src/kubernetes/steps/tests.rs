@@ -1,0 +1,154 @@
+use super::*;
+
+const SETTLE: Duration = Duration::from_secs(15);
+
+/// A Sidecar, and a clock.
+struct Fixture {
+    steps: Steps,
+    place: Published,
+    there: Scope,
+    now: Instant,
+}
+
+fn start(settle: Duration, routes: &[&str], clusters: &[&str]) -> Fixture {
+    Fixture {
+        steps: Steps::new(settle),
+        place: Published {
+            namespace: "shop".to_owned(),
+            name: "lazymesh-web".to_owned(),
+        },
+        there: scope(routes, clusters),
+        now: Instant::now(),
+    }
+}
+
+fn entries(entries: &[&str]) -> BTreeSet<String> {
+    entries.iter().map(|entry| (*entry).to_owned()).collect()
+}
+
+fn scope(routes: &[&str], clusters: &[&str]) -> Scope {
+    Scope {
+        routes: entries(routes),
+        clusters: entries(clusters),
+    }
+}
+
+impl Fixture {
+    fn plan(&mut self, seconds: u64, wanted: &[&str]) -> Scope {
+        self.now += Duration::from_secs(seconds);
+        self.steps
+            .next(&self.place, &self.there, &entries(wanted), self.now)
+    }
+
+    /// Publishes, some seconds after the last time, and looks at what is there then.
+    fn publish(&mut self, seconds: u64, wanted: &[&str], routes: &[&str], clusters: &[&str]) {
+        self.there = self.plan(seconds, wanted);
+        assert_eq!(self.there, scope(routes, clusters));
+    }
+
+    fn due(&self) -> Option<u64> {
+        let due = self.steps.due(&self.place)?;
+        Some(due.duration_since(self.now).as_secs())
+    }
+}
+
+#[test]
+fn a_host_that_comes_has_its_clusters_first() {
+    let mut it = start(SETTLE, &["a/x"], &[]);
+    it.publish(0, &["a/x", "a/y"], &["a/x"], &["a/y"]);
+    assert_eq!(it.due(), Some(2));
+    it.publish(1, &["a/x", "a/y", "a/z"], &["a/x"], &["a/y", "a/z"]);
+    assert_eq!(it.due(), Some(1));
+    it.publish(1, &["a/x", "a/y", "a/z"], &["a/x", "a/y"], &["a/z"]);
+    it.publish(1, &["a/x", "a/y", "a/z"], &["a/x", "a/y", "a/z"], &[]);
+    assert_eq!(it.due(), None);
+}
+
+#[test]
+fn a_host_that_goes_keeps_its_clusters_for_a_while() {
+    let mut it = start(SETTLE, &["a/x", "a/y"], &[]);
+    it.publish(0, &["a/x"], &["a/x"], &["a/y"]);
+    assert_eq!(it.due(), Some(15));
+    it.publish(14, &["a/x"], &["a/x"], &["a/y"]);
+    it.publish(1, &["a/x"], &["a/x"], &[]);
+    assert_eq!(it.due(), None);
+}
+
+#[test]
+fn a_full_scope_shrinks_and_what_is_learned_meanwhile_is_warm() {
+    let mut it = start(SETTLE, &["*/*"], &[]);
+    it.publish(0, &["a/always"], &["a/always"], &["*/*"]);
+    it.publish(1, &["a/always", "a/x"], &["a/always", "a/x"], &["*/*"]);
+    it.publish(14, &["a/always", "a/x"], &["a/always", "a/x"], &[]);
+    assert_eq!(it.due(), None);
+}
+
+#[test]
+fn a_full_scope_comes_in_steps_too() {
+    let mut it = start(SETTLE, &["a/x"], &[]);
+    it.publish(0, &["*/*"], &["a/x"], &["*/*"]);
+    it.publish(2, &["*/*"], &["*/*"], &[]);
+    assert_eq!(it.due(), None);
+}
+
+#[test]
+fn a_host_that_comes_back_has_its_routes_at_once() {
+    let mut it = start(SETTLE, &["a/x", "a/y"], &[]);
+    it.publish(0, &["a/x"], &["a/x"], &["a/y"]);
+    it.publish(1, &["a/x", "a/y"], &["a/x", "a/y"], &[]);
+    assert_eq!(it.due(), None);
+}
+
+#[test]
+fn a_host_that_never_came_to_routes_keeps_its_clusters_too() {
+    let mut it = start(SETTLE, &["a/x"], &[]);
+    it.publish(0, &["a/x", "a/y"], &["a/x"], &["a/y"]);
+    it.publish(1, &["a/x"], &["a/x"], &["a/y"]);
+    assert_eq!(it.due(), Some(15));
+}
+
+#[test]
+fn a_step_counts_from_when_it_was_published() {
+    let mut it = start(SETTLE, &["a/x", "a/y"], &[]);
+    // What was planned never came to Kubernetes.
+    it.plan(0, &["a/x", "a/z"]);
+    it.publish(20, &["a/x", "a/z"], &["a/x"], &["a/y", "a/z"]);
+    assert_eq!(it.due(), Some(2));
+    it.publish(2, &["a/x", "a/z"], &["a/x", "a/z"], &["a/y"]);
+    assert_eq!(it.due(), Some(13));
+}
+
+#[test]
+fn what_an_earlier_collector_left_on_the_way_begins_anew() {
+    let mut it = start(SETTLE, &["a/x"], &["a/y", "a/z"]);
+    it.publish(0, &["a/x", "a/y"], &["a/x"], &["a/y", "a/z"]);
+    it.publish(2, &["a/x", "a/y"], &["a/x", "a/y"], &["a/z"]);
+    it.publish(13, &["a/x", "a/y"], &["a/x", "a/y"], &[]);
+}
+
+#[test]
+fn without_time_there_are_no_steps() {
+    let mut it = start(Duration::ZERO, &["*/*"], &[]);
+    it.publish(0, &["a/x"], &["a/x"], &[]);
+    it.publish(0, &["a/y"], &["a/y"], &[]);
+}
+
+#[test]
+fn a_sidecar_says_its_scope() {
+    for given in [
+        scope(&["a/x", "a/y"], &[]),
+        scope(&["a/x"], &["*/*"]),
+        scope(&[], &["a/y"]),
+        scope(&[], &[]),
+    ] {
+        let mut sidecar = json!({});
+        given.put_into(&mut sidecar);
+        assert_eq!(Scope::of(&sidecar), given);
+        let last = sidecar["spec"]["egress"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap();
+        assert_eq!(last.get("port"), None, "Istio refuses it elsewhere");
+    }
+}
