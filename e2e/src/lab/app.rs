@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     network::KUBERNETES,
     part::Part,
-    pod::{Entrance, GREETING, GRPC, HTTP, PodSpec, Program},
+    pod::{Entrance, GREETING, GRPC, HTTP},
+    pod_spec::{PodSpec, Program},
     sandbox::Sandbox,
 };
 

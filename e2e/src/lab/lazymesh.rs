@@ -60,6 +60,8 @@ impl Lazymesh {
             format!("attachment.url={image}"),
             // No one in the lab provides storage.
             "store.persistent=false".to_owned(),
+            // istiod has a handful of sidecars here.
+            "settle=3s".to_owned(),
         ];
         values.extend(options.values.iter().cloned());
         run(&mut helm::install(lab, NAMESPACE, &values))?;

@@ -7,6 +7,7 @@
 
 mod app;
 mod cluster;
+mod envoy;
 mod external;
 mod helm;
 mod interception;
@@ -17,6 +18,7 @@ mod measure;
 mod network;
 mod part;
 mod pod;
+mod pod_spec;
 mod probe;
 mod pushes;
 mod sandbox;
@@ -46,7 +48,8 @@ pub use external::External;
 pub use istio::NAMESPACE as ISTIO_NAMESPACE;
 pub use lazymesh::{Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as LazymeshOptions};
 pub use part::Part;
-pub use pod::{GREETING, GRPC, HTTP, Pod, PodSpec, Program};
+pub use pod::{GREETING, GRPC, HTTP, Pod};
+pub use pod_spec::{PodSpec, Program};
 pub use pushes::Push;
 pub use sandbox::Life;
 pub use shared::{disturbance, lazymesh, own_lazymesh, scenario};

@@ -1,8 +1,7 @@
 //! A pod: its objects in Kubernetes, its namespaces, its sidecar and its application.
 
 use std::{
-    collections::BTreeMap,
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Lab, Life,
+    Lab, Life, PodSpec,
     app::{self, Reply},
     cluster::reference,
     interception,
@@ -29,7 +28,6 @@ use super::{
     stream::Stream,
     traffic::Traffic,
 };
-use crate::wait;
 
 /// Applications answer HTTP here.
 pub const HTTP: u16 = 8080;
@@ -37,8 +35,6 @@ pub const HTTP: u16 = 8080;
 pub const GRPC: u16 = 8081;
 /// Applications greet here, before the client says anything.
 pub const GREETING: u16 = 9000;
-/// Envoy's admin port, on the pod's loopback.
-const ADMIN: u16 = 15000;
 
 /// A sidecar is there in 3 s on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,95 +72,6 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 "#;
-
-/// What a pod is made from.
-#[derive(Clone, Debug, Default)]
-pub struct PodSpec {
-    /// Namespace, which must exist.
-    pub namespace: String,
-    /// Name; also the label `app` and the canonical name, unless `labels` say otherwise.
-    pub name: String,
-    /// ServiceAccount, made if it is not there; by default the pod's name.
-    pub service_account: Option<String>,
-    /// More labels; an empty value takes one of the lab's own away.
-    pub labels: BTreeMap<String, String>,
-    /// More variables for pilot-agent, for example `ISTIO_META_DNS_CAPTURE`.
-    pub proxy_env: BTreeMap<String, String>,
-    /// What runs instead of the lab's application. Its ServiceAccount's token is where every pod has it.
-    pub program: Option<Program>,
-    /// Without Envoy and interception.
-    pub without_sidecar: bool,
-    /// With Envoy as a gateway: nothing is intercepted.
-    pub gateway: bool,
-    /// What made the pod, as an entry of `ownerReferences`.
-    pub owner: Option<Value>,
-}
-
-/// A program that runs in a pod.
-#[derive(Clone, Debug, Default)]
-pub struct Program {
-    /// Where it is on the machine.
-    pub path: PathBuf,
-    /// Arguments.
-    pub arguments: Vec<OsString>,
-    /// Variables.
-    pub env: BTreeMap<String, String>,
-    /// Runs as this user and group, without capabilities and on a root file system that is read-only; else as root.
-    pub user: Option<u32>,
-    /// Ports that Services may name.
-    pub ports: BTreeMap<String, i32>,
-    /// Folders of the machine, and where the pod has them.
-    pub volumes: Vec<(PathBuf, PathBuf)>,
-}
-
-impl PodSpec {
-    /// A pod of the lab's application.
-    #[must_use]
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            ..Self::default()
-        }
-    }
-
-    /// With one more label.
-    #[must_use]
-    pub fn label(mut self, key: &str, value: &str) -> Self {
-        self.labels.insert(key.to_owned(), value.to_owned());
-        self
-    }
-
-    /// With this ServiceAccount.
-    #[must_use]
-    pub fn service_account(mut self, name: &str) -> Self {
-        self.service_account = Some(name.to_owned());
-        self
-    }
-
-    pub(super) fn account(&self) -> &str {
-        self.service_account.as_deref().unwrap_or(&self.name)
-    }
-
-    pub(super) fn all_labels(&self) -> BTreeMap<&str, &str> {
-        let mut labels = BTreeMap::from([
-            ("app", self.name.as_str()),
-            ("service.istio.io/canonical-name", self.name.as_str()),
-            ("service.istio.io/canonical-revision", "latest"),
-        ]);
-        if !self.without_sidecar {
-            // The injector's mark, by which istiod knows that the pod speaks mTLS.
-            labels.insert("security.istio.io/tlsMode", "istio");
-        }
-        labels.extend(
-            self.labels
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str())),
-        );
-        labels.retain(|_, value| !value.is_empty());
-        labels
-    }
-}
 
 /// What another process needs to enter a pod.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -333,7 +240,8 @@ impl Pod {
         Stream::open(&self.entrance, origin)
     }
 
-    /// Starts asking for each of `urls` again and again, one request each `every`, until told to stop.
+    /// Starts asking for each of `urls` again and again, one request each `every`, until told to stop. More of the
+    /// client's arguments may be among them: `lazymesh-app load --help`.
     ///
     /// # Errors
     /// When the client cannot be started.
@@ -347,22 +255,6 @@ impl Pod {
         self.entrance.sandbox.command(program)
     }
 
-    /// An answer of Envoy's admin port to `GET`.
-    ///
-    /// # Errors
-    /// When there is no answer, or none with status 200.
-    pub async fn envoy_admin(&self, path: &str) -> Result<String> {
-        self.local(ADMIN, Method::GET, path).await
-    }
-
-    /// As [`Pod::envoy_admin`], for what changes Envoy, such as `/logging?level=debug`.
-    ///
-    /// # Errors
-    /// As [`Pod::envoy_admin`].
-    pub async fn envoy_change(&self, path: &str) -> Result<String> {
-        self.local(ADMIN, Method::POST, path).await
-    }
-
     /// Asks a port on the pod's loopback, which is not intercepted.
     ///
     /// # Errors
@@ -370,37 +262,6 @@ impl Pod {
     pub async fn local(&self, port: u16, method: Method, path: &str) -> Result<String> {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         probe::request(&self.entrance.sandbox, to, method, path).await
-    }
-
-    /// What Envoy has logged about requests so far; it writes once a second.
-    ///
-    /// # Errors
-    /// When there is no such log yet.
-    pub fn access_log(&self) -> Result<String> {
-        fs::read_to_string(self.folder.join(ACCESS_LOG)).context("no access log yet")
-    }
-
-    /// Waits for the line of Envoy's access log that has `text` in it.
-    ///
-    /// # Errors
-    /// When there never is one.
-    pub async fn logged(&self, text: &str) -> Result<String> {
-        wait::until(&format!("an access log line with {text}"), async || {
-            let log = self.access_log()?;
-            let line = log.lines().find(|line| line.contains(text));
-            Ok(line.context("no such line")?.to_owned())
-        })
-        .await
-    }
-
-    /// Whether Envoy has a cluster.
-    ///
-    /// # Errors
-    /// When Envoy does not answer.
-    pub async fn has_cluster(&self, name: &str) -> Result<bool> {
-        let start = format!("{name}::");
-        let clusters = self.envoy_admin("/clusters").await?;
-        Ok(clusters.lines().any(|line| line.starts_with(&start)))
     }
 
     /// The process pilot-agent, with Envoy below it.

@@ -17,7 +17,8 @@ use super::{
     interception::PROXY_USER,
     istio::DISCOVERY,
     part::Part,
-    pod::{Entrance, HOME, PROGRAMS, PodSpec},
+    pod::{Entrance, HOME, PROGRAMS},
+    pod_spec::PodSpec,
 };
 use crate::wait;
 

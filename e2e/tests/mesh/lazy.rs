@@ -106,22 +106,26 @@ pub(crate) async fn has_filter(pod: &Pod) -> Result<bool> {
     Ok(filters.contains("type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"))
 }
 
-/// Waits until a sidecar has a cluster.
+/// Waits until a sidecar has a cluster, and the routes of its host.
 pub(crate) async fn until_known(pod: &Pod, cluster: &str) -> Result<()> {
-    wait::until("a sidecar to have a cluster", async || {
+    let (_, host) = cluster.rsplit_once('|').context("no cluster of Istio's")?;
+    wait::until("a sidecar to know a host", async || {
         ensure!(pod.has_cluster(cluster).await?, "it has no {cluster}");
+        ensure!(pod.has_host(80, host).await?, "it has no routes of {host}");
         Ok(())
     })
     .await
 }
 
-/// The egress hosts of a Sidecar, as soon as it is there.
+/// The egress hosts of a Sidecar, without those that only have clusters, as soon as it is there.
 pub(crate) async fn hosts(lab: &Lab, namespace: &str, name: &str) -> Result<Vec<String>> {
     let sidecar = reference("networking.istio.io/v1", "Sidecar", namespace, name);
     wait::until(&format!("Sidecar {name}"), async || {
         let found = lab.cluster().find(&sidecar).await?.context("not there")?;
-        let hosts = found.data.pointer("/spec/egress/0/hosts");
-        Ok(serde_json::from_value(hosts.context("no hosts")?.clone())?)
+        let egress = found.data["spec"]["egress"].as_array();
+        let last = egress.and_then(|egress| egress.last());
+        let hosts = &last.context("no egress")?["hosts"];
+        Ok(serde_json::from_value(hosts.clone())?)
     })
     .await
 }

@@ -1,9 +1,11 @@
 //! What lazymesh does on a real mesh, one behaviour a module. All share one lab, which takes root.
 
 mod asking;
+mod busy;
 mod control_plane;
 mod dns_capture;
 mod egress_gateway;
+mod enabling;
 mod failures;
 mod first_request;
 mod grpc;

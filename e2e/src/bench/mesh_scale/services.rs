@@ -86,11 +86,6 @@ impl<'a> Services<'a> {
         format!("{}.{}.svc.cluster.local", name(index), self.namespace)
     }
 
-    /// The cluster of a service, as istiod names it.
-    pub(super) fn cluster(&self, index: usize) -> String {
-        format!("outbound|80||{}", self.host(index))
-    }
-
     fn is_called(&self, index: usize) -> bool {
         index < self.called
     }

@@ -86,9 +86,9 @@ pub(super) async fn learn(
             ensure!(reply.status == 200, "{url}: {reply:?}");
         }
         for service in index * dependencies..(index + 1) * dependencies {
-            let cluster = services.cluster(service);
+            let host = services.host(service);
             wait::until_within("a service to be learned", PATIENCE, async || {
-                ensure!(pod.has_cluster(&cluster).await?, "no {cluster}");
+                ensure!(pod.has_host(80, &host).await?, "no routes of {host}");
                 Ok(())
             })
             .await?;

@@ -60,6 +60,9 @@ enum Command {
         /// Milliseconds between requests for the same URL
         #[arg(long)]
         every: u64,
+        /// A connection for each request
+        #[arg(long)]
+        fresh: bool,
     },
 }
 
@@ -96,7 +99,10 @@ async fn main() -> Result<()> {
         } => serve(&http, https, greeting).await,
         Command::Get(get) => print(&get.send().await?),
         Command::Grpc(call) => call.make().await,
-        Command::Load { urls, every } => print(&load(urls, Duration::from_millis(every)).await?),
+        Command::Load { urls, every, fresh } => {
+            let every = Duration::from_millis(every);
+            print(&load(urls, every, fresh).await?)
+        }
     }
 }
 
@@ -174,11 +180,11 @@ impl Listener for Tls {
 }
 
 /// Asks for each URL again and again, until the standard input ends.
-async fn load(urls: Vec<String>, every: Duration) -> Result<Tally> {
+async fn load(urls: Vec<String>, every: Duration, fresh: bool) -> Result<Tally> {
     let (stop, stopped) = watch::channel(false);
     let clients = urls
         .into_iter()
-        .map(|url| tokio::spawn(ask_for(url, every, stopped.clone())));
+        .map(|url| tokio::spawn(ask_for(url, every, fresh, stopped.clone())));
     let clients: Vec<_> = clients.collect();
     tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
     stop.send(true)?;
@@ -192,9 +198,15 @@ async fn load(urls: Vec<String>, every: Duration) -> Result<Tally> {
     Ok(total)
 }
 
-async fn ask_for(url: String, every: Duration, stopped: watch::Receiver<bool>) -> Result<Tally> {
+async fn ask_for(
+    url: String,
+    every: Duration,
+    fresh: bool,
+    stopped: watch::Receiver<bool>,
+) -> Result<Tally> {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(20))
+        .pool_max_idle_per_host(if fresh { 0 } else { usize::MAX })
         .no_proxy()
         .build()?;
     let mut ticks = tokio::time::interval(every);
