@@ -102,12 +102,19 @@ fn memories(module: &Module) -> String {
 }
 
 fn memory(memory: &Memory) -> String {
-    let kib = |bytes: u64| format!("{} KiB", bytes / 1024);
     let most = memory.maximum_bytes.map_or_else(
         || "no limit of its own".to_owned(),
-        |bytes| format!("at most {}", kib(bytes)),
+        |bytes| format!("at most {}", size(bytes)),
     );
-    format!("{}, {most}", kib(memory.initial_bytes))
+    format!("{}, {most}", size(memory.initial_bytes))
+}
+
+/// Memory comes in pages of 64 KiB.
+fn size(bytes: u64) -> String {
+    match (bytes / 1024, bytes % (1 << 20)) {
+        (kib, 0) => format!("{} MiB", kib / 1024),
+        (kib, _) => format!("{kib} KiB"),
+    }
 }
 
 fn row(item: &Descriptor) -> [String; 3] {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lazymesh_oci::{
-    Artifact, Digest, Location, Metadata, PrivateKey, Repository, Variant, attach,
+    Artifact, Digest, Home, Location, Metadata, PrivateKey, Repository, Variant, attach,
     created_from_epoch, push, sign,
 };
 use secrecy::SecretString;
@@ -172,12 +172,12 @@ impl Args {
         key: Option<&PrivateKey>,
     ) -> anyhow::Result<usize> {
         let Some(key) = key else { return Ok(0) };
-        let name = Location {
-            tag: None,
-            digest: None,
-            ..self.target.clone()
+        let name = match &self.target.home {
+            Home::Registry { host, repository } => format!("{host}/{repository}"),
+            // Where the directory lies is nobody's business, and would make every signature another one.
+            Home::Layout(_) => "oci-layout".to_owned(),
         };
-        let sent = sign(repository, digest, &name.to_string(), key).await?;
+        let sent = sign(repository, digest, &name, key).await?;
         Ok(usize::from(sent))
     }
 }

@@ -14,7 +14,7 @@ pub(crate) enum Output {
     /// Columns
     #[default]
     Table,
-    /// JSON, as the collector gives it
+    /// JSON
     Json,
     /// The same as YAML
     Yaml,

@@ -46,13 +46,18 @@ impl Place {
         command.args(args).output().expect("the binary runs").into()
     }
 
+    /// What of the layout is text.
+    fn texts(&self) -> Vec<String> {
+        let blobs = fs::read_dir(self.path("layout/blobs/sha256")).expect("a layout");
+        let read = |blob: std::io::Result<fs::DirEntry>| fs::read_to_string(blob.ok()?.path()).ok();
+        blobs.filter_map(read).collect()
+    }
+
     /// The provenance that was attached, found by its content.
     fn provenance(&self) -> String {
-        let blobs = fs::read_dir(self.path("layout/blobs/sha256")).expect("a layout");
-        let texts =
-            blobs.filter_map(|blob| fs::read_to_string(blob.expect("an entry").path()).ok());
-        let mut statements = texts.filter(|text| text.contains("in-toto.io/Statement"));
-        statements.next().expect("a statement")
+        let is_statement = |text: &String| text.contains("in-toto.io/Statement");
+        let found = self.texts().into_iter().find(is_statement);
+        found.expect("a statement")
     }
 
     fn push(&self, more: &[&str]) -> Value {
@@ -164,6 +169,8 @@ fn signatures() {
     assert!(place.run(&verify).error().contains("has no signature"));
     assert_eq!(place.push(&["--sign-key", &private])["signed"], true);
     assert!(place.run(&verify).ok().contains("signature: valid"));
+    // Where it lies is in nothing that others get to see.
+    assert!(!place.texts().iter().any(|text| text.contains("layout:")));
     let copy = format!("oci-layout:{}:2", place.path("mirror").display());
     place.run(&["copy", &from, &copy]).ok();
     let verified = place

@@ -278,6 +278,10 @@ pub(super) fn failure(url: &str, idle: Duration, error: reqwest::Error) -> Error
         reason = format!("{reason}: {cause}");
         source = cause.source();
     }
+    // What rustls says when it is answered in clear.
+    if reason.contains("InvalidContentType") {
+        reason = "it does not speak https".to_owned();
+    }
     let reason = excerpt(&reason);
     if is_redirect {
         Error::Redirect { url, reason }

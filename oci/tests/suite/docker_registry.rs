@@ -77,6 +77,14 @@ async fn open_to_all() {
 }
 
 #[tokio::test]
+async fn http_where_https_was_expected() {
+    let registry = DockerRegistry::start("", &[]).await;
+    let error = inspect(&registry.open(RegistryOptions::default()), &tag()).await;
+    let error = error.expect_err("no TLS there").to_string();
+    assert!(error.contains("does not speak https"), "{error}");
+}
+
+#[tokio::test]
 async fn what_was_tampered_with_is_refused() {
     let registry = DockerRegistry::start("", &[]).await;
     let ours = registry.open(plain(Credentials::Anonymous));
