@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use lazymesh_core::{EgressHost, Limits, Mesh, Visibility};
+use lazymesh_core::{DefaultExportTo, EgressHost, Limits, Mesh, Visibility};
 
 use crate::listen::ListenConfig;
 
@@ -85,6 +85,7 @@ impl From<MeshConfig> for Mesh {
             cluster_domain: config.cluster_domain,
             trust_domain: config.trust_domain,
             root_namespace: config.root_namespace,
+            default_export_to: DefaultExportTo::default(),
         }
     }
 }

@@ -24,7 +24,7 @@ pub use authority::{Authority, AuthorityError, Host};
 pub use decision::{Learned, Outcome, decide};
 pub use graph::{Dependency, ExternalHost, Graph, Limits, Origin};
 pub use inventory::{Inventory, Mode};
-pub use mesh::Mesh;
+pub use mesh::{DefaultExportTo, Mesh};
 pub use names::{EgressHost, NameError, Workload};
 pub use object::{
     DestinationRule, EndpointSlice, Kind, Namespace, Object, ObjectError, ObjectKey,

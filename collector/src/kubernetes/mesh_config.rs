@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::DynamicObject;
-use lazymesh_core::{EgressHost, Inventory, Mesh};
+use lazymesh_core::{DefaultExportTo, EgressHost, Inventory, Mesh};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +17,9 @@ pub(super) struct MeshConfigMap {
     trust_domain: Option<String>,
     pub(super) discovery_selectors: Vec<LabelSelector>,
     extension_providers: Vec<BTreeMap<String, Value>>,
+    default_service_export_to: Vec<String>,
+    default_virtual_service_export_to: Vec<String>,
+    default_destination_rule_export_to: Vec<String>,
     default_config: ProxyConfig,
 }
 
@@ -52,6 +55,11 @@ impl MeshConfigMap {
             cluster_domain: cluster_domain.to_owned(),
             trust_domain: or(&self.trust_domain, &Mesh::default().trust_domain),
             root_namespace: or(&self.root_namespace, istio_namespace),
+            default_export_to: DefaultExportTo {
+                services: self.default_service_export_to.clone(),
+                virtual_services: self.default_virtual_service_export_to.clone(),
+                destination_rules: self.default_destination_rule_export_to.clone(),
+            },
         }
     }
 
@@ -124,6 +132,9 @@ mod tests {
             ("td".to_owned(), "root".to_owned())
         );
         assert!(read("trustDomain: [").is_err());
+        let export = mesh("defaultServiceExportTo: ['.']").default_export_to;
+        assert_eq!(export.services, ["."]);
+        assert_eq!(mesh("").default_export_to, DefaultExportTo::default());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Inventory;
 use super::services::of_entry;
+use crate::mesh::Mesh;
 use crate::names::EgressHost;
 use crate::object::ServiceEntry;
 
@@ -17,14 +18,14 @@ pub(crate) struct DnsIndex {
 }
 
 impl DnsIndex {
-    pub(crate) fn insert(&mut self, entry: &ServiceEntry) {
-        for host in of_istio(entry) {
+    pub(crate) fn insert(&mut self, entry: &ServiceEntry, mesh: &Mesh) {
+        for host in of_istio(entry, mesh) {
             *self.hosts.entry(host).or_default() += 1;
         }
     }
 
-    pub(crate) fn remove(&mut self, entry: &ServiceEntry) {
-        for host in of_istio(entry) {
+    pub(crate) fn remove(&mut self, entry: &ServiceEntry, mesh: &Mesh) {
+        for host in of_istio(entry, mesh) {
             let Some(count) = self.hosts.get_mut(&host) else {
                 continue;
             };
@@ -43,9 +44,10 @@ impl Inventory {
     }
 }
 
-fn of_istio(entry: &ServiceEntry) -> impl Iterator<Item = EgressHost> {
+fn of_istio(entry: &ServiceEntry, mesh: &Mesh) -> impl Iterator<Item = EgressHost> {
     let entry = Some(entry).filter(|entry| !is_resolvable(entry));
-    entry.into_iter().flat_map(of_entry).map(|host| host.egress)
+    let services = entry.into_iter().flat_map(|entry| of_entry(entry, mesh));
+    services.map(|service| service.egress)
 }
 
 /// Without an address Istio does not answer for the name, and where Envoy itself asks DNS for the very host, so can

@@ -6,8 +6,21 @@ pub(crate) enum ExportTo {
 }
 
 impl ExportTo {
-    /// Reads `exportTo` of an object in `namespace`. Empty means everyone, which is Istio's default.
-    pub(crate) fn new<'a>(namespace: &str, entries: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Reads `exportTo` of an object in `namespace`. Where it is empty the mesh's default counts, and where that is
+    /// empty, too, everyone may see the object.
+    pub(crate) fn new<'a>(
+        namespace: &str,
+        entries: impl IntoIterator<Item = &'a str>,
+        default: &'a [String],
+    ) -> Self {
+        let mut entries = entries.into_iter().peekable();
+        match entries.peek() {
+            Some(_) => Self::read(namespace, entries),
+            None => Self::read(namespace, default.iter().map(String::as_str)),
+        }
+    }
+
+    fn read<'a>(namespace: &str, entries: impl Iterator<Item = &'a str>) -> Self {
         let mut only = Vec::new();
         for entry in entries {
             match entry.trim() {

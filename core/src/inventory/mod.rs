@@ -94,7 +94,7 @@ impl Inventory {
     }
 
     fn index(&mut self, object: &Object) {
-        let domain = &self.mesh.cluster_domain;
+        let mesh = &self.mesh;
         match object {
             Object::Namespace(namespace) => {
                 let metadata = &namespace.metadata;
@@ -103,45 +103,45 @@ impl Inventory {
             }
             Object::Service(service) => {
                 self.services_count += 1;
-                if let Some(service) = services::of_service(service, domain) {
+                if let Some(service) = services::of_service(service, mesh) {
                     self.services.insert(service);
                 }
             }
             Object::ServiceEntry(entry) => {
-                services::of_entry(entry).for_each(|service| self.services.insert(service));
-                self.dns.insert(entry);
+                services::of_entry(entry, mesh).for_each(|service| self.services.insert(service));
+                self.dns.insert(entry, mesh);
             }
             Object::EndpointSlice(slice) => self.endpoints.insert(slice),
             Object::Pod(pod) => self.pods.insert(pod),
-            Object::VirtualService(route) => self.routes.insert(route, domain),
-            Object::DestinationRule(rule) => self.rules.insert(rule, domain),
+            Object::VirtualService(route) => self.routes.insert(route, mesh),
+            Object::DestinationRule(rule) => self.rules.insert(rule, mesh),
             Object::Sidecar(sidecar) => self.user_sidecars.insert(sidecar),
             Object::PeerAuthentication(policy) => self.peers.insert(policy),
         }
     }
 
     fn unindex(&mut self, object: &Object) {
-        let domain = &self.mesh.cluster_domain;
+        let mesh = &self.mesh;
         match object {
             Object::Namespace(namespace) => {
                 self.modes.remove(&namespace.metadata.name);
             }
             Object::Service(service) => {
                 self.services_count -= 1;
-                if let Some(service) = services::of_service(service, domain) {
+                if let Some(service) = services::of_service(service, mesh) {
                     self.services.remove(&service);
                 }
             }
             Object::ServiceEntry(entry) => {
-                services::of_entry(entry).for_each(|service| self.services.remove(&service));
-                self.dns.remove(entry);
+                services::of_entry(entry, mesh).for_each(|service| self.services.remove(&service));
+                self.dns.remove(entry, mesh);
             }
             Object::EndpointSlice(slice) => self.endpoints.remove(slice),
             Object::Pod(pod) => self
                 .pods
                 .remove(&pod.metadata.namespace, &pod.metadata.name),
-            Object::VirtualService(route) => self.routes.remove(route, domain),
-            Object::DestinationRule(rule) => self.rules.remove(rule, domain),
+            Object::VirtualService(route) => self.routes.remove(route, mesh),
+            Object::DestinationRule(rule) => self.rules.remove(rule, mesh),
             Object::Sidecar(sidecar) => {
                 self.user_sidecars
                     .remove(&sidecar.metadata.namespace, &sidecar.metadata.name);
@@ -239,9 +239,7 @@ impl Inventory {
             name,
         };
         match self.objects.get(&key)? {
-            Object::Service(service) => {
-                Some(services::of_service(service, &self.mesh.cluster_domain)?.egress)
-            }
+            Object::Service(service) => Some(services::of_service(service, &self.mesh)?.egress),
             _ => None,
         }
     }

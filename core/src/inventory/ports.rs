@@ -71,12 +71,12 @@ impl Inventory {
                         .get(MANAGED_BY.0)
                         .is_none_or(|owner| owner != MANAGED_BY.1)
                     {
-                        of_service(service, &self.mesh.cluster_domain)
+                        of_service(service, &self.mesh)
                             .into_iter()
                             .for_each(&mut visit);
                     }
                 }
-                Object::ServiceEntry(entry) => of_entry(entry).for_each(&mut visit),
+                Object::ServiceEntry(entry) => of_entry(entry, &self.mesh).for_each(&mut visit),
                 _ => {}
             }
         }

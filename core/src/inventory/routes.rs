@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::namespaced::Namespaced;
+use crate::mesh::Mesh;
 use crate::object::{
     Destination, HttpRoute, RouteMatch, VirtualService, VirtualServiceSpec, WeightedDestination,
 };
@@ -50,8 +51,8 @@ pub(crate) struct RouteIndex {
 }
 
 impl RouteIndex {
-    pub(crate) fn insert(&mut self, object: &VirtualService, cluster_domain: &str) {
-        let route = read_route(object, cluster_domain);
+    pub(crate) fn insert(&mut self, object: &VirtualService, mesh: &Mesh) {
+        let route = read_route(object, mesh);
         if route.spec.hosts.is_empty() {
             let (namespace, name) = (route.namespace.clone(), route.name.clone());
             self.delegates.insert(&namespace, &name, route);
@@ -63,8 +64,8 @@ impl RouteIndex {
         }
     }
 
-    pub(crate) fn remove(&mut self, object: &VirtualService, cluster_domain: &str) {
-        let route = read_route(object, cluster_domain);
+    pub(crate) fn remove(&mut self, object: &VirtualService, mesh: &Mesh) {
+        let route = read_route(object, mesh);
         if route.spec.hosts.is_empty() {
             self.delegates.remove(&route.namespace, &route.name);
         } else {
@@ -158,9 +159,9 @@ pub(crate) fn binds_sidecars(gateways: &[String]) -> bool {
     gateways.iter().any(|gateway| gateway == MESH_GATEWAY)
 }
 
-fn read_route(object: &VirtualService, cluster_domain: &str) -> Route {
+fn read_route(object: &VirtualService, mesh: &Mesh) -> Route {
     let metadata = &object.metadata;
-    let full = |host: &str| full_host(host, &metadata.namespace, cluster_domain);
+    let full = |host: &str| full_host(host, &metadata.namespace, &mesh.cluster_domain);
     let mut spec = object.spec.clone();
     spec.hosts.iter_mut().for_each(|host| *host = full(host));
     spec.hosts
@@ -175,6 +176,7 @@ fn read_route(object: &VirtualService, cluster_domain: &str) -> Route {
         export_to: ExportTo::new(
             &metadata.namespace,
             spec.export_to.iter().map(String::as_str),
+            &mesh.default_export_to.virtual_services,
         ),
         created: metadata.creation_timestamp.clone(),
         spec,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::routes::full_host;
+use crate::mesh::Mesh;
 use crate::object::DestinationRule;
 
 #[derive(Debug)]
@@ -27,15 +28,15 @@ pub(crate) struct RuleIndex {
 }
 
 impl RuleIndex {
-    pub(crate) fn insert(&mut self, object: &DestinationRule, cluster_domain: &str) {
+    pub(crate) fn insert(&mut self, object: &DestinationRule, mesh: &Mesh) {
         if object.spec.traffic_policy || object.spec.subsets {
-            let (host, rule) = read_rule(object, cluster_domain);
+            let (host, rule) = read_rule(object, mesh);
             self.hosts.insert(&host, &Arc::new(rule));
         }
     }
 
-    pub(crate) fn remove(&mut self, object: &DestinationRule, cluster_domain: &str) {
-        let (host, rule) = read_rule(object, cluster_domain);
+    pub(crate) fn remove(&mut self, object: &DestinationRule, mesh: &Mesh) {
+        let (host, rule) = read_rule(object, mesh);
         self.hosts.remove(&host, &rule);
     }
 
@@ -48,7 +49,7 @@ impl RuleIndex {
     }
 }
 
-fn read_rule(object: &DestinationRule, cluster_domain: &str) -> (String, Rule) {
+fn read_rule(object: &DestinationRule, mesh: &Mesh) -> (String, Rule) {
     let (metadata, spec) = (&object.metadata, &object.spec);
     let rule = Rule {
         namespace: metadata.namespace.clone(),
@@ -56,8 +57,9 @@ fn read_rule(object: &DestinationRule, cluster_domain: &str) -> (String, Rule) {
         export_to: ExportTo::new(
             &metadata.namespace,
             spec.export_to.iter().map(String::as_str),
+            &mesh.default_export_to.destination_rules,
         ),
     };
-    let host = full_host(&spec.host, &metadata.namespace, cluster_domain);
+    let host = full_host(&spec.host, &metadata.namespace, &mesh.cluster_domain);
     (host.to_ascii_lowercase(), rule)
 }

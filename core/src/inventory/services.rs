@@ -9,6 +9,7 @@ use super::addresses::{AddressIndex, parse_block};
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::protocol::Protocol;
+use crate::mesh::Mesh;
 use crate::names::EgressHost;
 use crate::object::{Service, ServiceEntry};
 
@@ -175,10 +176,10 @@ fn pick<'a>(services: &'a [Arc<MeshService>], client: &str) -> Option<&'a MeshSe
 }
 
 /// The host of a Kubernetes Service; none if its name is one that Kubernetes would not take.
-pub(crate) fn of_service(service: &Service, cluster_domain: &str) -> Option<MeshService> {
+pub(crate) fn of_service(service: &Service, mesh: &Mesh) -> Option<MeshService> {
     let (metadata, spec) = (&service.metadata, &service.spec);
     let (name, namespace) = (&metadata.name, &metadata.namespace);
-    let host = format!("{name}.{namespace}.svc.{cluster_domain}");
+    let host = format!("{name}.{namespace}.svc.{}", mesh.cluster_domain);
     let tcp = |protocol: &str| matches!(protocol, "" | "TCP");
     let exported = metadata.annotations.export_to.as_deref();
     Some(MeshService {
@@ -202,13 +203,14 @@ pub(crate) fn of_service(service: &Service, cluster_domain: &str) -> Option<Mesh
         export_to: ExportTo::new(
             namespace,
             exported.into_iter().flat_map(|list| list.split(',')),
+            &mesh.default_export_to.services,
         ),
         created: metadata.creation_timestamp.clone(),
     })
 }
 
 /// The hosts of a ServiceEntry, without those that Istio would not take.
-pub(crate) fn of_entry(entry: &ServiceEntry) -> impl Iterator<Item = MeshService> {
+pub(crate) fn of_entry(entry: &ServiceEntry, mesh: &Mesh) -> impl Iterator<Item = MeshService> {
     let (metadata, spec) = (&entry.metadata, &entry.spec);
     let namespace = metadata.namespace.as_str();
     spec.hosts.iter().filter_map(move |host| {
@@ -229,7 +231,11 @@ pub(crate) fn of_entry(entry: &ServiceEntry) -> impl Iterator<Item = MeshService
                 })
                 .collect(),
             addresses: blocks(spec.addresses.iter().chain(allocated)),
-            export_to: ExportTo::new(namespace, spec.export_to.iter().map(String::as_str)),
+            export_to: ExportTo::new(
+                namespace,
+                spec.export_to.iter().map(String::as_str),
+                &mesh.default_export_to.services,
+            ),
             created: metadata.creation_timestamp.clone(),
         })
     })

@@ -3,6 +3,7 @@
 mod asking;
 mod busy;
 mod control_plane;
+mod discovery_selectors;
 mod dns_capture;
 mod egress_gateway;
 mod enabling;
