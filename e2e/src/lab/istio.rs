@@ -18,14 +18,52 @@ use super::{
 
 /// Istio's root namespace.
 pub const NAMESPACE: &str = "istio-system";
-/// Where sidecars find istiod.
-pub(super) const DISCOVERY: &str = "istiod.istio-system.svc:15012";
-
 /// The port with istiod's metrics.
 pub(super) const MONITORING: u16 = 15014;
+/// The port of sidecars.
+const DISCOVERY: u16 = 15012;
+/// How far the ports of a second istiod are from those of the first.
+const SECOND: u16 = 100;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+/// A control plane beside others.
+#[derive(Clone, Copy)]
+pub(super) struct Revision<'a>(&'a str);
+
+impl<'a> Revision<'a> {
+    /// The one without a name of its own.
+    pub(super) const DEFAULT: Revision<'static> = Revision("default");
+
+    pub(super) fn named(name: &'a str) -> Self {
+        Self(name)
+    }
+
+    /// Name of whatever there is one of a control plane.
+    fn name(self, of: &str) -> String {
+        match self.0 {
+            "default" => of.to_owned(),
+            name => format!("{of}-{name}"),
+        }
+    }
+
+    fn port(self, of_default: u16) -> u16 {
+        match self.0 {
+            "default" => of_default,
+            _ => of_default + SECOND,
+        }
+    }
+
+    fn host(self) -> String {
+        format!("{}.{NAMESPACE}.svc", self.name("istiod"))
+    }
+
+    /// Where sidecars find its istiod.
+    pub(super) fn discovery(self) -> String {
+        format!("{}:{}", self.host(), self.port(DISCOVERY))
+    }
+}
 
 /// Starts istiod. `mesh` is merged over the lab's mesh configuration.
 pub(super) async fn start(
@@ -40,23 +78,50 @@ pub(super) async fn start(
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
     cluster.apply_object(&namespace).await?;
     apply_definitions(cluster, &fs::read_to_string(tools.istio_crds())?).await?;
-    apply_mesh(cluster, mesh).await?;
-    let istiod = start_istiod(tools, node, folder)?;
-    until_ready(&istiod, node).await?;
-    apply_pod(node, uplink, cluster).await?;
+    apply_mesh(cluster, Revision::DEFAULT, mesh).await?;
+    start_revision(tools, node, uplink, folder, cluster, Revision::DEFAULT).await
+}
+
+/// Starts an istiod whose mesh configuration is there.
+pub(super) async fn start_revision(
+    tools: &Tools,
+    node: &Sandbox,
+    uplink: &Uplink,
+    folder: &Path,
+    cluster: &Cluster,
+    revision: Revision<'_>,
+) -> Result<Part> {
+    let istiod = start_istiod(tools, node, folder, revision)?;
+    until_ready(&istiod, node, revision).await?;
+    apply_pod(node, uplink, cluster, revision).await?;
     Ok(istiod)
 }
 
-fn start_istiod(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
+fn start_istiod(
+    tools: &Tools,
+    node: &Sandbox,
+    folder: &Path,
+    revision: Revision<'_>,
+) -> Result<Part> {
     let (program, node) = (tools.program("pilot-discovery"), node.clone());
     let kubeconfig = kubeconfig(folder);
     // It writes its certificates to its working directory.
-    let home = folder.join("istiod");
+    let name = revision.name("istiod");
+    let home = folder.join(&name);
     fs::create_dir_all(&home)?;
-    Part::start("istiod", &folder.join("logs"), move || {
+    let addresses = [
+        ("--httpAddr", 8080),
+        ("--grpcAddr", 15010),
+        ("--secureGRPCAddr", DISCOVERY),
+        ("--monitoringAddr", MONITORING),
+    ]
+    .map(|(flag, port)| [flag.to_owned(), format!(":{}", revision.port(port))]);
+    let (own, host) = (revision.0.to_owned(), revision.host());
+    Part::start(&name.clone(), &folder.join("logs"), move || {
         let mut command = node.command_in(&home, &program);
         command
-            .args(["discovery", "--httpsAddr", "", "--monitoringAddr", ":15014"])
+            .args(["discovery", "--httpsAddr", ""])
+            .args(addresses.iter().flatten())
             // Every push, with its size.
             .args(["--log_output_level", "default:info,delta:debug"])
             .arg("--kubeconfig")
@@ -66,8 +131,9 @@ fn start_istiod(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
             .env("PILOT_ENABLE_METADATA_EXCHANGE", "false")
             .env("ENABLE_CA_SERVER", "true")
             .env("PILOT_CERT_PROVIDER", "istiod")
-            .env("ISTIOD_CUSTOM_HOST", "istiod.istio-system.svc")
-            .env("POD_NAME", "istiod")
+            .env("ISTIOD_CUSTOM_HOST", &host)
+            .env("REVISION", &own)
+            .env("POD_NAME", &name)
             .env("POD_NAMESPACE", NAMESPACE)
             // The lab is its own injector, and scenarios need to apply what a webhook would refuse.
             .env("VALIDATION_WEBHOOK_CONFIG_NAME", "")
@@ -77,37 +143,47 @@ fn start_istiod(tools: &Tools, node: &Sandbox, folder: &Path) -> Result<Part> {
 }
 
 /// istiod's pod, by which others find out its version, and its Service.
-async fn apply_pod(node: &Sandbox, uplink: &Uplink, cluster: &Cluster) -> Result<()> {
-    let version =
-        super::probe::get(node, (Ipv4Addr::LOCALHOST, MONITORING).into(), "/version").await?;
+async fn apply_pod(
+    node: &Sandbox,
+    uplink: &Uplink,
+    cluster: &Cluster,
+    revision: Revision<'_>,
+) -> Result<()> {
+    let monitoring = (Ipv4Addr::LOCALHOST, revision.port(MONITORING)).into();
+    let version = super::probe::get(node, monitoring, "/version").await?;
     let version = version.split('-').next().context("istiod has no version")?;
     let pod = SystemPod {
         namespace: NAMESPACE,
-        name: "istiod",
+        name: &revision.name("istiod"),
         // As Istio's chart has them.
-        labels: json!({ "app.kubernetes.io/version": version, "istio.io/rev": "default" }),
+        labels: json!({
+            "app": "istiod", "app.kubernetes.io/version": version, "istio.io/rev": revision.0,
+        }),
         cluster_ip: None,
     };
     let ports = [
-        ("grpc-xds", "TCP", 15010),
-        ("https-dns", "TCP", 15012),
-        ("http-monitoring", "TCP", MONITORING),
+        ("grpc-xds", "TCP", revision.port(15010)),
+        ("https-dns", "TCP", revision.port(DISCOVERY)),
+        ("http-monitoring", "TCP", revision.port(MONITORING)),
     ];
     on_node(cluster, &pod, &ports, uplink.node).await
 }
 
 /// Waits until istiod answers sidecars.
-pub(super) async fn until_ready(istiod: &Part, node: &Sandbox) -> Result<()> {
-    let ready = async || is_ready(node).await;
+pub(super) async fn until_ready(
+    istiod: &Part,
+    node: &Sandbox,
+    revision: Revision<'_>,
+) -> Result<()> {
+    let ready = async || is_ready(node, revision).await;
     istiod.until("istiod to be ready", PATIENCE, ready).await
 }
 
-async fn is_ready(node: &Sandbox) -> Result<()> {
-    super::probe::get(node, (Ipv4Addr::LOCALHOST, 8080).into(), "/ready").await?;
+async fn is_ready(node: &Sandbox, revision: Revision<'_>) -> Result<()> {
+    let at = |port| (Ipv4Addr::LOCALHOST, revision.port(port)).into();
+    super::probe::get(node, at(8080), "/ready").await?;
     // The port of the sidecars opens a little later.
-    connect(node, (Ipv4Addr::LOCALHOST, 15012).into())
-        .await
-        .map(drop)
+    connect(node, at(DISCOVERY)).await.map(drop)
 }
 
 /// They are applied as they are: parsing them takes seconds in a debug build.
@@ -128,10 +204,14 @@ async fn apply_definitions(cluster: &Cluster, yaml: &str) -> Result<()> {
 }
 
 /// The ConfigMap `istio`, which istiod follows. `changes` are merged over what the lab needs.
-pub(super) async fn apply_mesh(cluster: &Cluster, changes: &Value) -> Result<()> {
+pub(super) async fn apply_mesh(
+    cluster: &Cluster,
+    revision: Revision<'_>,
+    changes: &Value,
+) -> Result<()> {
     let mut mesh = json!({
         "accessLogFile": format!("{HOME}/{ACCESS_LOG}"),
-        "defaultConfig": { "discoveryAddress": DISCOVERY },
+        "defaultConfig": { "discoveryAddress": revision.discovery() },
         "enablePrometheusMerge": false,
         // The default provider needs a filter that only Istio's own build of Envoy has.
         "defaultProviders": { "metrics": [] },
@@ -142,7 +222,7 @@ pub(super) async fn apply_mesh(cluster: &Cluster, changes: &Value) -> Result<()>
     let map = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": { "namespace": NAMESPACE, "name": "istio" },
+        "metadata": { "namespace": NAMESPACE, "name": revision.name("istio") },
         "data": { "mesh": serde_json::to_string_pretty(&mesh)?, "meshNetworks": "networks: {}" },
     });
     cluster.apply_object(&map).await.map(drop)

@@ -292,7 +292,7 @@ async fn apply_node(cluster: &Cluster, address: Ipv4Addr) -> Result<()> {
     let dns = SystemPod {
         namespace: "kube-system",
         name: "kube-dns",
-        labels: json!({}),
+        labels: json!({ "app": "kube-dns" }),
         cluster_ip: Some(DNS),
     };
     let ports = [("dns", "UDP", 53), ("dns-tcp", "TCP", 53)];
@@ -314,7 +314,6 @@ pub(super) async fn on_node(
     } = system;
     let mut pod = reference("v1", "Pod", namespace, name);
     pod["metadata"]["labels"] = json!(labels);
-    pod["metadata"]["labels"]["app"] = json!(name);
     pod["spec"] = json!({
         "hostNetwork": true,
         "nodeName": NODE,
@@ -329,7 +328,7 @@ pub(super) async fn on_node(
         .map(|(name, protocol, port)| json!({ "name": name, "protocol": protocol, "port": port }))
         .collect();
     let mut service = reference("v1", "Service", namespace, name);
-    service["spec"] = json!({ "ports": ports, "selector": { "app": name } });
+    service["spec"] = json!({ "ports": ports, "selector": labels });
     if let Some(cluster_ip) = cluster_ip {
         service["spec"]["clusterIP"] = json!(cluster_ip);
     }
@@ -339,8 +338,9 @@ pub(super) async fn on_node(
 /// A pod of the control plane.
 pub(super) struct SystemPod<'a> {
     pub(super) namespace: &'a str,
-    /// Of the pod, its Service and its label `app`.
+    /// Of the pod and its Service.
     pub(super) name: &'a str,
+    /// By which the Service selects it.
     pub(super) labels: Value,
     pub(super) cluster_ip: Option<Ipv4Addr>,
 }

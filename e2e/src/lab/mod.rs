@@ -58,6 +58,7 @@ pub use stream::Stream;
 pub use traffic::{Tally, Traffic};
 
 use crate::wait;
+use istio::Revision;
 use kubernetes::Kubernetes;
 use network::Uplink;
 use sandbox::Sandbox;
@@ -266,7 +267,7 @@ impl Lab {
     /// # Errors
     /// When kube-apiserver refuses it.
     pub async fn configure_mesh(&self, changes: &Value) -> Result<()> {
-        istio::apply_mesh(&self.cluster, changes).await
+        istio::apply_mesh(&self.cluster, Revision::DEFAULT, changes).await
     }
 
     /// Starts a host outside the cluster, which all pods find by these names.
@@ -314,7 +315,25 @@ impl Lab {
     pub async fn restart_istiod(&self) -> Result<()> {
         self.istiod.kill().await?;
         self.istiod.start_again()?;
-        istio::until_ready(&self.istiod, &self.node).await
+        istio::until_ready(&self.istiod, &self.node, Revision::DEFAULT).await
+    }
+
+    /// Starts one more istiod, with a name of its own. Its process ends with the lab, or when it is killed.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_revision(&self, name: &str) -> Result<Part> {
+        let revision = Revision::named(name);
+        istio::apply_mesh(&self.cluster, revision, &json!({})).await?;
+        istio::start_revision(
+            &self.tools,
+            &self.node,
+            &self.uplink,
+            &self.folder,
+            &self.cluster,
+            revision,
+        )
+        .await
     }
 
     /// Ends kube-apiserver as `kill -9` does, and starts it again.

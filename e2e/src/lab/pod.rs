@@ -324,6 +324,11 @@ async fn apply(lab: &Lab, spec: &PodSpec) -> Result<()> {
         containers.push(json!({ "name": "istio-proxy", "image": "lab", "env": env }));
     }
     let owners: Vec<&Value> = spec.owner.iter().collect();
+    let mut annotations = json!({});
+    if !spec.without_sidecar {
+        // The injector notes whose sidecar it is.
+        annotations["istio.io/rev"] = json!(spec.revision.as_deref().unwrap_or("default"));
+    }
     let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -331,6 +336,7 @@ async fn apply(lab: &Lab, spec: &PodSpec) -> Result<()> {
             "namespace": spec.namespace,
             "name": spec.name,
             "labels": spec.all_labels(),
+            "annotations": annotations,
             "ownerReferences": owners,
         },
         "spec": {

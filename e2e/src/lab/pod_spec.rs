@@ -23,6 +23,8 @@ pub struct PodSpec {
     pub without_sidecar: bool,
     /// With Envoy as a gateway: nothing is intercepted.
     pub gateway: bool,
+    /// Revision of the control plane that it belongs to; by default the one without a name of its own.
+    pub revision: Option<String>,
     /// What made the pod, as an entry of `ownerReferences`.
     pub owner: Option<Value>,
 }

@@ -15,7 +15,7 @@ use super::{
     Lab,
     cluster::{Cluster, reference},
     interception::PROXY_USER,
-    istio::DISCOVERY,
+    istio::Revision,
     part::Part,
     pod::{Entrance, HOME, PROGRAMS},
     pod_spec::PodSpec,
@@ -56,11 +56,15 @@ fn environment(
     entrance: &Entrance,
     registry: String,
 ) -> Result<BTreeMap<String, String>> {
+    let revision = spec.revision.as_deref();
+    let discovery = revision
+        .map_or(Revision::DEFAULT, Revision::named)
+        .discovery();
     let config = json!({
         "binaryPath": "/run/envoy",
         "configPath": format!("{HOME}/etc/istio/proxy"),
         "proxyBootstrapTemplatePath": format!("{PROGRAMS}/envoy_bootstrap.json"),
-        "discoveryAddress": DISCOVERY,
+        "discoveryAddress": discovery,
         "concurrency": 2,
     });
     let address = entrance.address.to_string();
@@ -70,7 +74,7 @@ fn environment(
         ("INSTANCE_IP", &address),
         ("SERVICE_ACCOUNT", spec.account()),
         ("PROXY_CONFIG", &config.to_string()),
-        ("CA_ADDR", DISCOVERY),
+        ("CA_ADDR", &discovery),
         ("PILOT_CERT_PROVIDER", "istiod"),
         ("TRUST_DOMAIN", "cluster.local"),
         ("ISTIO_META_CLUSTER_ID", "Kubernetes"),

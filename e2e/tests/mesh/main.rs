@@ -20,6 +20,7 @@ mod names;
 mod neighbours;
 mod outside;
 mod registry_down;
+mod revisions;
 mod scale;
 mod user_sidecars;
 mod virtual_service;
