@@ -1,6 +1,5 @@
 //! Everything that can be said to a collector on its command line or in its environment.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -53,14 +52,10 @@ pub struct PlacesConfig {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Mesh")]
 pub struct MeshConfig {
-    /// DNS domain of the cluster
-    #[arg(
-        long,
-        value_name = "DOMAIN",
-        default_value = "cluster.local",
-        env = "LAZYMESH_CLUSTER_DOMAIN"
-    )]
-    pub cluster_domain: String,
+    /// DNS domain of the cluster; without it, what Istio's injector gives to sidecars where --kubernetes is given, else
+    /// cluster.local
+    #[arg(long, value_name = "DOMAIN", env = "LAZYMESH_CLUSTER_DOMAIN")]
+    pub cluster_domain: Option<String>,
     /// Trust domain of the workloads' SPIFFE identities
     #[arg(
         long,
@@ -82,7 +77,9 @@ pub struct MeshConfig {
 impl From<MeshConfig> for Mesh {
     fn from(config: MeshConfig) -> Self {
         Self {
-            cluster_domain: config.cluster_domain,
+            cluster_domain: config
+                .cluster_domain
+                .unwrap_or_else(|| Mesh::default().cluster_domain),
             trust_domain: config.trust_domain,
             root_namespace: config.root_namespace,
             default_export_to: DefaultExportTo::default(),
@@ -94,22 +91,14 @@ impl From<MeshConfig> for Mesh {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Sidecars")]
 pub struct VisibilityConfig {
-    /// The collector's own host: without it in scope, filters cannot call
-    #[arg(
-        long,
-        value_name = "NS/HOST",
-        default_value = "lazymesh-system/lazymesh-collector.lazymesh-system.svc.cluster.local",
-        env = "LAZYMESH_COLLECTOR_HOST"
-    )]
-    pub collector_host: EgressHost,
-    /// Host of the port anchor, which keeps HTTP listeners alive in otherwise empty sidecars
-    #[arg(
-        long,
-        value_name = "NS/HOST",
-        default_value = "lazymesh-system/lazymesh-ports.lazymesh-system.svc.cluster.local",
-        env = "LAZYMESH_ANCHOR_HOST"
-    )]
-    pub anchor_host: EgressHost,
+    /// The collector's own host: without it in scope, filters cannot call; by default Service lazymesh-collector of
+    /// lazymesh's own namespace
+    #[arg(long, value_name = "NS/HOST", env = "LAZYMESH_COLLECTOR_HOST")]
+    pub collector_host: Option<EgressHost>,
+    /// Host of the port anchor, which keeps HTTP listeners alive in otherwise empty sidecars; by default Service
+    /// lazymesh-ports of lazymesh's own namespace
+    #[arg(long, value_name = "NS/HOST", env = "LAZYMESH_ANCHOR_HOST")]
+    pub anchor_host: Option<EgressHost>,
     /// A host that every sidecar must see; may be given many times
     #[arg(
         long,
@@ -120,11 +109,48 @@ pub struct VisibilityConfig {
     pub always_visible: Vec<EgressHost>,
 }
 
-impl From<VisibilityConfig> for Visibility {
-    fn from(config: VisibilityConfig) -> Self {
-        let own = [config.collector_host, config.anchor_host];
-        let always: BTreeSet<_> = own.into_iter().chain(config.always_visible).collect();
-        Self { always }
+/// Namespace of lazymesh itself, where nothing says another.
+pub(crate) const NAMESPACE: &str = "lazymesh-system";
+
+/// Where lazymesh itself is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home<'a> {
+    /// Its namespace.
+    pub(crate) namespace: &'a str,
+    /// DNS domain of the cluster.
+    pub(crate) cluster_domain: &'a str,
+}
+
+impl Home<'_> {
+    fn host(self, service: &str) -> EgressHost {
+        let Self {
+            namespace,
+            cluster_domain,
+        } = self;
+        EgressHost {
+            namespace: namespace.to_owned(),
+            host: format!("{service}.{namespace}.svc.{cluster_domain}"),
+        }
+    }
+}
+
+impl VisibilityConfig {
+    pub(crate) fn collector_host(&self, home: Home<'_>) -> EgressHost {
+        let given = self.collector_host.clone();
+        given.unwrap_or_else(|| home.host("lazymesh-collector"))
+    }
+
+    pub(crate) fn anchor_host(&self, home: Home<'_>) -> EgressHost {
+        let given = self.anchor_host.clone();
+        given.unwrap_or_else(|| home.host("lazymesh-ports"))
+    }
+
+    pub(crate) fn visibility(&self, home: Home<'_>) -> Visibility {
+        let own = [self.collector_host(home), self.anchor_host(home)];
+        let always = own.into_iter().chain(self.always_visible.iter().cloned());
+        Visibility {
+            always: always.collect(),
+        }
     }
 }
 

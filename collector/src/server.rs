@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lazymesh_core::Mesh;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::collector::Collector;
-use crate::config::Config;
+use crate::config::{Config, Home, NAMESPACE};
 use crate::directory::{DirectoryPublisher, SourceError};
 #[cfg(feature = "kubernetes")]
 use crate::kubernetes::{KubernetesError, Link};
@@ -98,12 +99,15 @@ impl Server {
         };
         #[cfg(feature = "kubernetes")]
         let publisher = publisher.or_else(|| Some(Arc::new(link.as_ref()?.publisher())));
-        let collector = Collector::new(
-            Arc::new(store),
-            config.mesh.clone().into(),
-            config.limits.clone().into(),
-            config.visibility.clone().into(),
-        );
+        let mesh = Mesh::from(config.mesh.clone());
+        let home = Home {
+            namespace: NAMESPACE,
+            cluster_domain: &mesh.cluster_domain,
+        };
+        // With Kubernetes both are found out there, before anything is published.
+        let visibility = config.visibility.visibility(home);
+        let limits = config.limits.clone().into();
+        let collector = Collector::new(Arc::new(store), mesh, limits, visibility);
         Ok(Self {
             collector: Arc::new(collector),
             listeners,

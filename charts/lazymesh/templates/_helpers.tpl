@@ -19,9 +19,9 @@ app.kubernetes.io/component: collector
 {{- end }}
 {{- end }}
 
-{{- define "lazymesh.meshConfig" -}}
-{{- $revision := .Values.istio.revision -}}
-{{- if and $revision (ne $revision "default") }}istio-{{ $revision }}{{ else }}istio{{ end }}
+{{- define "lazymesh.ofRevision" -}}
+{{- $revision := (index . 0).Values.istio.revision -}}
+{{ index . 1 }}{{ if and $revision (ne $revision "default") }}-{{ $revision }}{{ end }}
 {{- end }}
 
 {{- define "lazymesh.securityContext" -}}

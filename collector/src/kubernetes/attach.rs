@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use kube::Client;
+use lazymesh_core::EgressHost;
 use lazymesh_envoyfilters::{Attachment, FilterConfig, IstioVersion};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -15,7 +16,6 @@ use super::istio_version;
 use super::kinds::{ATTACHMENT, ApiKind};
 use super::owner::Owner;
 use super::{KubernetesConfig, KubernetesError};
-use crate::config::VisibilityConfig;
 use crate::publisher::PublishOutcome;
 
 /// How often to look whether the objects are still as they should be.
@@ -82,13 +82,13 @@ impl Attaching {
     pub(super) fn new(
         client: &Client,
         config: &KubernetesConfig,
-        visibility: &VisibilityConfig,
+        collector_host: &EgressHost,
         wanted: watch::Receiver<Wanted>,
     ) -> Result<Option<Self>, KubernetesError> {
         let Some(image) = &config.attach.attach else {
             return Ok(None);
         };
-        let collector = &visibility.collector_host.host;
+        let collector = &collector_host.host;
         let filter = FilterConfig::new(format!("outbound|{INGEST_PORT}||{collector}"));
         let newest = IstioVersion::ALL[IstioVersion::ALL.len() - 1];
         let attachment = Attachment {

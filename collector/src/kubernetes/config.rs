@@ -7,6 +7,7 @@ use super::connect::ConnectConfig;
 use super::duration::duration;
 use super::owner::Owner;
 use super::source::SourceOptions;
+use crate::config::NAMESPACE;
 
 /// The name of Istio's ConfigMap of a control plane without a revision.
 const MESH_CONFIG: &str = "istio";
@@ -26,7 +27,7 @@ pub struct KubernetesConfig {
     #[arg(
         long,
         value_name = "NAMESPACE",
-        default_value = "lazymesh-system",
+        default_value = NAMESPACE,
         env = "LAZYMESH_NAMESPACE"
     )]
     pub namespace: String,
@@ -60,21 +61,21 @@ impl KubernetesConfig {
         }
     }
 
+    /// What the control plane's object of this name is called.
+    pub(super) fn of_revision(&self, name: &str) -> String {
+        match self.owner().revision.as_deref() {
+            None | Some("default") => name.to_owned(),
+            Some(revision) => format!("{name}-{revision}"),
+        }
+    }
+
     pub(super) fn source(&self, cluster_domain: &str) -> SourceOptions {
         let owner = self.owner();
-        let revision = owner
-            .revision
-            .as_deref()
-            .filter(|revision| *revision != "default");
-        let mesh_config = match revision {
-            Some(revision) => format!("{MESH_CONFIG}-{revision}"),
-            None => MESH_CONFIG.to_owned(),
-        };
         SourceOptions {
             owner,
             cluster_domain: cluster_domain.to_owned(),
             istio_namespace: self.istio_namespace.clone(),
-            mesh_config,
+            mesh_config: self.of_revision(MESH_CONFIG),
             namespace: self.namespace.clone(),
         }
     }

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use kube::Client;
-use lazymesh_core::Visibility;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::attach::{Attaching, Wanted};
+use super::cluster_domain;
 use super::follow::Follower;
 use super::ours::Ours;
 use super::source::KubernetesSource;
 use super::{KubernetesError, KubernetesPublisher};
 use crate::collector::Collector;
-use crate::config::Config;
+use crate::config::{Config, Home};
 
 /// A Kubernetes that a collector reads from and publishes to.
 pub(crate) struct Link {
@@ -57,14 +57,22 @@ impl Link {
     ) -> Result<(), KubernetesError> {
         let config = &self.config;
         let (attachment, wanted) = watch::channel(Wanted::default());
-        let attaching =
-            Attaching::new(&self.client, &config.kubernetes, &config.visibility, wanted)?;
-        let options = config.kubernetes.source(&config.mesh.cluster_domain);
+        let cluster_domain = match &config.mesh.cluster_domain {
+            Some(given) => given.clone(),
+            None => cluster_domain::find(&self.client, &config.kubernetes).await,
+        };
+        let home = Home {
+            namespace: &config.kubernetes.namespace,
+            cluster_domain: &cluster_domain,
+        };
+        let collector_host = config.visibility.collector_host(home);
+        let attaching = Attaching::new(&self.client, &config.kubernetes, &collector_host, wanted)?;
+        let options = config.kubernetes.source(&cluster_domain);
         let mut follower = Follower {
             collector: Arc::clone(collector),
             source: KubernetesSource::start(&self.client, options, Arc::clone(&self.ours)),
-            base: Visibility::from(config.visibility.clone()),
-            anchor: config.visibility.anchor_host.clone(),
+            base: config.visibility.visibility(home),
+            anchor: config.visibility.anchor_host(home),
             attachment,
             attaches: attaching.is_some(),
             was_off: false,

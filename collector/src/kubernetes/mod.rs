@@ -7,6 +7,7 @@
 
 mod apply;
 mod attach;
+mod cluster_domain;
 mod config;
 mod connect;
 mod convert;

@@ -5,6 +5,7 @@
 
 mod attach;
 mod chart;
+mod cluster_domain;
 mod inventory;
 mod process;
 mod publish;
