@@ -7,33 +7,19 @@
 //! It names crates by name and version, never by a path on the machine that built them, and holds no
 //! time and no serial number, so the same sources give the same document.
 
-use std::collections::{BTreeMap, BTreeSet};
+use serde::Serialize;
 
-use serde::{Deserialize, Serialize};
-
+use crate::cargo::{Cargo, Graph, Package};
 use crate::{DocumentError, text};
-
-/// What cargo says about a package.
-#[derive(Debug, Clone, Copy)]
-pub struct Cargo<'a> {
-    /// Name of the package, one of the workspace.
-    pub package: &'a str,
-    /// Output of `cargo metadata --format-version 1 --locked --filter-platform TARGET`.
-    pub metadata: &'a [u8],
-    /// Output of `cargo tree --locked --package PACKAGE --target TARGET --edges normal,no-proc-macro --prefix none
-    /// --format {p}`.
-    pub tree: &'a str,
-}
 
 /// The bill of materials of the module that a package was built to; `sha256` is its hash in hex.
 ///
 /// # Errors
 /// When cargo's output is something else, or has no such package.
 pub fn cyclonedx(cargo: &Cargo<'_>, sha256: &str) -> Result<Vec<u8>, DocumentError> {
-    let metadata: Metadata = serde_json::from_slice(cargo.metadata)
-        .map_err(|e| DocumentError::malformed("cargo metadata", e))?;
-    let graph = Graph::new(&metadata, &linked(cargo.tree))?;
-    let mut bill = graph.bill(graph.package(cargo.package)?);
+    let metadata = cargo.metadata()?;
+    let graph = Graph::new(&metadata, cargo.tree)?;
+    let mut bill = bill(&graph, graph.package(cargo.package)?);
     bill.metadata.component.hashes.push(Hash {
         alg: "SHA-256",
         content: sha256,
@@ -41,154 +27,33 @@ pub fn cyclonedx(cargo: &Cargo<'_>, sha256: &str) -> Result<Vec<u8>, DocumentErr
     text("bill of materials", &bill)
 }
 
-/// Names and versions in lines such as `memchr v2.8.0 (*)`.
-fn linked(tree: &str) -> BTreeSet<(&str, &str)> {
-    let lines = tree.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        Some((words.next()?, words.next()?.strip_prefix('v')?))
-    });
-    lines.collect()
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    resolve: Option<Resolve>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-    version: String,
-    license: Option<String>,
-    source: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    pkg: String,
-    #[serde(default)]
-    dep_kinds: Vec<DependencyKind>,
-}
-
-#[derive(Deserialize)]
-struct DependencyKind {
-    /// `null` for an ordinary dependency, else `dev` or `build`.
-    kind: Option<String>,
-}
-
-struct Graph<'a> {
-    packages: BTreeMap<&'a str, &'a Package>,
-    dependencies: BTreeMap<&'a str, Vec<&'a str>>,
-}
-
-impl<'a> Graph<'a> {
-    fn new(metadata: &'a Metadata, linked: &BTreeSet<(&str, &str)>) -> Result<Self, DocumentError> {
-        let missing =
-            || DocumentError::malformed("cargo metadata", "no `resolve` (was --no-deps given?)");
-        let resolve = metadata.resolve.as_ref().ok_or_else(missing)?;
-        Ok(Self {
-            packages: metadata
-                .packages
-                .iter()
-                .filter(|package| linked.contains(&(&*package.name, &*package.version)))
-                .map(|package| (package.id.as_str(), package))
-                .collect(),
-            dependencies: resolve
-                .nodes
-                .iter()
-                .map(|node| (node.id.as_str(), ordinary(node)))
-                .collect(),
-        })
-    }
-
-    fn package(&self, name: &str) -> Result<&'a Package, DocumentError> {
-        let found = self
-            .packages
-            .values()
-            .find(|package| package.name == name && package.source.is_none());
-        found
-            .copied()
-            .ok_or_else(|| DocumentError::NoPackage(name.to_owned()))
-    }
-
-    fn dependencies_of(&self, package: &Package) -> impl Iterator<Item = &'a Package> {
-        let ids = self
-            .dependencies
-            .get(package.id.as_str())
-            .into_iter()
-            .flatten();
-        ids.filter_map(|id| self.packages.get(id).copied())
-    }
-
-    /// All that `root` needs, sorted by name and version.
-    fn needed_by(&self, root: &'a Package) -> Vec<&'a Package> {
-        let mut seen = BTreeSet::new();
-        let mut needed = Vec::new();
-        let mut waiting: Vec<_> = self.dependencies_of(root).collect();
-        while let Some(package) = waiting.pop() {
-            if seen.insert(package.id.as_str()) {
-                needed.push(package);
-                waiting.extend(self.dependencies_of(package));
+fn bill<'a>(graph: &Graph<'a>, root: &'a Package) -> Bill<'a> {
+    let needed = graph.needed_by(root);
+    let edges = std::iter::once(root)
+        .chain(needed.iter().copied())
+        .map(|package| {
+            let mut on: Vec<_> = graph.dependencies_of(package).map(reference).collect();
+            on.sort();
+            on.dedup();
+            Edge {
+                reference: reference(package),
+                depends_on: on,
             }
-        }
-        needed.sort_by_key(|package| reference(package));
-        needed
-    }
-
-    fn bill(&self, root: &'a Package) -> Bill<'a> {
-        let needed = self.needed_by(root);
-        let edges = std::iter::once(root)
-            .chain(needed.iter().copied())
-            .map(|package| {
-                let mut on: Vec<_> = self.dependencies_of(package).map(reference).collect();
-                on.sort();
-                on.dedup();
-                Edge {
-                    reference: reference(package),
-                    depends_on: on,
-                }
-            });
-        Bill {
-            format: "CycloneDX",
-            spec_version: "1.6",
-            version: 1,
-            metadata: About {
-                component: component(root, "application"),
-            },
-            dependencies: edges.collect(),
-            components: needed
-                .into_iter()
-                .map(|package| component(package, "library"))
-                .collect(),
-        }
+        });
+    Bill {
+        format: "CycloneDX",
+        spec_version: "1.6",
+        version: 1,
+        metadata: About {
+            component: component(root, "application"),
+        },
+        dependencies: edges.collect(),
+        components: needed
+            .into_iter()
+            .map(|package| component(package, "library"))
+            .collect(),
     }
 }
-
-fn ordinary(node: &Node) -> Vec<&str> {
-    let is_ordinary = |dependency: &&Dependency| {
-        dependency.dep_kinds.is_empty()
-            || dependency.dep_kinds.iter().any(|kind| kind.kind.is_none())
-    };
-    node.deps
-        .iter()
-        .filter(is_ordinary)
-        .map(|dependency| dependency.pkg.as_str())
-        .collect()
-}
-
 fn reference(package: &Package) -> String {
     format!(
         "pkg:cargo/{}@{}",
@@ -268,7 +133,6 @@ struct Edge {
     reference: String,
     depends_on: Vec<String>,
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,7 +160,7 @@ mod tests {
 
     const TREE: &str = "filter v0.1.0 (/home/me/filter)\nbytes v1.0.0\nahash v0.8.0\ntesting v1.0.0\nbytes v1.0.0 (*)\n";
 
-    fn bill(metadata: &str, tree: &str, package: &str) -> Result<Vec<u8>, DocumentError> {
+    fn document(metadata: &str, tree: &str, package: &str) -> Result<Vec<u8>, DocumentError> {
         let cargo = Cargo {
             package,
             metadata: metadata.as_bytes(),
@@ -307,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_went_in() {
-        let document = bill(METADATA, TREE, "filter").expect("a bill");
+        let document = document(METADATA, TREE, "filter").expect("a bill");
         let read = crate::read(&document).expect("readable");
         assert_eq!(
             (read.kind, read.subjects),
@@ -341,8 +205,8 @@ mod tests {
             (METADATA, "bytes"),
             (METADATA, "other"),
         ] {
-            assert!(bill(metadata, TREE, package).is_err());
+            assert!(document(metadata, TREE, package).is_err());
         }
-        assert!(bill(METADATA, "", "filter").is_err());
+        assert!(document(METADATA, "", "filter").is_err());
     }
 }

@@ -4,12 +4,14 @@
 //! describe it without a registry client in it. A document names its module by the SHA-256 of its bytes, so that it
 //! cannot be passed off as being about another one.
 
+mod cargo;
 mod cyclonedx;
 mod provenance;
 mod reading;
 mod spdx;
 
-pub use cyclonedx::{Cargo, cyclonedx};
+pub use cargo::Cargo;
+pub use cyclonedx::cyclonedx;
 pub use provenance::{Build, provenance};
 pub use reading::{Kind, Reading, read};
 

@@ -15,7 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::RwLock;
 
-use super::http::{Http, failure, read_bounded, shown};
+use super::answer::{failure, read_bounded, shown};
+use super::http::Http;
 use crate::{Credentials, Error};
 
 /// What a token is to allow.

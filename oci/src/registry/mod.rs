@@ -4,6 +4,7 @@
 //! `oci-client` reads answers to their end however long they are, and does not show `Retry-After`.
 //! `docs/adr/0005-oci-client.md` has the details.
 
+mod answer;
 mod auth;
 mod http;
 mod patience;
@@ -77,7 +78,7 @@ impl Repository for Registry {
             .await?;
         let media_type = content_type(&answer).unwrap_or_else(|| media::IMAGE_MANIFEST.to_owned());
         let what = format!("manifest {pointer}");
-        let bytes = http::read_bounded(answer, self.limits().manifest_bytes, &what).await?;
+        let bytes = answer::read_bounded(answer, self.limits().manifest_bytes, &what).await?;
         let manifest = RawManifest { media_type, bytes };
         if let Pointer::Digest(digest) = pointer {
             check_digest(&manifest, *digest)?;
@@ -99,10 +100,10 @@ impl Repository for Registry {
         } else {
             0
         };
-        let (url, idle) = (http::shown(answer.url()), self.limits().idle);
+        let (url, idle) = (answer::shown(answer.url()), self.limits().idle);
         let bytes = answer
             .bytes_stream()
-            .map(move |piece| piece.map_err(|e| http::failure(&url, idle, e)));
+            .map(move |piece| piece.map_err(|e| answer::failure(&url, idle, e)));
         Ok(BlobStream {
             offset,
             bytes: bytes.boxed(),
@@ -147,7 +148,7 @@ impl Repository for Registry {
             Err(error) => return Err(error),
         };
         let bytes =
-            http::read_bounded(answer, self.limits().manifest_bytes, "list of referrers").await?;
+            answer::read_bounded(answer, self.limits().manifest_bytes, "list of referrers").await?;
         Ok(Some(
             Index::parse("list of referrers", &bytes, self.limits().referrers)?.manifests,
         ))

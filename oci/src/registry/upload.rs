@@ -4,8 +4,9 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Response, Url};
 
+use super::answer::shown;
 use super::auth::Access;
-use super::http::{Http, address, shown};
+use super::http::{Http, address};
 use super::patience::Patience;
 use crate::manifest::{Descriptor, RawManifest};
 use crate::{Error, Pointer};
