@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -34,8 +35,13 @@ impl Place {
         format!("oci-layout:{}:{tag}", self.path("layout").display())
     }
 
-    /// Runs in the directory, where `filter.wasm` is.
     fn run(&self, args: &[&str]) -> Run {
+        let output = self.command(args).output();
+        output.expect("the binary runs").into()
+    }
+
+    /// Runs in the directory, where `filter.wasm` is.
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = command();
         command
             .current_dir(self.dir.path())
@@ -43,7 +49,8 @@ impl Place {
         command
             .env_remove("SOURCE_DATE_EPOCH")
             .env("COSIGN_PASSWORD", "lazymesh");
-        command.args(args).output().expect("the binary runs").into()
+        command.args(args);
+        command
     }
 
     /// What of the layout is text.
@@ -99,6 +106,15 @@ fn the_same_bytes_in_any_folder() {
         digest(&["--variant", "compat"])
     );
     assert_ne!(digest(&[]), digest(&["--created", "0"]));
+    // Which is what the environment may say too, and nothing else makes a date.
+    let place = Place::new();
+    place.push(&["--created", "0"]);
+    let mut again = place.command(&["push", &place.layout("1"), "-o", "json"]);
+    let again = again.env("SOURCE_DATE_EPOCH", "0").output();
+    assert_eq!(
+        Run::from(again.expect("the binary runs")).json()["uploads"],
+        0
+    );
 }
 
 const REVISION: &str = "8e758fd7a639e759e3c65d75e912778bf8f860d2";
@@ -226,7 +242,7 @@ fn a_terminal_gets_a_progress_bar_and_a_pipe_none() {
         // `ok` insists on an empty standard error.
         assert!(!place.run(&words).ok().contains(BAR));
         // A terminal, by a program that every Debian has.
-        let mut script = std::process::Command::new("script");
+        let mut script = Command::new("script");
         script.args([
             "--quiet",
             "--return",
