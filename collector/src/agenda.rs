@@ -30,6 +30,17 @@ pub(crate) enum Target {
     Workload(Workload),
 }
 
+impl Target {
+    /// The namespace that it is about.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Orphans => None,
+            Self::Namespace(namespace) => Some(namespace),
+            Self::Workload(workload) => Some(&workload.namespace),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -108,7 +119,10 @@ impl Agenda {
 
     /// The target failed and is tried again later; returns in how long.
     pub(crate) fn failed(&mut self, target: Target, now: Instant) -> Duration {
-        let backoff = self.failing.entry(target.clone()).or_insert_with(retries);
+        let backoff = self
+            .failing
+            .entry(target.clone())
+            .or_insert_with(|| retries().build());
         let wait = backoff.next().unwrap_or(LONGEST_RETRY);
         if let Some(due) = self.due.remove(&target) {
             self.queue.remove(&(due, target.clone()));
@@ -128,13 +142,13 @@ impl Agenda {
     }
 }
 
-fn retries() -> ExponentialBackoff {
+/// How often to try again: later and later, for ever.
+pub(crate) fn retries() -> ExponentialBuilder {
     ExponentialBuilder::new()
         .with_min_delay(FIRST_RETRY)
         .with_max_delay(LONGEST_RETRY)
         .without_max_times()
         .with_jitter()
-        .build()
 }
 
 #[cfg(test)]

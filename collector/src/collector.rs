@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::agenda::Target;
 use crate::clock::now_ms;
+use crate::heard::Heard;
 use crate::metrics::Metrics;
 use crate::queue::PublishQueue;
 use crate::readiness::Readiness;
@@ -32,6 +33,7 @@ pub(crate) struct Knowledge {
     pub(crate) visibility: Visibility,
     /// Whether all of lazymesh is switched off: it answers, but has no Sidecars.
     pub(crate) off: bool,
+    pub(crate) heard: Heard,
 }
 
 impl Knowledge {
@@ -77,6 +79,7 @@ impl Collector {
                 graph: Graph::new(limits),
                 visibility,
                 off: false,
+                heard: Heard::default(),
             }),
             store,
             learning: Arc::new(Semaphore::new(MAX_LEARNING)),
@@ -85,6 +88,13 @@ impl Collector {
             readiness: Readiness::new(),
             usage_flushed_ms: AtomicU64::new(now_ms()),
         }
+    }
+
+    /// Makes no namespace lazy before a filter has called from it.
+    #[must_use]
+    pub fn requiring_filters(mut self) -> Self {
+        self.knowledge.get_mut().heard = Heard::required();
+        self
     }
 
     /// Fills the graph from the store.
@@ -131,7 +141,7 @@ impl Collector {
         if knowledge.off {
             return Plan::NotEnforced;
         }
-        match target {
+        let plan = match target {
             Target::Namespace(namespace) => plan_namespace(
                 &knowledge.inventory,
                 &knowledge.graph,
@@ -145,7 +155,8 @@ impl Collector {
                 &knowledge.visibility,
                 workload,
             ),
-        }
+        };
+        knowledge.heed(plan)
     }
 
     /// Everything that may have a Sidecar now.

@@ -14,6 +14,7 @@ mod collector;
 mod config;
 pub mod directory;
 mod fsync;
+mod heard;
 mod identity;
 mod inventory;
 #[cfg(feature = "kubernetes")]

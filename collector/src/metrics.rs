@@ -56,6 +56,7 @@ pub(crate) struct Gauges {
     pub(crate) external_hosts: Gauge,
     pub(crate) inventory_objects: Gauge,
     pub(crate) services: Gauge,
+    pub(crate) namespaces_waiting: Gauge,
     pub(crate) ready: Gauge,
 }
 
@@ -179,6 +180,10 @@ impl Gauges {
             external_hosts: gauge("external_hosts", "External hosts in the graph"),
             inventory_objects: gauge("inventory_objects", "Objects in the inventory"),
             services: gauge("services", "Services in the inventory"),
+            namespaces_waiting: gauge(
+                "namespaces_waiting",
+                "Enforced namespaces from which no filter has called yet, so that they keep their full scope",
+            ),
             ready: gauge(
                 "ready",
                 "1 when the store is loaded and the inventory has synced",
@@ -227,6 +232,7 @@ impl Collector {
             set(&gauges.external_hosts, knowledge.graph.externals().count());
             set(&gauges.inventory_objects, knowledge.inventory.len());
             set(&gauges.services, knowledge.inventory.services());
+            set(&gauges.namespaces_waiting, knowledge.namespaces_waiting());
         }
         set(
             &self.metrics.publish_waiting,

@@ -7,9 +7,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use backon::Retryable;
 use lazymesh_core::{Plan, SidecarSpec};
 
-use crate::agenda::Target;
+use crate::agenda::{Target, retries};
 use crate::collector::Collector;
 use crate::publisher::{PublishError, PublishOutcome, Published, Publisher};
 
@@ -32,10 +33,31 @@ impl Publishing {
 
     /// Publishes for ever. Start it only once the store is loaded and the inventory has synced.
     pub(crate) async fn run(mut self) {
+        self.recall().await;
         loop {
             let target = self.collector.queue.next().await;
             self.handle(target).await;
         }
+    }
+
+    /// Finds out which namespaces are lazy already. Nothing may be withdrawn before that is known.
+    async fn recall(&self) {
+        if !self.collector.look().heard.is_required() {
+            return;
+        }
+        let readiness = &self.collector.readiness;
+        let list = || self.publisher.list();
+        let told = |error: &PublishError, wait| {
+            tracing::warn!(%error, retry_in = ?wait, "cannot list the Sidecars that are there");
+            readiness.publisher(Err(error.to_string()));
+        };
+        // It does not end before it has worked.
+        let Ok(there) = list.retry(retries()).notify(told).await else {
+            return;
+        };
+        readiness.publisher(Ok(()));
+        let namespaces = there.iter().map(|place| place.namespace.as_str());
+        self.collector.heard_before(namespaces);
     }
 
     async fn handle(&mut self, target: Target) {

@@ -108,6 +108,11 @@ impl Server {
         let visibility = config.visibility.visibility(home);
         let limits = config.limits.clone().into();
         let collector = Collector::new(Arc::new(store), mesh, limits, visibility);
+        #[cfg(feature = "kubernetes")]
+        let collector = match &config.kubernetes {
+            of if of.kubernetes && !of.enforce_unheard => collector.requiring_filters(),
+            _ => collector,
+        };
         Ok(Self {
             collector: Arc::new(collector),
             listeners,

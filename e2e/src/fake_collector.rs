@@ -21,7 +21,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use lazymesh_protocol::{Decision, ResolveResponse};
+use lazymesh_protocol::{Decision, RESOLVE_PATH, ResolveResponse};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
@@ -70,7 +70,7 @@ pub struct FakeCollector {
 
 struct Shared {
     behaviour: Mutex<Behaviour>,
-    requests: AtomicU64,
+    questions: AtomicU64,
 }
 
 impl FakeCollector {
@@ -82,7 +82,7 @@ impl FakeCollector {
         let listener = TcpListener::bind(address).await?;
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(behaviour),
-            requests: AtomicU64::new(0),
+            questions: AtomicU64::new(0),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
         Ok(Self { shared, task })
@@ -97,10 +97,10 @@ impl FakeCollector {
             .unwrap_or_else(PoisonError::into_inner) = behaviour;
     }
 
-    /// Requests so far.
+    /// Questions so far that were read whole.
     #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.shared.requests.load(Ordering::Relaxed)
+    pub fn questions(&self) -> u64 {
+        self.shared.questions.load(Ordering::Relaxed)
     }
 }
 
@@ -127,7 +127,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     if matches!(shared.behaviour(), Behaviour::Reset) {
-        reset(stream, &shared).await;
+        reset(stream).await;
         return;
     }
     let service = service_fn(|request| answer(request, &shared));
@@ -137,11 +137,9 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         .await;
 }
 
-async fn reset(mut stream: TcpStream, shared: &Shared) {
+async fn reset(mut stream: TcpStream) {
     let mut request = [0; 4096];
-    if stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
-        shared.requests.fetch_add(1, Ordering::Relaxed);
-    }
+    let _ = stream.read(&mut request).await;
     // Closing with a zero linger time is what sends a reset.
     let _ = stream.set_zero_linger();
 }
@@ -149,8 +147,11 @@ async fn reset(mut stream: TcpStream, shared: &Shared) {
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 async fn answer(request: Request<Incoming>, shared: &Shared) -> hyper::Result<Response<Body>> {
-    shared.requests.fetch_add(1, Ordering::Relaxed);
+    let asks = request.uri().path() == RESOLVE_PATH;
     request.into_body().collect().await?;
+    shared
+        .questions
+        .fetch_add(u64::from(asks), Ordering::Relaxed);
     let (status, body) = match shared.behaviour() {
         Behaviour::Answer {
             decision,

@@ -42,6 +42,7 @@ mod host;
 mod identity;
 mod metrics;
 mod plugin;
+mod presence;
 mod question;
 mod route;
 mod shared;

@@ -38,6 +38,10 @@ pub struct FilterConfig {
     /// How often counts are reported, in milliseconds; 0 turns reports off.
     #[serde(default = "default_report_interval_ms")]
     pub report_interval_ms: u32,
+    /// How often, in milliseconds, the filter tells that it is there; 0: never, and then its namespace counts as one
+    /// without a filter until the first unresolved request.
+    #[serde(default = "default_presence_interval_ms")]
+    pub presence_interval_ms: u32,
 }
 
 impl FilterConfig {
@@ -56,6 +60,7 @@ impl FilterConfig {
             breaker_backoff_ms: default_breaker_backoff_ms(),
             breaker_max_backoff_ms: default_breaker_max_backoff_ms(),
             report_interval_ms: default_report_interval_ms(),
+            presence_interval_ms: default_presence_interval_ms(),
         }
     }
 }
@@ -89,4 +94,7 @@ fn default_breaker_max_backoff_ms() -> u32 {
 }
 fn default_report_interval_ms() -> u32 {
     10_000
+}
+fn default_presence_interval_ms() -> u32 {
+    60_000
 }

@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Protocol, Source};
 
-/// `POST /v1/reports`: how often a sidecar met unresolved hosts that its decision cache already knew.
+/// `POST /v1/reports`: how often a sidecar met unresolved hosts that its decision cache already knew. Without any it
+/// says that the filter is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reports {

@@ -46,6 +46,10 @@ pub struct KubernetesConfig {
     /// the Sidecars, and so long the clusters of hosts that leave a scope stay after their routes
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration, env = "LAZYMESH_SETTLE")]
     pub settle: Duration,
+    /// Make namespaces lazy although no filter has called from them. Workloads whose sidecar lacks the filter, for
+    /// whatever reason, then cannot call STRICT services that they have not learned
+    #[arg(long, env = "LAZYMESH_ENFORCE_UNHEARD", requires = "kubernetes")]
+    pub enforce_unheard: bool,
     /// The attachment.
     #[command(flatten)]
     pub attach: AttachConfig,

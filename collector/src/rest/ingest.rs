@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use crate::clock::now_ms;
 use crate::collector::Collector;
 use crate::identity::{Evidence, IngestIdentity, Refusal};
+use crate::readiness::NotReady;
 use crate::report::ReportError;
 use crate::resolve::ResolveError;
 use crate::rest::body::Body;
@@ -45,13 +46,18 @@ impl FromRequestParts<Ingest> for Evidence {
 }
 
 impl Ingest {
+    /// Whether the caller is the source's filter.
     fn check(&self, evidence: &Evidence, source: &Source) -> Result<(), Problem> {
+        // An inventory that is not complete knows no pod of the caller's, which is no reason to refuse it.
+        self.collector.readiness.require().map_err(not_ready)?;
         self.identity
             .check(evidence, source, &self.collector)
             .map_err(|refusal| {
                 self.collector.metrics.identity_refused.inc();
-                refusal.into()
-            })
+                Problem::from(refusal)
+            })?;
+        self.collector.hear(&source.namespace);
+        Ok(())
     }
 }
 
@@ -111,6 +117,10 @@ impl From<QuestionError> for Problem {
     }
 }
 
+fn not_ready(missing: NotReady) -> Problem {
+    Problem::new(Kind::NotReady, missing.to_string())
+}
+
 /// Callers learn that it failed, the log why: paths and disks are none of their business.
 fn not_written() -> Problem {
     Problem::new(
@@ -122,7 +132,7 @@ fn not_written() -> Problem {
 impl From<ResolveError> for Problem {
     fn from(error: ResolveError) -> Self {
         match error {
-            ResolveError::NotReady(missing) => Self::new(Kind::NotReady, missing.to_string()),
+            ResolveError::NotReady(missing) => not_ready(missing),
             ResolveError::Question(error) => error.into(),
             ResolveError::Store(_) => not_written(),
         }
@@ -132,7 +142,7 @@ impl From<ResolveError> for Problem {
 impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
         match error {
-            ReportError::NotReady(missing) => Self::new(Kind::NotReady, missing.to_string()),
+            ReportError::NotReady(missing) => not_ready(missing),
             ReportError::Source(error) => error.into(),
             ReportError::TooMany(_) => Self::field("reports", error.to_string()),
             ReportError::Store(_) => not_written(),

@@ -64,6 +64,8 @@ enum SidecarState {
     Managed,
     /// A Sidecar of somebody else, which lazymesh leaves alone.
     UserManaged,
+    /// Nothing until a filter has called from the workload's namespace: without one it could not be lazy.
+    WaitsForFilter,
     /// Nothing of lazymesh.
     None,
 }
@@ -133,9 +135,12 @@ async fn show(
     State(collector): State<Arc<Collector>>,
     Named(workload): Named,
 ) -> Result<Json<WorkloadDetail>, Problem> {
-    let sidecar = collector.plan(&Target::Workload(workload.clone())).into();
+    let mut sidecar = SidecarSummary::from(collector.plan(&Target::Workload(workload.clone())));
     let knowledge = collector.look();
     require(&knowledge, &workload)?;
+    if matches!(sidecar.state, SidecarState::None) && knowledge.waits_for_filter(&workload) {
+        sidecar.state = SidecarState::WaitsForFilter;
+    }
     let externals = knowledge.graph.externals();
     Ok(Json(WorkloadDetail {
         item: WorkloadItem::new(&knowledge, &workload),

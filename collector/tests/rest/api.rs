@@ -32,6 +32,7 @@ pub(crate) struct Setup {
     pub(crate) token: Option<Token>,
     pub(crate) limits: Limits,
     pub(crate) ready: bool,
+    pub(crate) requires_filters: bool,
 }
 
 impl Default for Setup {
@@ -41,6 +42,7 @@ impl Default for Setup {
             token: None,
             limits: Limits::default(),
             ready: true,
+            requires_filters: false,
         }
     }
 }
@@ -56,6 +58,10 @@ impl Setup {
         };
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let collector = Collector::new(shared, Mesh::default(), self.limits, visibility);
+        let collector = match self.requires_filters {
+            true => collector.requiring_filters(),
+            false => collector,
+        };
         let collector = Arc::new(collector);
         if self.ready {
             collector.load().await.expect("the store loads");
@@ -140,6 +146,12 @@ impl Api {
     pub(crate) async fn resolve(&self, workload: &str, authority: &str) -> Answer {
         self.post("/v1/resolve", question(workload, authority).to_string())
             .await
+    }
+
+    /// Has a filter say only that it is there.
+    pub(crate) async fn greet(&self, workload: &str) -> Answer {
+        let body = json!({"source": source(workload), "reports": []});
+        self.post("/v1/reports", body.to_string()).await
     }
 }
 

@@ -44,6 +44,22 @@ fn web() -> String {
 }
 
 #[tokio::test]
+async fn nobody_is_refused_before_the_pods_are_known() {
+    let identity = IngestIdentity::Xfcc {
+        collector: COLLECTOR.to_owned(),
+    };
+    let api = Setup {
+        identity,
+        ready: false,
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    let answer = ask(&api, &[web()], &question("shop/web", "reviews")).await;
+    assert_eq!(answer.problem(), (503, None));
+}
+
+#[tokio::test]
 async fn a_caller_may_speak_for_its_own_workload() {
     let api = start().await;
     let forged = element(COLLECTOR, "spiffe://cluster.local/ns/bank/sa/teller");

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::api::Api;
+use crate::api::{Api, Setup};
 
 #[tokio::test]
 async fn workloads_come_from_pods_and_from_what_was_learned() {
@@ -49,6 +49,31 @@ async fn a_workload_has_its_accounts_and_its_sidecar() {
         json!({"state": "user-managed", "name": "by-hand"})
     );
     assert_eq!(sidecar("bank/teller").await, json!({"state": "none"}));
+}
+
+#[tokio::test]
+async fn a_namespace_keeps_its_scope_until_a_filter_has_called_from_it() {
+    let api = Setup {
+        requires_filters: true,
+        ..Setup::default()
+    }
+    .start()
+    .await;
+    let states = async || {
+        let mut states = Vec::new();
+        for workload in ["shop/web", "shop/custom", "bank/teller"] {
+            let path = format!("/v1/workloads/{workload}");
+            let detail = api.get(&path).await.json();
+            states.push(detail["sidecar"]["state"].clone());
+        }
+        states
+    };
+    let waiting = ["waits-for-filter", "user-managed", "none"];
+    assert_eq!(states().await, waiting);
+    api.greet("bank/teller").await;
+    assert_eq!(states().await, waiting);
+    api.greet("shop/custom").await;
+    assert_eq!(states().await, ["managed", "user-managed", "none"]);
 }
 
 #[tokio::test]

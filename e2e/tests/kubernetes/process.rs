@@ -28,12 +28,14 @@ pub(crate) struct Collector {
     child: Child,
     folder: TempDir,
     admin: SocketAddr,
+    ingest: SocketAddr,
 }
 
 impl Collector {
-    /// Starts one with every right, and waits until it is ready.
+    /// Starts one with every right that waits for no filter, for there is none, and waits until it is ready.
     pub(crate) async fn start(lab: &Lab, flags: &[&str]) -> Result<Self> {
-        Self::start_as(&lab.kubeconfig(), flags).await
+        let flags = [&["--enforce-unheard"], flags].concat();
+        Self::start_as(&lab.kubeconfig(), &flags).await
     }
 
     /// Starts one with the rights of a kubeconfig.
@@ -69,6 +71,7 @@ impl Collector {
             child,
             folder,
             admin: nobody,
+            ingest: nobody,
         };
         let ready = collector.until_ready().await;
         ready.with_context(|| collector.log())?;
@@ -81,10 +84,11 @@ impl Collector {
             let addresses: Value = serde_json::from_slice(&fs::read(&file)?)?;
             Ok(addresses)
         });
-        self.admin = addresses.await?["admin"]
-            .as_str()
-            .context("no admin")?
-            .parse()?;
+        let addresses = addresses.await?;
+        let address = |name: &str| -> Result<SocketAddr> {
+            Ok(addresses[name].as_str().context("no address")?.parse()?)
+        };
+        (self.admin, self.ingest) = (address("admin")?, address("ingest")?);
         wait::until("the collector to be ready", async || {
             let ready = reqwest::get(self.url("/readyz")).await?;
             ensure!(ready.status().is_success(), "{}", ready.text().await?);
@@ -100,6 +104,17 @@ impl Collector {
     /// An answer of its admin port.
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
         Ok(reqwest::get(self.url(path)).await?.json().await?)
+    }
+
+    /// Says what the filter of a workload says when it is there.
+    pub(crate) async fn greet(&self, namespace: &str, workload: &str) -> Result<()> {
+        let source = json!({ "namespace": namespace, "workload": workload });
+        let url = format!("http://{}/v1/reports", self.ingest);
+        let call = reqwest::Client::new()
+            .post(url)
+            .json(&json!({ "source": source, "reports": [] }));
+        call.send().await?.error_for_status()?;
+        Ok(())
     }
 
     pub(crate) fn log(&self) -> String {

@@ -31,6 +31,32 @@ fn a_namespace_s_label_makes_and_unmakes_its_sidecar() -> Result<()> {
 }
 
 #[test]
+fn a_namespace_waits_for_its_first_filter_once() -> Result<()> {
+    lab::disturbance("k8s-unheard", async |lab, namespace| {
+        set_mode(lab, namespace, Some("enforce")).await?;
+        // What one that waits for nothing publishes shows that the other has had its chance.
+        let other = format!("{namespace}-other");
+        lab.namespace(&other, &[]).await?;
+        let collector = Collector::start_as(&lab.kubeconfig(), &[]).await?;
+        set_mode(lab, &other, Some("enforce")).await?;
+        collector.greet(&other, "any").await?;
+        until_sidecar(lab, &other, DEFAULT).await?;
+        ensure!(sidecar(lab, namespace, DEFAULT).await?.is_none());
+        collector.greet(namespace, "any").await?;
+        until_sidecar(lab, namespace, DEFAULT).await?;
+
+        // The next collector finds the Sidecars, and leaves them.
+        drop(collector);
+        let collector = Collector::start_as(&lab.kubeconfig(), &[]).await?;
+        set_mode(lab, &other, Some("off")).await?;
+        until_gone(lab, &other, DEFAULT).await?;
+        ensure!(sidecar(lab, namespace, DEFAULT).await?.is_some());
+        drop(collector);
+        lab.delete_namespace(&other).await
+    })
+}
+
+#[test]
 fn what_somebody_does_to_a_sidecar_is_put_right() -> Result<()> {
     lab::disturbance("k8s-drift", async |lab, namespace| {
         set_mode(lab, namespace, Some("enforce")).await?;

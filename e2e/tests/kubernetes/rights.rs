@@ -77,7 +77,8 @@ fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
         lab.service(namespace, "web").await?;
         set_mode(lab, namespace, Some("enforce")).await?;
         let kubeconfig = become_account(lab, "lazymesh-collector").await?;
-        let collector = Collector::start_as(&kubeconfig, &ATTACH).await?;
+        let flags = [&ATTACH[..], &["--enforce-unheard"]].concat();
+        let collector = Collector::start_as(&kubeconfig, &flags).await?;
         // Sidecars are published only once the filter is attached.
         until_sidecar(lab, namespace, "lazymesh-default")
             .await

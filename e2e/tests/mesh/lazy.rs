@@ -66,12 +66,11 @@ impl<'a> Lazy<'a> {
     }
 }
 
-/// Makes a namespace lazy, and waits until it is.
+/// Has a namespace become lazy, as it does when the first filter calls from it.
 pub(crate) async fn enforce(lab: &Lab, namespace: &str) -> Result<()> {
     lab::lazymesh().await?;
     lab.namespace(namespace, &[("lazymesh.io/mode", "enforce")])
-        .await?;
-    hosts(lab, namespace, "lazymesh-default").await.map(drop)
+        .await
 }
 
 /// The cluster of port 80 of a Service, as istiod names it.

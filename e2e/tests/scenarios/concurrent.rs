@@ -22,7 +22,7 @@ fn a_thousand_first_requests_cause_one_callout_per_worker() {
         .concurrency(WORKERS);
     scenario(mesh, async |mesh| {
         thousand(mesh).await?;
-        assert!(mesh.fake_collector()?.requests() <= u64::from(WORKERS));
+        assert!(mesh.fake_collector()?.questions() <= u64::from(WORKERS));
         Ok(())
     });
 }
@@ -60,7 +60,7 @@ fn who_asked_first_may_leave() {
             .write_all(b"GET / HTTP/1.1\r\nhost: reviews:9080\r\n\r\n")
             .await?;
         wait::until("the callout", async || {
-            ensure!(mesh.fake_collector()?.requests() == 1, "no callout");
+            ensure!(mesh.fake_collector()?.questions() == 1, "no callout");
             Ok(())
         })
         .await?;

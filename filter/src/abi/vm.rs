@@ -40,10 +40,14 @@ impl Vm {
     /// Replaces a plugin's configuration; false leaves it as it was.
     pub(super) fn configure(&mut self, context: ContextId, size: usize) -> bool {
         self.proxy.define_metrics();
-        let seed = self.proxy.now_ns() ^ u64::from(context);
+        let (now_ms, seed) = (
+            self.proxy.now_ms(),
+            self.proxy.now_ns() ^ u64::from(context),
+        );
         match Plugin::new(&self.proxy.configuration(size), seed) {
-            Ok(plugin) => {
+            Ok(mut plugin) => {
                 self.remove(context);
+                plugin.on_start(&mut self.proxy, now_ms);
                 self.plugins.push((context, plugin));
                 true
             }

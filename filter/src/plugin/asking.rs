@@ -60,7 +60,11 @@ impl Plugin {
         body_bytes: usize,
     ) {
         let status = host.call_status();
-        if self.counts.end(token, status.as_deref() == Some(b"200")) {
+        let accepted = status.as_deref() == Some(b"200");
+        if self.counts.end(token, accepted) {
+            if accepted {
+                self.presence.heard(now_ms);
+            }
             return;
         }
         let Some(landed) = self.flights.land(token) else {
@@ -100,13 +104,16 @@ impl Plugin {
         }
     }
 
-    /// Sends the counts that are due. They never keep a failing collector busy.
+    /// Sends the counts that are due, or none if only the filter's presence is. They never keep a failing collector
+    /// busy.
     pub(super) fn report(&mut self, host: &mut impl Host, now_ms: u64) {
-        if self.counts.due_ms().is_none_or(|due_ms| due_ms > now_ms) {
+        let due = [self.counts.due_ms(), self.presence.due_ms()];
+        if due.into_iter().flatten().all(|due_ms| due_ms > now_ms) {
             return;
         }
         let token = self.send_reports(host);
         self.counts.sent(token, now_ms);
+        self.presence.tried(now_ms);
     }
 
     fn send_reports(&mut self, host: &mut impl Host) -> Option<Token> {

@@ -17,6 +17,7 @@ use crate::flights::Flights;
 use crate::holds::{Holds, PROBE_INTERVAL_MS};
 use crate::host::{Action, ContextId, Host, Level, Token};
 use crate::metrics::Metric;
+use crate::presence::Presence;
 use crate::question::Question;
 use crate::route;
 use crate::shared::SharedDecisions;
@@ -31,6 +32,7 @@ pub struct Plugin {
     holds: Holds,
     breaker: Breaker,
     counts: Counts,
+    presence: Presence,
     alarm: Alarm,
 }
 
@@ -53,9 +55,16 @@ impl Plugin {
                 seed,
             ),
             counts: Counts::new(config.report_interval_ms),
+            presence: Presence::new(config.presence_interval_ms, seed),
             alarm: Alarm::default(),
             config,
         })
+    }
+
+    /// The plugin is in place: its timer may be set.
+    pub fn on_start(&mut self, host: &mut impl Host, now_ms: u64) {
+        self.presence.start(now_ms);
+        self.settle(host, now_ms);
     }
 
     /// The headers of a request have come; it is the selected context.
@@ -159,6 +168,7 @@ impl Plugin {
             self.flights.due_ms(),
             probe_ms,
             self.counts.due_ms(),
+            self.presence.due_ms(),
             self.decisions.due_ms(),
         ]
         .into_iter()

@@ -6,6 +6,7 @@ mod deciding;
 mod failing;
 mod fuzz;
 mod holding;
+mod presence;
 mod proxy;
 mod reporting;
 mod sharing;

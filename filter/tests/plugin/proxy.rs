@@ -266,6 +266,12 @@ impl Worker {
         }
     }
 
+    /// The proxy has put the plugin in place.
+    pub fn start(&mut self) {
+        let now_ms = self.proxy.now_ms;
+        self.plugin.on_start(&mut self.proxy, now_ms);
+    }
+
     /// A request to the catch-all of `allow_any`.
     pub fn get(&mut self, authority: &str) -> ContextId {
         self.send("allow_any", &[(":authority", authority)])

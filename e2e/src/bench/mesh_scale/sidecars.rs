@@ -34,6 +34,9 @@ impl Sidecars<'_> {
 
     /// Sidecars in a namespace that is enforced, when they are as empty as they will be.
     pub(super) async fn start_lazy(&self, count: usize) -> Result<Vec<Pod>> {
+        // The first pod of a namespace starts with the full scope, and its filter makes the namespace lazy.
+        let first = self.start("lazy", "enforce", "first", 1).await?;
+        try_join_all(first.iter().map(until_lazy)).await?;
         let pods = self.start("lazy", "enforce", "lazy", count).await?;
         try_join_all(pods.iter().map(until_lazy)).await?;
         Ok(pods)
@@ -57,6 +60,8 @@ impl Sidecars<'_> {
 
 async fn until_lazy(pod: &Pod) -> Result<()> {
     wait::until_within("a sidecar to be lazy", PATIENCE, async || {
+        let clusters = pod.envoy_admin("/clusters").await?;
+        ensure!(!clusters.contains("||service-"), "it knows services");
         ensure!(
             pod.has_cluster("lazymesh-direct").await?,
             "it has no lazymesh-direct"
