@@ -140,7 +140,7 @@ impl VisibilityConfig {
         given.unwrap_or_else(|| home.host("lazymesh-collector"))
     }
 
-    pub(crate) fn anchor_host(&self, home: Home<'_>) -> EgressHost {
+    fn anchor_host(&self, home: Home<'_>) -> EgressHost {
         let given = self.anchor_host.clone();
         given.unwrap_or_else(|| home.host("lazymesh-ports"))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lazymesh_core::{EgressHost, Inventory, Kind, Visibility};
+use lazymesh_core::{Inventory, Kind, Visibility};
 use tokio::sync::watch;
 
 use super::attach::Wanted;
@@ -22,8 +22,6 @@ pub(crate) struct Follower {
     pub(super) source: KubernetesSource,
     /// What is visible whatever the mesh looks like.
     pub(super) base: Visibility,
-    /// The port anchor's host.
-    pub(super) anchor: EgressHost,
     /// What the attachment follows from; nobody may be there to follow it.
     pub(super) attachment: watch::Sender<Wanted>,
     /// Whether the anchor is ours to keep in step with the mesh.
@@ -107,13 +105,9 @@ impl Follower {
             true => inventory.http_ports(),
             false => BTreeSet::new(),
         };
-        let anchored = http_ports
-            .union(&inventory.tcp_ports(&self.anchor))
-            .copied()
-            .collect();
         let mut always = self.base.always.clone();
         always.extend(self.source.always_visible(inventory));
-        always.extend(inventory.tcp_hosts_on(&anchored));
+        always.extend(inventory.tcp_hosts());
         knowledge.visibility = Visibility { always };
         Wanted {
             http_ports,

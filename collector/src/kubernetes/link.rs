@@ -72,7 +72,6 @@ impl Link {
             collector: Arc::clone(collector),
             source: KubernetesSource::start(&self.client, options, Arc::clone(&self.ours)),
             base: config.visibility.visibility(home),
-            anchor: config.visibility.anchor_host(home),
             attachment,
             attaches: attaching.is_some(),
             was_off: false,

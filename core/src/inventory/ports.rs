@@ -1,4 +1,4 @@
-//! What the port anchor follows from: on which ports HTTP is spoken, and what suffers where it is not.
+//! What ports speak: the port anchor follows from where it is HTTP, and every scope from where it is not.
 
 use std::collections::BTreeSet;
 
@@ -26,28 +26,13 @@ impl Inventory {
         ports
     }
 
-    /// The TCP ports of an egress host; none if there is no such host.
+    /// Hosts that speak something else than HTTP on one of their ports. The filter sees only HTTP, so they could never
+    /// be learned: out of scope they would be called in plain text, past their VirtualServices, for ever.
     #[must_use]
-    pub fn tcp_ports(&self, host: &EgressHost) -> BTreeSet<u16> {
-        let ports = self
-            .services
-            .get(host)
-            .into_iter()
-            .flat_map(|host| &host.ports);
-        ports.map(|port| port.number).collect()
-    }
-
-    /// Hosts that speak something else than HTTP on one of these ports. A port anchor's listener waits there for
-    /// the client's first bytes, so a server that speaks first must not be left to it.
-    #[must_use]
-    pub fn tcp_hosts_on(&self, ports: &BTreeSet<u16>) -> BTreeSet<EgressHost> {
+    pub fn tcp_hosts(&self) -> BTreeSet<EgressHost> {
         let mut hosts = BTreeSet::new();
         self.for_each_host(|host| {
-            let mut tcp = host
-                .ports
-                .iter()
-                .filter(|port| port.protocol == Protocol::Tcp);
-            if tcp.any(|port| ports.contains(&port.number)) {
+            if host.ports.iter().any(|port| port.protocol == Protocol::Tcp) {
                 hosts.insert(host.egress);
             }
         });
@@ -141,12 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http_on_such_a_port_is_found() {
-        let inventory = inventory();
-        let hosts = inventory.tcp_hosts_on(&inventory.http_ports());
+    fn what_is_not_http_is_found() {
+        let hosts = inventory().tcp_hosts();
         let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
         assert_eq!(hosts, ["shop/a.example", "shop/db.shop.svc.cluster.local"]);
-        assert!(inventory.tcp_hosts_on(&[81].into()).is_empty());
     }
 
     #[test]

@@ -230,7 +230,7 @@ impl Lab {
     }
 
     /// A Service that selects the pods whose label `app` is its own name, with ports of the lab's
-    /// application: `http` 80, `grpc` 81 and `tcp` 9000.
+    /// application: `http` 80 and `grpc` 81.
     ///
     /// # Errors
     /// When kube-apiserver refuses it.
@@ -244,7 +244,6 @@ impl Lab {
                 "ports": [
                     { "name": "http", "port": 80, "targetPort": HTTP },
                     { "name": "grpc", "port": 81, "targetPort": GRPC },
-                    { "name": "tcp", "port": GREETING, "targetPort": GREETING },
                 ],
             },
         });

@@ -22,5 +22,6 @@ mod outside;
 mod registry_down;
 mod revisions;
 mod scale;
+mod tcp;
 mod user_sidecars;
 mod virtual_service;
