@@ -47,6 +47,35 @@ fn a_stream_that_went_direct_lives_on_when_the_cluster_comes() -> Result<()> {
     })
 }
 
+#[test]
+fn live_streams_outlive_a_request_that_is_held_for_their_cluster() -> Result<()> {
+    lab::scenario("grpc-shared", async |lab, namespace| {
+        apply_service(lab, namespace, "other").await?;
+        let destination = json!({ "host": "called", "port": { "number": 81 } });
+        let spec = json!({
+            "hosts": ["other"],
+            "http": [{ "route": [{ "destination": destination }] }],
+        });
+        apply(lab, "VirtualService", (namespace, "other"), spec).await?;
+        let lazy = start(lab, namespace).await?;
+        lazy.client.grpc("http://called:81").await?;
+        until_known(&lazy, &cluster(namespace)).await?;
+        // Enough for every worker of the client's sidecar to have one.
+        let mut streams = Vec::new();
+        for _ in 0..8 {
+            let mut stream = lazy.client.grpc_stream("http://called:81")?;
+            stream.next().await?;
+            streams.push(stream);
+        }
+        is_ours(namespace, &lazy.client.grpc("http://other:81").await?)?;
+        for mut stream in streams {
+            stream.next().await?;
+            stream.close().await?;
+        }
+        Ok(())
+    })
+}
+
 fn cluster(namespace: &str) -> String {
     format!("outbound|81||{}", host(namespace, "called"))
 }

@@ -136,7 +136,9 @@ impl Host for Proxy {
     }
 
     fn has_cluster(&mut self, cluster: &str) -> bool {
-        let metadata = memory::map(&[]);
+        // Envoy sends no request with such a name in its header. Where a connection is ready it would be under way at once, and
+        // for its authority, the cluster's name, an HTTP/2 server ends the connection, with all live streams on it.
+        let metadata = memory::map(&[("lazymesh probe", "")]);
         let (service, method) = ("lazymesh", "probe");
         let mut token = 0;
         // SAFETY: everything pointed to outlives the call, which copies it.

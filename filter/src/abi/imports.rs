@@ -5,7 +5,8 @@ pub(super) type Status = u32;
 
 pub(super) const OK: Status = 0;
 pub(super) const CAS_MISMATCH: Status = 8;
-/// Of `proxy_grpc_stream`: the cluster exists, the stream ended at once, as without a healthy host.
+/// Of `proxy_grpc_stream`: the cluster exists, the stream ended at once, as without a healthy host, or because a ready
+/// connection refused its header.
 pub(super) const INTERNAL_FAILURE: Status = 10;
 
 /// Map types.
