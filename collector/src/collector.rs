@@ -175,6 +175,11 @@ impl Collector {
         running.into_iter().map(Target::Workload).collect()
     }
 
+    /// Whether a namespace has pods of a workload.
+    pub(crate) fn is_in_use(&self, namespace: &str) -> bool {
+        self.look().inventory.has_workloads_in(namespace)
+    }
+
     /// Writes changes durably.
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let start = Instant::now();

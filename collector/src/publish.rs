@@ -117,7 +117,8 @@ impl Publishing {
         target: &Target,
         sidecar: &SidecarSpec,
     ) -> Result<bool, PublishError> {
-        let outcome = self.publisher.publish(sidecar).await?;
+        let in_use = self.collector.is_in_use(&sidecar.namespace);
+        let outcome = self.publisher.publish(sidecar, in_use).await?;
         self.placed.insert(target.clone(), place(sidecar));
         if let Some(due) = self.publisher.due(&sidecar.namespace, &sidecar.name) {
             self.collector.queue.add_at(target.clone(), due);

@@ -79,11 +79,16 @@ impl PublishError {
 /// A place that Sidecars are published to.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Makes the Sidecar in place look like this.
+    /// Makes the Sidecar in place look like this. `in_use`: its namespace has pods, whose requests a change of
+    /// scope must not cost.
     ///
     /// # Errors
     /// [`PublishError`]; what was in place before is then still there, whole.
-    async fn publish(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, PublishError>;
+    async fn publish(
+        &self,
+        sidecar: &SidecarSpec,
+        in_use: bool,
+    ) -> Result<PublishOutcome, PublishError>;
 
     /// When to publish a Sidecar again, for it is not yet all that was asked: it changes in steps.
     fn due(&self, _namespace: &str, _name: &str) -> Option<Instant> {

@@ -127,7 +127,11 @@ impl DirectoryPublisher {
 
 #[async_trait]
 impl Publisher for DirectoryPublisher {
-    async fn publish(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, PublishError> {
+    async fn publish(
+        &self,
+        sidecar: &SidecarSpec,
+        _in_use: bool,
+    ) -> Result<PublishOutcome, PublishError> {
         let (publisher, sidecar) = (self.clone(), sidecar.clone());
         self.blocking(move || publisher.write(&sidecar)).await
     }

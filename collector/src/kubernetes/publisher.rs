@@ -44,25 +44,30 @@ impl KubernetesPublisher {
     }
 
     /// The next step towards `wanted`.
-    fn step(&self, place: &Published, mut wanted: Value) -> Value {
+    fn step(&self, place: &Published, mut wanted: Value, in_use: bool) -> Value {
         let mut steps = self.steps.lock();
         if steps.due(place).is_none() && self.ours.is_settled(place, &wanted) {
             return wanted;
         }
-        let routes = Scope::of(&wanted).routes;
-        let next = steps.next(place, &self.scope(place), &routes, Instant::now());
+        let asked = Scope::of(&wanted);
+        let there = match self.scope(place) {
+            None if in_use => Scope::full(),
+            None => asked.clone(),
+            Some(scope) => scope,
+        };
+        let next = steps.next(place, &there, &asked.routes, Instant::now());
         next.put_into(&mut wanted);
         wanted
     }
 
-    /// The scope that those have for whom a Sidecar is: its own if it is there, else the namespace's.
-    fn scope(&self, place: &Published) -> Scope {
+    /// The scope that those have for whom a Sidecar is: its own if it is there, else the namespace's, if any.
+    fn scope(&self, place: &Published) -> Option<Scope> {
         let default = Published {
             namespace: place.namespace.clone(),
             name: DEFAULT_SIDECAR.to_owned(),
         };
         let live = self.ours.live(place).or_else(|| self.ours.live(&default));
-        live.map_or_else(Scope::full, |live| Scope::of(&live))
+        live.map(|live| Scope::of(&live))
     }
 
     fn sidecars<'a>(&'a self, namespace: &'a str) -> Applier<'a> {
@@ -77,14 +82,18 @@ impl KubernetesPublisher {
 
 #[async_trait]
 impl Publisher for KubernetesPublisher {
-    async fn publish(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, PublishError> {
+    async fn publish(
+        &self,
+        sidecar: &SidecarSpec,
+        in_use: bool,
+    ) -> Result<PublishOutcome, PublishError> {
         let place = Published {
             namespace: sidecar.namespace.clone(),
             name: sidecar.name.clone(),
         };
         let mut wanted = sidecar.manifest();
         self.owner.sign(&mut wanted);
-        let wanted = self.step(&place, wanted);
+        let wanted = self.step(&place, wanted, in_use);
         if self.ours.want(place.clone(), Some(wanted.clone())) {
             return Ok(PublishOutcome::Unchanged);
         }

@@ -213,6 +213,12 @@ impl Inventory {
         workloads
     }
 
+    /// Whether a namespace has running workloads.
+    #[must_use]
+    pub fn has_workloads_in(&self, namespace: &str) -> bool {
+        self.pods.workloads_in(namespace).next().is_some()
+    }
+
     /// Whether the namespace's default Sidecar rules some of a workload's pods: those without the label of the
     /// canonical name, by which its own Sidecar would select them.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
 };
@@ -29,6 +29,9 @@ const ADMIN: u16 = 8481;
 
 /// Where the module is in the registry.
 const REPOSITORY: &str = "lazymesh/filter";
+
+/// How long istiod and sidecars may take to follow a change.
+const SETTLE: &str = "3s";
 
 /// How often the lab looks whether Kubernetes wants something else to run.
 const LOOK: Duration = Duration::from_millis(50);
@@ -61,7 +64,7 @@ impl Lazymesh {
             // No one in the lab provides storage.
             "store.persistent=false".to_owned(),
             // istiod has a handful of sidecars here.
-            "settle=3s".to_owned(),
+            format!("settle={SETTLE}"),
         ];
         values.extend(options.values.iter().cloned());
         run(&mut helm::install(lab, NAMESPACE, &values))?;
@@ -91,46 +94,29 @@ impl Lazymesh {
         Ok(())
     }
 
-    /// `helm uninstall`. Gives what it said.
+    /// `helm uninstall`.
     ///
     /// # Errors
     /// When it fails, or its Job does.
-    pub async fn uninstall(self, lab: &Lab) -> Result<String> {
+    pub async fn uninstall(self, lab: &Lab) -> Result<()> {
         let mut helm = helm::uninstall(lab, NAMESPACE);
-        self.end_by(lab, &mut helm).await
+        end(lab, Some(self.collector), &self.program, &mut helm)
+            .await
+            .map(drop)
     }
 
-    /// Runs a command that ends lazymesh, while the lab does what Kubernetes would. Gives what it said.
+    /// `lazymesh uninstall`. What the chart has made stays.
     ///
     /// # Errors
     /// When it fails, or the collector still runs after it.
-    pub async fn end_by(self, lab: &Lab, command: &mut Command) -> Result<String> {
-        let mut controllers = Controllers {
-            lab,
-            namespace: NAMESPACE,
-            program: &self.program,
-            deployment: COLLECTOR,
-            job: UNINSTALL,
-            deployed: Some(self.collector),
-            running: None,
-        };
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {command:?}"))?;
-        while child.try_wait()?.is_none() {
-            controllers.step().await?;
-            tokio::time::sleep(LOOK).await;
-        }
-        controllers.step().await?;
-        let said = said(command, child.wait_with_output()?)?;
-        ensure!(
-            controllers.deployed.is_none(),
-            "the collector still runs: {said}"
-        );
-        Ok(said)
+    pub async fn uninstall_by_hand(self, lab: &Lab) -> Result<Remains> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["uninstall", "--settle", SETTLE, "--kubeconfig"])
+            .arg(lab.kubeconfig());
+        let said = end(lab, Some(self.collector), &self.program, &mut command).await?;
+        let program = self.program;
+        Ok(Remains { said, program })
     }
 
     /// An answer of the collector's admin port, as text.
@@ -161,6 +147,59 @@ impl Lazymesh {
     pub fn image(&self) -> &str {
         &self.image
     }
+}
+
+/// A release whose collector has ended.
+pub struct Remains {
+    /// What `lazymesh uninstall` said.
+    pub said: String,
+    program: PathBuf,
+}
+
+impl Remains {
+    /// `helm uninstall`.
+    ///
+    /// # Errors
+    /// When it fails, or its Job does.
+    pub async fn uninstall(self, lab: &Lab) -> Result<()> {
+        let mut helm = helm::uninstall(lab, NAMESPACE);
+        end(lab, None, &self.program, &mut helm).await.map(drop)
+    }
+}
+
+/// Runs a command that ends lazymesh, while the lab does what Kubernetes would. Gives what it said.
+async fn end(
+    lab: &Lab,
+    deployed: Option<Pod>,
+    program: &Path,
+    command: &mut Command,
+) -> Result<String> {
+    let mut controllers = Controllers {
+        lab,
+        namespace: NAMESPACE,
+        program,
+        deployment: COLLECTOR,
+        job: UNINSTALL,
+        deployed,
+        running: None,
+    };
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    while child.try_wait()?.is_none() {
+        controllers.step().await?;
+        tokio::time::sleep(LOOK).await;
+    }
+    controllers.step().await?;
+    let said = said(command, child.wait_with_output()?)?;
+    ensure!(
+        controllers.deployed.is_none(),
+        "the collector still runs: {said}"
+    );
+    Ok(said)
 }
 
 async fn push_module(lab: &Lab) -> Result<Digest> {

@@ -46,7 +46,9 @@ pub use app::{Echo, Reply};
 pub use cluster::{Cluster, reference};
 pub use external::External;
 pub use istio::NAMESPACE as ISTIO_NAMESPACE;
-pub use lazymesh::{Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as LazymeshOptions};
+pub use lazymesh::{
+    Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as LazymeshOptions, Remains,
+};
 pub use part::Part;
 pub use pod::{GREETING, GRPC, HTTP, Pod};
 pub use pod_spec::{PodSpec, Program};

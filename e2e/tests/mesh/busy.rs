@@ -51,12 +51,14 @@ impl<'a> Busy<'a> {
         }
         apply_rules(lab, namespace).await?;
         let pod = |name| lab.pod(PodSpec::new(namespace, name));
+        let outside = outside(namespace);
+        let names = [outside.as_str()];
         let (one, two, plain, shaped, external) = tokio::try_join!(
             pod("one"),
             pod("two"),
             pod("plain"),
             pod("shaped"),
-            lab.external(&["busy.example.com"]),
+            lab.external(&names),
         )?;
         for name in ["plain", "shaped"] {
             lab.until_reachable(namespace, name, 80).await?;
@@ -75,7 +77,7 @@ impl<'a> Busy<'a> {
             format!("http://plain.{}.svc.cluster.local/fqdn", self.namespace),
             "http://shaped/".to_owned(),
             "http://routed/".to_owned(),
-            "http://busy.example.com/".to_owned(),
+            format!("http://{}/", outside(self.namespace)),
         ]
     }
 
@@ -168,6 +170,11 @@ impl Load {
         ensure!(total.sent > 1000, "{total:#?}");
         Ok(())
     }
+}
+
+/// A host outside the cluster.
+fn outside(namespace: &str) -> String {
+    format!("{namespace}.example.com")
 }
 
 /// A host that a DestinationRule shapes, and one that a VirtualService routes to it.

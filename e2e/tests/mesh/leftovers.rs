@@ -10,18 +10,26 @@ use kube::{
 };
 use lazymesh_e2e::lab::Lab;
 
-/// Labels of what the collector made, and of what the chart did.
-const OURS: [(&str, &str); 2] = [
-    ("app.kubernetes.io/managed-by", "lazymesh"),
-    ("app.kubernetes.io/part-of", "lazymesh"),
-];
+/// Label of what the collector makes.
+const MANAGED: (&str, &str) = ("app.kubernetes.io/managed-by", "lazymesh");
+/// Label of what the chart makes.
+const PART: (&str, &str) = ("app.kubernetes.io/part-of", "lazymesh");
 /// Field manager of the collector and of `lazymesh uninstall`.
 const MANAGER: &str = "lazymesh";
-/// Annotation of what helm keeps, and start of the name of where it remembers a release.
-const RELEASE: (&str, &str) = ("meta.helm.sh/release-name", "sh.helm.release.");
+/// Start of the name of where helm remembers a release.
+const RELEASE: &str = "sh.helm.release.";
 
-/// Every object that lazymesh, its collector or its release has made or changed.
+/// Every object that lazymesh, its chart or its release has made or changed.
 pub(crate) async fn leftovers(lab: &Lab) -> Result<Vec<String>> {
+    find(lab, |object| is_from_chart(object) || is_ours(object)).await
+}
+
+/// Those of them that the chart has made.
+pub(crate) async fn from_chart(lab: &Lab) -> Result<Vec<String>> {
+    find(lab, is_from_chart).await
+}
+
+async fn find(lab: &Lab, wanted: impl Fn(&DynamicObject) -> bool) -> Result<Vec<String>> {
     let client = lab.cluster().client();
     let mut all = Vec::new();
     for group in Discovery::new(client.clone()).run().await?.groups() {
@@ -40,20 +48,21 @@ pub(crate) async fn leftovers(lab: &Lab) -> Result<Vec<String>> {
     let there: HashSet<String> = all.iter().filter_map(|(_, object)| object.uid()).collect();
     let left = all
         .iter()
-        .filter(|(_, object)| is_ours(object) && !is_garbage(object, &there));
+        .filter(|(_, object)| wanted(object) && !is_garbage(object, &there));
     Ok(left.map(|(kind, object)| describe(kind, object)).collect())
 }
 
 fn is_ours(object: &DynamicObject) -> bool {
-    let labels = object.labels();
-    OURS.iter()
-        .any(|(key, value)| labels.get(*key).is_some_and(|it| it == value))
-        || object
-            .managed_fields()
-            .iter()
-            .any(|fields| fields.manager.as_deref() == Some(MANAGER))
-        || object.annotations().contains_key(RELEASE.0)
-        || object.name_any().starts_with(RELEASE.1)
+    let mut fields = object.managed_fields().iter();
+    has(object, MANAGED) || fields.any(|fields| fields.manager.as_deref() == Some(MANAGER))
+}
+
+fn is_from_chart(object: &DynamicObject) -> bool {
+    has(object, PART) || object.name_any().starts_with(RELEASE)
+}
+
+fn has(object: &DynamicObject, (key, value): (&str, &str)) -> bool {
+    object.labels().get(key).is_some_and(|it| it == value)
 }
 
 /// Whether Kubernetes' garbage collector, which the lab has not, would take it away: its owner is gone.
@@ -63,9 +72,6 @@ fn is_garbage(object: &DynamicObject, there: &HashSet<String>) -> bool {
 }
 
 fn describe(kind: &str, object: &DynamicObject) -> String {
-    format!(
-        "{kind} {}/{}",
-        object.namespace().unwrap_or_default(),
-        object.name_any()
-    )
+    let namespace = object.namespace().unwrap_or_default();
+    format!("{kind} {namespace}/{}", object.name_any())
 }

@@ -41,7 +41,7 @@ impl Fixture {
     }
 
     async fn publish(&self, sidecar: &SidecarSpec) -> PublishOutcome {
-        self.publisher.publish(sidecar).await.unwrap()
+        self.publisher.publish(sidecar, true).await.unwrap()
     }
 
     async fn names(&self) -> Vec<String> {
@@ -140,7 +140,7 @@ async fn what_is_not_ours_is_left_alone() {
         let path = fixture.put("lazymesh-web.yaml", &text);
         let refused = fixture
             .publisher
-            .publish(&sidecar("web", &[B]))
+            .publish(&sidecar("web", &[B]), true)
             .await
             .unwrap_err();
         assert!(matches!(refused, PublishError::NotOurs { .. }), "{refused}");
@@ -162,7 +162,7 @@ async fn a_link_is_not_ours() {
     std::os::unix::fs::symlink(&target, fixture.path("lazymesh-web.yaml")).unwrap();
     let refused = fixture
         .publisher
-        .publish(&sidecar("web", &[A]))
+        .publish(&sidecar("web", &[A]), true)
         .await
         .unwrap_err();
     assert!(matches!(refused, PublishError::NotOurs { .. }), "{refused}");
@@ -187,7 +187,7 @@ async fn names_cannot_lead_out_of_the_directory() {
                 name: name.to_owned(),
                 ..sidecar("web", &[A])
             };
-            assert!(fixture.publisher.publish(&spec).await.is_err());
+            assert!(fixture.publisher.publish(&spec, true).await.is_err());
         }
     }
 }

@@ -37,7 +37,7 @@ fn spec(hosts: &[&str]) -> SidecarSpec {
 impl Fixture {
     async fn publish(&self, host: &str) -> Result<PublishOutcome, String> {
         self.publisher
-            .publish(&spec(&[host]))
+            .publish(&spec(&[host]), true)
             .await
             .map_err(|error| error.to_string())
     }
