@@ -52,6 +52,14 @@ impl Knowledge {
             .flat_map(|namespace| inventory.workloads_in(namespace));
         running.chain(self.graph.workloads().cloned()).collect()
     }
+
+    /// Everything that may have a Sidecar now.
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        let namespaces = self.inventory.namespaces();
+        let namespaces = namespaces.map(|namespace| Target::Namespace(namespace.to_owned()));
+        let workloads = self.workloads().into_iter().map(Target::Workload);
+        namespaces.chain(workloads).collect()
+    }
 }
 
 /// The collector's state, shared by its listeners and tasks.
@@ -161,11 +169,7 @@ impl Collector {
 
     /// Everything that may have a Sidecar now.
     pub(crate) fn targets(&self) -> Vec<Target> {
-        let knowledge = self.look();
-        let namespaces = knowledge.inventory.namespaces();
-        let namespaces = namespaces.map(|namespace| Target::Namespace(namespace.to_owned()));
-        let workloads = knowledge.workloads().into_iter().map(Target::Workload);
-        namespaces.chain(workloads).collect()
+        self.look().targets()
     }
 
     /// The targets of the workloads that have pods in a namespace.

@@ -8,6 +8,7 @@ use lazymesh_core::Object;
 use crate::agenda::Target;
 use crate::collector::Collector;
 use crate::directory::{DirectorySource, Event, Problem, SourceError};
+use crate::effect::Effect;
 
 impl Collector {
     /// Takes the first, complete inventory, and asks for every Sidecar. Only now may anything be published.
@@ -25,32 +26,15 @@ impl Collector {
         self.queue.add([Target::Orphans]);
     }
 
-    /// Takes changes that belong together, and has everything planned again.
-    ///
-    /// Every Sidecar is planned, not only those that the change can touch: planning costs microseconds, and a
-    /// Sidecar that is as it was is not written.
+    /// Takes changes that belong together, and has planned again what they can touch.
     pub fn change_inventory(&self, events: Vec<Event>) {
-        let before = self.targets();
-        let changed = self.change(|knowledge| {
-            let inventory = &mut knowledge.inventory;
-            let apply = |event| match event {
-                Event::Apply(object) => inventory.apply(object),
-                Event::Remove(key) => inventory.remove(&key),
-            };
-            events
-                .into_iter()
-                .map(apply)
-                .filter(|changed| *changed)
-                .count()
-        });
-        if changed == 0 {
+        let effect = self.change(|knowledge| Effect::of(knowledge, events));
+        if effect.changed == 0 {
             return;
         }
-        tracing::debug!(changed, "inventory changed");
-        self.metrics.inventory_changes.inc_by(changed as u64);
-        // What is gone now may have a Sidecar to withdraw.
-        self.queue.add(before);
-        self.queue.add(self.targets());
+        tracing::debug!(effect.changed, "inventory changed");
+        self.metrics.inventory_changes.inc_by(effect.changed as u64);
+        self.queue.add(effect.targets);
     }
 }
 

@@ -13,6 +13,7 @@ mod clock;
 mod collector;
 mod config;
 pub mod directory;
+mod effect;
 mod fsync;
 mod heard;
 mod identity;

@@ -23,7 +23,7 @@ mod sidecar;
 pub use authority::{Authority, AuthorityError, Host};
 pub use decision::{Learned, Outcome, decide};
 pub use graph::{Dependency, ExternalHost, Graph, Limits, Origin};
-pub use inventory::{Inventory, Mode};
+pub use inventory::{Inventory, Mode, Reach};
 pub use mesh::{DefaultExportTo, Mesh};
 pub use names::{EgressHost, NameError, Workload};
 pub use object::{

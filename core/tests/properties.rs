@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use lazymesh_core::{
     Authority, Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Mode, Object, Origin, Plan,
-    Visibility, Workload, decide, plan_namespace, plan_workload,
+    Reach, Visibility, Workload, decide, plan_namespace, plan_workload,
 };
 use proptest::prelude::*;
 
-use mesh::{egress_hosts, objects, questions, workloads};
+use mesh::{egress_hosts, object, objects, questions, workloads};
 
 proptest! {
     #[test]
@@ -88,6 +88,27 @@ proptest! {
     }
 
     #[test]
+    fn a_change_reaches_no_further_than_it_says(
+        objects in objects(),
+        change in object(),
+        learned in prop::collection::vec((workloads(), egress_hosts()), 0..12),
+    ) {
+        let mut inventory = inventory(&objects);
+        let mut graph = Graph::new(Limits::default());
+        for (source, host) in &learned {
+            graph.insert(dependency(source.clone(), host.clone()));
+        }
+        let key = change.key();
+        let mut last = (inventory.reach(&key), plans(&inventory, &graph));
+        inventory.apply(change);
+        let applied = (inventory.reach(&key), plans(&inventory, &graph));
+        check_reach(&last, &applied)?;
+        last = applied;
+        inventory.remove(&key);
+        check_reach(&last, &(inventory.reach(&key), plans(&inventory, &graph)))?;
+    }
+
+    #[test]
     fn order_of_arrival_counts_for_nothing(
         (sorted, shuffled) in objects().prop_flat_map(|objects| (Just(objects.clone()), Just(objects).prop_shuffle())),
         questions in prop::collection::vec(questions(), 1..20),
@@ -151,6 +172,42 @@ fn all_workloads() -> Vec<Workload> {
     pairs
         .filter_map(|(namespace, name)| Workload::new(namespace, name).ok())
         .collect()
+}
+
+/// The plans of all workloads and namespaces, by namespace and workload.
+fn plans(inventory: &Inventory, graph: &Graph) -> Vec<(String, Option<Workload>, Plan)> {
+    let visibility = Visibility::default();
+    let workloads = all_workloads().into_iter().map(|workload| {
+        let plan = plan_workload(inventory, graph, &visibility, &workload);
+        (workload.namespace.clone(), Some(workload), plan)
+    });
+    let namespaces = mesh::NAMESPACES.iter().map(|namespace| {
+        let plan = plan_namespace(inventory, graph, &visibility, namespace);
+        ((*namespace).to_owned(), None, plan)
+    });
+    workloads.chain(namespaces).collect()
+}
+
+type Reached = (Reach, Vec<(String, Option<Workload>, Plan)>);
+
+fn check_reach(before: &Reached, after: &Reached) -> Result<(), TestCaseError> {
+    let reaches = [&before.0, &after.0];
+    for ((namespace, workload, before), (.., after)) in before.1.iter().zip(&after.1) {
+        let told = reaches.iter().any(|reach| match reach {
+            Reach::Nothing => false,
+            Reach::Namespace(reached) => workload.is_none() && reached == namespace,
+            Reach::Workload(reached) => match workload {
+                Some(workload) => reached == workload,
+                None => reached.namespace == *namespace,
+            },
+            Reach::Everything => true,
+        });
+        prop_assert!(
+            told || before == after,
+            "{namespace} {workload:?}: {reaches:?} {before:?} {after:?}"
+        );
+    }
+    Ok(())
 }
 
 /// All that can be seen of an inventory, as text.

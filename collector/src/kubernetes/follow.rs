@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lazymesh_core::{Inventory, Kind, Visibility};
+use lazymesh_core::{Inventory, Visibility};
 use tokio::sync::watch;
 
 use super::attach::Wanted;
 use super::source::{KubernetesSource, Update};
 use crate::agenda::Target;
 use crate::collector::{Collector, Knowledge};
-use crate::directory::Event;
+use crate::effect::Effect;
 
 /// Shortest time between two looks. The first change of many goes at once, the others together.
 const PACE: Duration = Duration::from_millis(50);
@@ -52,41 +52,49 @@ impl Follower {
                 false
             }
             Update::Whole { mesh, objects } => {
-                let before = self.collector.targets();
+                let mut targets = self.collector.targets();
                 let count = objects.len();
                 self.change(|knowledge| {
                     knowledge.inventory = Inventory::new(mesh);
                     for object in objects {
                         knowledge.inventory.apply(object);
                     }
-                    (count, true)
+                    ((), true)
                 });
                 tracing::info!(objects = count, "inventory synced");
-                self.publish_all(before, true);
+                // What is gone now may have a Sidecar to withdraw.
+                targets.extend(self.collector.targets());
+                self.publish(targets, true);
                 self.collector.readiness.inventory(Ok(()));
                 true
             }
-            Update::Changes(events) => {
-                let before = self.collector.targets();
-                let changed = self.change(|knowledge| apply(&mut knowledge.inventory, events));
+            Update::Changes { events, stirred } => {
+                let effect = self.change(|knowledge| {
+                    let mut effect = Effect::of(knowledge, events);
+                    if stirred {
+                        effect.targets.extend(knowledge.targets());
+                    }
+                    let hosts_may_differ = effect.hosts || stirred;
+                    (effect, hosts_may_differ)
+                });
                 self.collector
                     .metrics
                     .inventory_changes
-                    .inc_by(changed as u64);
-                self.publish_all(before, false);
+                    .inc_by(effect.changed as u64);
+                self.publish(effect.targets, false);
                 false
             }
         }
     }
 
     /// Makes a change, and what follows from it for every Sidecar, in one: no plan sees half of it.
-    fn change(&mut self, change: impl FnOnce(&mut Knowledge) -> (usize, bool)) -> usize {
+    fn change<T>(&mut self, change: impl FnOnce(&mut Knowledge) -> (T, bool)) -> T {
         let off = self.source.is_off();
-        let (changed, wanted) = self.collector.change(|knowledge| {
-            let (changed, hosts_may_differ) = change(knowledge);
+        let (outcome, wanted) = self.collector.change(|knowledge| {
+            let (outcome, hosts_may_differ) = change(knowledge);
             knowledge.off = off;
             let wanted = hosts_may_differ.then(|| self.settle(knowledge));
-            (changed, wanted)
+            (outcome, wanted)
         });
         self.attachment.send_if_modified(|told| {
             let wanted = wanted.unwrap_or_else(|| told.clone());
@@ -95,7 +103,7 @@ impl Follower {
             *told = wanted;
             differs
         });
-        changed
+        outcome
     }
 
     /// Works out what every sidecar must see.
@@ -116,12 +124,11 @@ impl Follower {
         }
     }
 
-    /// Has every Sidecar planned again: what is as it should be is not written. `before`: what is gone now may
-    /// have one to withdraw. `anew`: so may what an earlier collector knew.
-    fn publish_all(&mut self, before: Vec<Target>, anew: bool) {
+    /// Has Sidecars planned again: what is as it should be is not written. `anew`: what an earlier collector knew may
+    /// have one to withdraw.
+    fn publish(&mut self, targets: impl IntoIterator<Item = Target>, anew: bool) {
         let queue = &self.collector.queue;
-        queue.add(before);
-        queue.add(self.collector.targets());
+        queue.add(targets);
         let off = self.source.is_off();
         if self.was_off != off {
             tracing::warn!(
@@ -134,24 +141,4 @@ impl Follower {
             queue.add([Target::Orphans]);
         }
     }
-}
-
-/// How many objects differ, and whether Services or ServiceEntries are among them. Without any events it is the
-/// mesh's configuration that differs.
-fn apply(inventory: &mut Inventory, events: Vec<Event>) -> (usize, bool) {
-    let mut hosts_may_differ = events.is_empty();
-    let mut changed = 0;
-    for event in events {
-        let kind = match &event {
-            Event::Apply(object) => object.key().kind,
-            Event::Remove(key) => key.kind,
-        };
-        let differs = match event {
-            Event::Apply(object) => inventory.apply(object),
-            Event::Remove(key) => inventory.remove(&key),
-        };
-        changed += usize::from(differs);
-        hosts_may_differ |= differs && matches!(kind, Kind::Service | Kind::ServiceEntry);
-    }
-    (changed, hosts_may_differ)
 }

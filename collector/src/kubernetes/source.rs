@@ -60,9 +60,13 @@ pub(super) enum Update {
         /// Every object in it.
         objects: Vec<Object>,
     },
-    /// Changes of the mesh that belong together. There are none when only something else of the source's has
-    /// changed.
-    Changes(Vec<Event>),
+    /// Changes of the mesh that belong together.
+    Changes {
+        /// What changed in the mesh.
+        events: Vec<Event>,
+        /// Whether something else of the source's changed, so that every Sidecar has to be looked at.
+        stirred: bool,
+    },
 }
 
 /// An inventory from watches of the Kubernetes API.
@@ -191,7 +195,7 @@ impl KubernetesSource {
                 objects: self.world.visible(),
             });
         }
-        (stirred || !events.is_empty()).then_some(Update::Changes(events))
+        (stirred || !events.is_empty()).then_some(Update::Changes { events, stirred })
     }
 
     /// What has not been read yet, until all of it has been once.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::protocol::Protocol;
 use super::services::{of_entry, of_service};
-use super::{Inventory, MANAGED_BY, MeshService};
+use super::user_sidecars::is_ours;
+use super::{Inventory, MeshService};
 use crate::names::EgressHost;
 use crate::object::Object;
 
@@ -50,16 +51,10 @@ impl Inventory {
     fn for_each_host(&self, mut visit: impl FnMut(MeshService)) {
         for object in self.objects.values() {
             match object {
-                Object::Service(service) => {
-                    let labels = &service.metadata.labels;
-                    if labels
-                        .get(MANAGED_BY.0)
-                        .is_none_or(|owner| owner != MANAGED_BY.1)
-                    {
-                        of_service(service, &self.mesh)
-                            .into_iter()
-                            .for_each(&mut visit);
-                    }
+                Object::Service(service) if !is_ours(&service.metadata) => {
+                    of_service(service, &self.mesh)
+                        .into_iter()
+                        .for_each(&mut visit);
                 }
                 Object::ServiceEntry(entry) => of_entry(entry, &self.mesh).for_each(&mut visit),
                 _ => {}

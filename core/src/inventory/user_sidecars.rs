@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::namespaced::Namespaced;
-use crate::object::{Kind, ObjectKey, Sidecar};
+use crate::object::{Kind, Metadata, ObjectKey, Sidecar};
 
 /// Label, and its value, of everything that lazymesh owns.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "lazymesh");
+
+/// Whether an object has our label.
+pub(super) fn is_ours(metadata: &Metadata) -> bool {
+    let owner = metadata.labels.get(MANAGED_BY.0);
+    owner.is_some_and(|owner| owner == MANAGED_BY.1)
+}
 
 /// Sidecars without our label, by namespace.
 #[derive(Debug, Default)]
@@ -17,11 +23,7 @@ pub(crate) struct UserSidecars {
 impl UserSidecars {
     pub(crate) fn insert(&mut self, sidecar: &Sidecar) {
         let metadata = &sidecar.metadata;
-        if metadata
-            .labels
-            .get(MANAGED_BY.0)
-            .is_none_or(|owner| owner != MANAGED_BY.1)
-        {
+        if !is_ours(metadata) {
             self.sidecars
                 .insert(&metadata.namespace, &metadata.name, sidecar.clone());
         }

@@ -41,7 +41,8 @@ pub(crate) fn objects() -> impl Strategy<Value = Vec<Object>> {
     })
 }
 
-fn object() -> impl Strategy<Value = Object> {
+/// One object of any kind.
+pub(crate) fn object() -> impl Strategy<Value = Object> {
     let kinds = prop_oneof![
         namespace(),
         service(),

@@ -60,7 +60,7 @@ async fn until(source: &mut KubernetesSource, expect: &[&str]) {
     };
     while !expect.iter().all(|event| seen.contains(*event)) {
         match next(source).await {
-            Update::Changes(events) => seen.extend(events.iter().map(show)),
+            Update::Changes { events, .. } => seen.extend(events.iter().map(show)),
             other => panic!("{other:?}"),
         }
     }

@@ -133,14 +133,14 @@ pub(super) struct Usage {
 
 struct Taken {
     cpu: Duration,
-    resident: u64,
+    private: u64,
 }
 
 impl Taken {
     fn by(process: Process) -> Result<Self> {
         Ok(Self {
             cpu: process.cpu_time()?,
-            resident: process.memory()?.resident,
+            private: process.memory()?.private,
         })
     }
 
@@ -176,7 +176,7 @@ impl Usage {
             row("collector-cpu-changes", "s", |taken| {
                 taken.cpu.as_secs_f64()
             }),
-            row("collector-memory", "bytes", |taken| taken.resident as f64),
+            row("collector-memory", "bytes", |taken| taken.private as f64),
         ]
     }
 }

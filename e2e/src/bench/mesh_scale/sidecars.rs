@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use serde_json::Value;
 
 use super::{AT_ONCE, PATIENCE, Services};
 use crate::{
-    lab::{Lab, Pod, PodSpec},
+    lab::{Lab, Pod, PodSpec, reference},
     wait,
 };
 
@@ -34,9 +35,11 @@ impl Sidecars<'_> {
 
     /// Sidecars in a namespace that is enforced, when they are as empty as they will be.
     pub(super) async fn start_lazy(&self, count: usize) -> Result<Vec<Pod>> {
-        // The first pod of a namespace starts with the full scope, and its filter makes the namespace lazy.
+        // The first pod of a namespace starts with the full scope, and its filter makes the namespace lazy. Others that
+        // start meanwhile get everything, too.
         let first = self.start("lazy", "enforce", "first", 1).await?;
         try_join_all(first.iter().map(until_lazy)).await?;
+        self.until_enforced().await?;
         let pods = self.start("lazy", "enforce", "lazy", count).await?;
         try_join_all(pods.iter().map(until_lazy)).await?;
         Ok(pods)
@@ -55,6 +58,27 @@ impl Sidecars<'_> {
             .buffered(AT_ONCE)
             .try_collect()
             .await
+    }
+
+    async fn until_enforced(&self) -> Result<()> {
+        let namespace = format!("{}-lazy", self.namespace);
+        let sidecar = reference(
+            "networking.istio.io/v1",
+            "Sidecar",
+            &namespace,
+            "lazymesh-default",
+        );
+        wait::until_within("the namespace to be enforced", PATIENCE, async || {
+            let found = self.lab.cluster().find(&sidecar).await?;
+            let found = found.context("no lazymesh-default")?;
+            let listeners = found.data.pointer("/spec/egress").and_then(Value::as_array);
+            ensure!(
+                listeners.is_some_and(|listeners| listeners.len() == 1),
+                "{listeners:?}"
+            );
+            Ok(())
+        })
+        .await
     }
 }
 
