@@ -28,7 +28,6 @@ async fn hide(lab: &Lab, namespace: &str, hidden: &str) -> Result<()> {
     let labels = [("lazymesh.io/mode", "enforce"), ("visible", "no")];
     lab.namespace(hidden, &labels).await?;
     enforce(lab, namespace).await?;
-    hosts(lab, hidden, "lazymesh-default").await?;
     lab.service(hidden, "server").await?;
     // Keeps port 80 one that the mesh speaks HTTP on.
     lab.service(namespace, "seen").await?;
@@ -40,6 +39,7 @@ async fn hide(lab: &Lab, namespace: &str, hidden: &str) -> Result<()> {
     )?;
     lab.until_reachable(hidden, "server", 80).await?;
     let known = cluster(hidden, "server");
+    hosts(lab, hidden, "lazymesh-default").await?;
     until_lazy(&client, &known).await?;
     until_known(&full, &known).await?;
 
