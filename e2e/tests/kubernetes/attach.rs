@@ -66,3 +66,50 @@ fn the_port_anchor_is_in_step_with_the_mesh() -> Result<()> {
         until_anchored(lab, false).await
     })
 }
+
+#[test]
+fn an_unknown_version_of_istio_is_refused() -> Result<()> {
+    lab::disturbance("k8s-version", async |lab, namespace| {
+        lab.namespace(lab::LAZYMESH_NAMESPACE, &[]).await?;
+        lab.namespace(namespace, &[]).await?;
+        let flags = ["--istio-namespace", namespace, ATTACH[0], ATTACH[1]];
+        let plugin = reference(
+            "extensions.istio.io/v1alpha1",
+            "WasmPlugin",
+            namespace,
+            "lazymesh",
+        );
+        let mut mesh = reference("v1", "ConfigMap", namespace, "istio");
+        mesh["data"] = json!({ "mesh": format!("rootNamespace: {namespace}") });
+        lab.cluster().apply_object(&mesh).await?;
+        run_istiod(lab, namespace, "1.27.4").await?;
+        let collector = Collector::start(lab, &flags).await?;
+        wait::until("the collector to refuse", async || {
+            let log = collector.log();
+            let said = log.contains("1.27.4: unknown Istio version: expected one of 1.28,");
+            ensure!(said && log.contains("--istio"), "{log}");
+            Ok(())
+        })
+        .await?;
+        ensure!(lab.cluster().find(&plugin).await?.is_none(), "attached");
+
+        run_istiod(lab, namespace, "1.30.2").await?;
+        wait::until("the filter to be attached", async || {
+            let found = lab.cluster().find(&plugin).await?;
+            found.with_context(|| collector.log())
+        })
+        .await
+        .map(drop)
+    })
+}
+
+/// A pod as istiod's are, which says this version.
+async fn run_istiod(lab: &Lab, namespace: &str, version: &str) -> Result<()> {
+    let mut pod = reference("v1", "Pod", namespace, "istiod");
+    pod["metadata"]["labels"] = json!({ "app": "istiod", "app.kubernetes.io/version": version });
+    pod["spec"] = json!({ "containers": [{ "name": "discovery", "image": "pilot" }] });
+    lab.cluster().apply_object(&pod).await?;
+    let mut status = reference("v1", "Pod", namespace, "istiod");
+    status["status"] = json!({ "phase": "Running" });
+    lab.cluster().apply_status(&status).await
+}

@@ -20,6 +20,8 @@ mod names;
 mod neighbours;
 mod outside;
 mod registry_down;
+mod registry_only;
+mod reporters;
 mod revisions;
 mod scale;
 mod tcp;
