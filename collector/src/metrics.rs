@@ -58,6 +58,7 @@ pub(crate) struct Gauges {
     pub(crate) services: Gauge,
     pub(crate) namespaces_waiting: Gauge,
     pub(crate) ready: Gauge,
+    checks: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl Metrics {
@@ -170,6 +171,12 @@ impl Answers {
 
 impl Gauges {
     fn new(registry: &mut Registry) -> Self {
+        let checks = Family::default();
+        registry.register(
+            "check",
+            "1 when a check of /readyz is as it should be",
+            checks.clone(),
+        );
         let mut gauge = |name, help| gauge(registry, name, help);
         Self {
             workloads: gauge(
@@ -188,6 +195,7 @@ impl Gauges {
                 "ready",
                 "1 when the store is loaded and the inventory has synced",
             ),
+            checks,
         }
     }
 }
@@ -239,6 +247,10 @@ impl Collector {
             self.queue.with(|agenda| agenda.len()),
         );
         set(&gauges.ready, usize::from(self.readiness.is_ready()));
+        for check in self.readiness.checks() {
+            let gauge = gauges.checks.get_or_create_owned(&[("check", check.name)]);
+            set(&gauge, usize::from(check.ok));
+        }
         self.metrics.text()
     }
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 /// One thing that the collector needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
-    /// `store`, `inventory` or `publisher`.
+    /// `store`, `inventory`, `publisher` or `attachment`.
     pub name: &'static str,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -37,6 +37,7 @@ struct Parts {
     store: Result<(), String>,
     inventory: Result<(), String>,
     publisher: Result<(), String>,
+    attachment: Result<(), String>,
 }
 
 impl Readiness {
@@ -48,6 +49,7 @@ impl Readiness {
                 store: Err("the store is being loaded".to_owned()),
                 inventory: Err("the inventory has not synced yet".to_owned()),
                 publisher: Ok(()),
+                attachment: Ok(()),
             }),
         }
     }
@@ -76,6 +78,10 @@ impl Readiness {
 
     pub(crate) fn publisher(&self, state: Result<(), String>) {
         self.update(|parts| parts.publisher = state);
+    }
+
+    pub(crate) fn attachment(&self, state: Result<(), String>) {
+        self.update(|parts| parts.attachment = state);
     }
 
     fn update(&self, change: impl FnOnce(&mut Parts)) {
@@ -112,6 +118,7 @@ impl Readiness {
             ("store", &parts.store, true),
             ("inventory", &parts.inventory, true),
             ("publisher", &parts.publisher, false),
+            ("attachment", &parts.attachment, false),
         ]
         .into_iter()
         .map(|(name, state, required)| Check {
@@ -157,14 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_publisher_is_told_but_tolerated() {
+    fn what_only_keeps_scopes_large_is_told_but_tolerated() {
         let readiness = Readiness::new();
         readiness.store_loaded();
         readiness.inventory(Ok(()));
         readiness.publisher(Err("the disk is full".to_owned()));
+        readiness.attachment(Err("no such Istio".to_owned()));
         assert!(readiness.is_ready());
-        let publisher = readiness.checks().pop().expect("three checks");
-        assert!(!publisher.ok && !publisher.required);
-        assert_eq!(publisher.detail.as_deref(), Some("the disk is full"));
+        let tolerated = readiness
+            .checks()
+            .into_iter()
+            .filter(|check| !check.ok && !check.required);
+        let told: Vec<_> = tolerated.filter_map(|check| check.detail).collect();
+        assert_eq!(told, ["the disk is full", "no such Istio"]);
     }
 }

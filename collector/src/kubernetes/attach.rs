@@ -2,6 +2,7 @@
 //! somebody has changed or deleted it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,9 +14,10 @@ use tokio::sync::watch;
 
 use super::apply::Applier;
 use super::istio_version;
-use super::kinds::{ATTACHMENT, ApiKind};
+use super::kinds::ATTACHMENT;
 use super::owner::Owner;
 use super::{KubernetesConfig, KubernetesError};
+use crate::collector::Collector;
 use crate::publisher::PublishOutcome;
 
 /// How often to look whether the objects are still as they should be.
@@ -75,12 +77,14 @@ pub(crate) struct Attaching {
     attachment: Attachment,
     wanted: watch::Receiver<Wanted>,
     told: Option<String>,
+    collector: Arc<Collector>,
 }
 
 impl Attaching {
     /// `None` if nothing is to be attached.
     pub(super) fn new(
         client: &Client,
+        collector: &Arc<Collector>,
         config: &KubernetesConfig,
         collector_host: &EgressHost,
         wanted: watch::Receiver<Wanted>,
@@ -88,8 +92,8 @@ impl Attaching {
         let Some(image) = &config.attach.attach else {
             return Ok(None);
         };
-        let collector = &collector_host.host;
-        let filter = FilterConfig::new(format!("outbound|{INGEST_PORT}||{collector}"));
+        let host = &collector_host.host;
+        let filter = FilterConfig::new(format!("outbound|{INGEST_PORT}||{host}"));
         let newest = IstioVersion::ALL[IstioVersion::ALL.len() - 1];
         let attachment = Attachment {
             namespace: config.namespace.clone(),
@@ -105,14 +109,19 @@ impl Attaching {
             attachment,
             wanted,
             told: None,
+            collector: Arc::clone(collector),
         }))
     }
 
-    /// Attaches it for the first time, however long that takes; whether it is new to the mesh.
+    /// Attaches it for the first time, however long that takes; whether it is new to the mesh. What an earlier
+    /// collector attached will do, as when Istio has become one that is not known.
     pub(super) async fn settle(&mut self) -> bool {
         loop {
             if let Some(created) = self.look().await {
                 return created;
+            }
+            if self.is_there().await {
+                return false;
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -144,15 +153,28 @@ impl Attaching {
         outcome.ok()
     }
 
+    /// Whether there is an attachment, be it of another version.
+    async fn is_there(&self) -> bool {
+        for object in self.attachment.objects() {
+            let Some((applier, name)) = self.applier(&object) else {
+                continue;
+            };
+            if !matches!(applier.api.get_opt(name).await, Ok(Some(_))) {
+                return false;
+            }
+        }
+        true
+    }
+
     async fn attach(&mut self, wanted: &Wanted) -> Result<bool, KubernetesError> {
-        self.attachment.istio = match self.istio {
-            Some(version) => version,
-            None => istio_version::find(&self.client, &self.istio_namespace, &self.owner).await?,
-        };
         self.attachment
             .root_namespace
             .clone_from(&wanted.root_namespace);
         self.attachment.http_ports.clone_from(&wanted.http_ports);
+        self.attachment.istio = match self.istio {
+            Some(version) => version,
+            None => istio_version::find(&self.client, &self.istio_namespace, &self.owner).await?,
+        };
         self.attachment.check()?;
         let mut created = false;
         for mut object in self.attachment.objects() {
@@ -163,28 +185,30 @@ impl Attaching {
     }
 
     async fn apply(&self, object: &Value) -> Result<PublishOutcome, KubernetesError> {
-        let text = |pointer| {
-            object
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-        let is_of = |kind: &&ApiKind| kind.kind == text("/kind");
-        let Some(kind) = ATTACHMENT.iter().find(is_of) else {
+        let Some((applier, name)) = self.applier(object) else {
             return Ok(PublishOutcome::Unchanged);
         };
+        let (outcome, _) = applier.put(name, object).await?;
+        if outcome != PublishOutcome::Unchanged {
+            let (kind, namespace) = (applier.kind, applier.namespace);
+            tracing::info!(kind, namespace, name, ?outcome, istio = %self.attachment.istio, "attached");
+        }
+        Ok(outcome)
+    }
+
+    /// Where an object belongs, and its name.
+    fn applier<'a>(&'a self, object: &'a Value) -> Option<(Applier<'a>, &'a str)> {
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
+        let kind = text("/kind")?;
+        let kind = ATTACHMENT.iter().find(|known| known.kind == kind)?;
+        let (namespace, name) = (text("/metadata/namespace")?, text("/metadata/name")?);
         let applier = Applier {
             api: kind.within(&self.client, namespace),
             owner: &self.owner,
             kind: kind.kind,
             namespace,
         };
-        let (outcome, _) = applier.put(name, object).await?;
-        if outcome != PublishOutcome::Unchanged {
-            tracing::info!(kind = kind.kind, namespace, name, ?outcome, istio = %self.attachment.istio, "attached");
-        }
-        Ok(outcome)
+        Some((applier, name))
     }
 
     /// A problem is told when it begins and when it ends, not at every look.
@@ -196,6 +220,8 @@ impl Attaching {
             None if self.told.is_some() => tracing::info!("the filter is attached again"),
             _ => {}
         }
+        let state = problem.clone().map_or(Ok(()), Err);
+        self.collector.readiness.attachment(state);
         self.told = problem;
     }
 }

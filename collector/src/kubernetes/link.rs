@@ -66,7 +66,13 @@ impl Link {
             cluster_domain: &cluster_domain,
         };
         let collector_host = config.visibility.collector_host(home);
-        let attaching = Attaching::new(&self.client, &config.kubernetes, &collector_host, wanted)?;
+        let attaching = Attaching::new(
+            &self.client,
+            collector,
+            &config.kubernetes,
+            &collector_host,
+            wanted,
+        )?;
         let options = config.kubernetes.source(&cluster_domain);
         let mut follower = Follower {
             collector: Arc::clone(collector),

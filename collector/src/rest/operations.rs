@@ -60,8 +60,8 @@ async fn livez(State(collector): State<Arc<Collector>>) -> Result<&'static str, 
 
 /// Whether the collector can answer
 ///
-/// It can once the store is loaded and the inventory has synced. Sidecars that cannot be published are told
-/// here and change nothing: learning goes on.
+/// It can once the store is loaded and the inventory has synced. A filter that cannot be attached and
+/// Sidecars that cannot be published are told here and change nothing: learning goes on.
 #[utoipa::path(
     get,
     path = "/readyz",

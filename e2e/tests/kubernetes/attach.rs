@@ -5,7 +5,7 @@ use lazymesh_e2e::{
 };
 use serde_json::{Value, json};
 
-use crate::process::{ATTACH, Collector, set_mode, sidecar};
+use crate::process::{ATTACH, Collector, set_mode, sidecar, until_sidecar};
 
 /// A port that nobody else in the lab has.
 const PORT: u16 = 8181;
@@ -71,35 +71,49 @@ fn the_port_anchor_is_in_step_with_the_mesh() -> Result<()> {
 fn an_unknown_version_of_istio_is_refused() -> Result<()> {
     lab::disturbance("k8s-version", async |lab, namespace| {
         lab.namespace(lab::LAZYMESH_NAMESPACE, &[]).await?;
-        lab.namespace(namespace, &[]).await?;
-        let flags = ["--istio-namespace", namespace, ATTACH[0], ATTACH[1]];
+        let istio = format!("{namespace}-istio");
+        lab.namespace(&istio, &[]).await?;
+        let flags = ["--istio-namespace", &istio, ATTACH[0], ATTACH[1]];
         let plugin = reference(
             "extensions.istio.io/v1alpha1",
             "WasmPlugin",
-            namespace,
+            &istio,
             "lazymesh",
         );
-        let mut mesh = reference("v1", "ConfigMap", namespace, "istio");
-        mesh["data"] = json!({ "mesh": format!("rootNamespace: {namespace}") });
+        let mut mesh = reference("v1", "ConfigMap", &istio, "istio");
+        mesh["data"] = json!({ "mesh": format!("rootNamespace: {istio}") });
         lab.cluster().apply_object(&mesh).await?;
-        run_istiod(lab, namespace, "1.27.4").await?;
+        run_istiod(lab, &istio, "1.27.4").await?;
         let collector = Collector::start(lab, &flags).await?;
         wait::until("the collector to refuse", async || {
-            let log = collector.log();
-            let said = log.contains("1.27.4: unknown Istio version: expected one of 1.28,");
-            ensure!(said && log.contains("--istio"), "{log}");
+            let checks = collector.get("/readyz").await?["checks"].to_string();
+            let said = checks.contains("1.27.4: unknown Istio version: expected one of 1.28,");
+            ensure!(said && checks.contains("--istio"), "{checks}");
             Ok(())
         })
         .await?;
         ensure!(lab.cluster().find(&plugin).await?.is_none(), "attached");
 
-        run_istiod(lab, namespace, "1.30.2").await?;
+        run_istiod(lab, &istio, "1.30.2").await?;
         wait::until("the filter to be attached", async || {
-            let found = lab.cluster().find(&plugin).await?;
-            found.with_context(|| collector.log())
+            let checks = collector.get("/readyz").await?["checks"].to_string();
+            ensure!(!checks.contains("unknown Istio version"), "{checks}");
+            Ok(())
         })
-        .await
-        .map(drop)
+        .await?;
+        ensure!(lab.cluster().find(&plugin).await?.is_some(), "not attached");
+        drop(collector);
+
+        // To upgrade Istio too far does not end what goes on.
+        run_istiod(lab, &istio, "1.99.0").await?;
+        let collector = Collector::start(lab, &flags).await?;
+        set_mode(lab, namespace, Some("enforce")).await?;
+        until_sidecar(lab, namespace, "lazymesh-default")
+            .await
+            .with_context(|| collector.log())?;
+        let checks = collector.get("/readyz").await?["checks"].to_string();
+        ensure!(checks.contains("1.99.0: unknown Istio version"), "{checks}");
+        lab.delete_namespace(&istio).await
     })
 }
 
