@@ -1,13 +1,14 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    collector, completions, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push,
+    collector, completions, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push, oci_sign,
     oci_verify, sidecar, workloads,
 };
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
 #[derive(Parser)]
 #[command(
+    name = "lazymesh",
     version,
     propagate_version = true,
     arg_required_else_help = true,
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Pull(oci_pull::Args),
     /// Show what an artifact consists of, and what the module in it needs
     Inspect(oci_inspect::Args),
+    /// Sign an artifact or a container image, with its documents
+    Sign(oci_sign::Args),
     /// Check an artifact's digests, signature and bill of materials
     Verify(oci_verify::Args),
     /// Copy an artifact with all that refers to it, into an air-gapped registry for example

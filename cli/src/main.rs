@@ -15,6 +15,7 @@ mod oci_inspect;
 mod oci_pull;
 mod oci_push;
 mod oci_registry;
+mod oci_sign;
 mod oci_verify;
 mod output;
 mod sidecar;
@@ -51,6 +52,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Push(args) => oci_push::run(*args),
         Command::Pull(args) => oci_pull::run(args),
         Command::Inspect(args) => oci_inspect::run(args),
+        Command::Sign(args) => oci_sign::run(args),
         Command::Verify(args) => oci_verify::run(args),
         Command::Copy(args) => oci_copy::run(args),
         #[cfg(feature = "kubernetes")]

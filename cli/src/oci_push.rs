@@ -1,22 +1,19 @@
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lazymesh_oci::{
-    Artifact, Digest, Home, Location, Metadata, PrivateKey, Repository, Variant, attach,
+    Artifact, Digest, Location, Metadata, PrivateKey, Repository, Variant, attach,
     created_from_epoch, push, sign,
 };
-use secrecy::SecretString;
 use serde::Serialize;
 
 use crate::oci_documents::{About, DocumentArgs};
 use crate::oci_registry::{Bar, LoginArgs, RegistryArgs, interruptible};
+use crate::oci_sign::{read_key, signed_name};
 use crate::output::Output;
-
-/// cosign's own name for it.
-const PASSWORD_VARIABLE: &str = "COSIGN_PASSWORD";
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -172,24 +169,9 @@ impl Args {
         key: Option<&PrivateKey>,
     ) -> anyhow::Result<usize> {
         let Some(key) = key else { return Ok(0) };
-        let name = match &self.target.home {
-            Home::Registry { host, repository } => format!("{host}/{repository}"),
-            // Where the directory lies is nobody's business, and would make every signature another one.
-            Home::Layout(_) => "oci-layout".to_owned(),
-        };
-        let sent = sign(repository, digest, &name, key).await?;
+        let sent = sign(repository, digest, &signed_name(&self.target), key).await?;
         Ok(usize::from(sent))
     }
-}
-
-fn read_key(path: &Path) -> anyhow::Result<PrivateKey> {
-    let at = || format!("--sign-key {}", path.display());
-    let pem = fs::read_to_string(path).with_context(at)?;
-    let password = std::env::var(PASSWORD_VARIABLE)
-        .ok()
-        .map(SecretString::from);
-    PrivateKey::from_pem(&pem, password.as_ref())
-        .with_context(|| format!("{} (password: ${PASSWORD_VARIABLE})", at()))
 }
 
 impl Answer {

@@ -13,17 +13,21 @@ The digests of all parts are checked in any case. Exit status 0 means that every
 
 Examples:
   lazymesh verify registry.example/lazymesh/filter:0.1.0 --key cosign.pub --sbom --provenance
-  lazymesh verify registry.example/lazymesh/filter:0.1.0 --digest sha256:6b4bee…")]
+  lazymesh verify registry.example/lazymesh/filter:0.1.0 --digest sha256:6b4bee…
+  lazymesh verify registry.example/lazymesh/collector:0.1.0 --image --key cosign.pub")]
 pub(crate) struct Args {
     #[arg(
         help = "What to verify: HOST/NAME[:TAG][@DIGEST], or oci-layout:DIR[:TAG][@DIGEST]",
         value_name = "REF"
     )]
     source: Location,
+    /// It is a container image: no module in it, and documents name its manifest
+    #[arg(long)]
+    image: bool,
     /// Digest that the manifest must have
     #[arg(long, value_name = "SHA256")]
     digest: Option<Digest>,
-    /// Public key (PEM) that must have signed it, with cosign or `lazymesh push --sign-key`
+    /// Public key (PEM) that must have signed it, with cosign, `lazymesh push --sign-key` or `lazymesh sign`
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Insist on a bill of materials that names the module by its SHA-256; with --key, one signed by it
@@ -44,6 +48,7 @@ pub(crate) struct Args {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let expectations = Expectations {
+        image: args.image,
         digest: args.digest,
         key: args.key.as_ref().map(read_key).transpose()?,
         sbom: args.sbom,
@@ -61,10 +66,10 @@ fn read_key(path: &PathBuf) -> anyhow::Result<PublicKey> {
 }
 
 fn show(verified: &Verified) -> anyhow::Result<String> {
-    let mut text = format!(
-        "digest: {}\nmodule: {}\n",
-        verified.digest, verified.module_digest
-    );
+    let mut text = format!("digest: {}\n", verified.digest);
+    if let Some(module) = &verified.module_digest {
+        writeln!(text, "module: {module}")?;
+    }
     let signature = if verified.signed {
         "valid"
     } else {

@@ -1,10 +1,10 @@
 //! Documents about a module, as an artifact's referrers carry them.
 
 use bytes::Bytes;
-use lazymesh_documents::{Kind, Reading};
+use lazymesh_documents::Reading;
 
 use crate::error::excerpt;
-use crate::{Digest, Error, media};
+use crate::{Digest, Error};
 
 /// A document about an artifact, stored as one of its referrers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Document {
         let bytes = bytes.into();
         let reading = read_about(module, &bytes)?;
         let document = Self {
-            media_type: media_type(reading.kind).to_owned(),
+            media_type: reading.kind.media_type().to_owned(),
             title: format!("{name}.{}", reading.kind.ending()),
             bytes,
         };
@@ -40,11 +40,11 @@ impl Document {
     }
 }
 
-/// Reads a document, which must name the module.
-pub(crate) fn read_about(module: &Digest, bytes: &[u8]) -> Result<Reading, Error> {
+/// Reads a document, which must name `subject`: a module, or the manifest of an image.
+pub(crate) fn read_about(subject: &Digest, bytes: &[u8]) -> Result<Reading, Error> {
     let reading =
         lazymesh_documents::read(bytes).map_err(|e| Error::Document(excerpt(&e.to_string())))?;
-    if reading.subjects.contains(&module.hex()) {
+    if reading.subjects.contains(&subject.hex()) {
         return Ok(reading);
     }
     let reason = match reading.subjects.first() {
@@ -52,16 +52,7 @@ pub(crate) fn read_about(module: &Digest, bytes: &[u8]) -> Result<Reading, Error
         None => "it names no file by its SHA-256".to_owned(),
     };
     Err(Error::NotAbout {
-        module: *module,
+        subject: *subject,
         reason,
     })
-}
-
-/// What referrers of this kind are called.
-pub(crate) fn media_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::CycloneDx => media::CYCLONEDX,
-        Kind::Spdx => media::SPDX,
-        Kind::Provenance => media::IN_TOTO,
-    }
 }

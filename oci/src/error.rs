@@ -126,11 +126,11 @@ pub enum Error {
     /// A document of no known kind, or not as its kind demands.
     #[error("{0}")]
     Document(String),
-    /// A document that says nothing about the module it is attached to.
-    #[error("not about the module {module}: {reason}")]
+    /// A document that says nothing about the module or image it is attached to.
+    #[error("not about {subject}: {reason}")]
     NotAbout {
-        /// Digest of the module.
-        module: Digest,
+        /// Digest of the module, or of the image's manifest.
+        subject: Digest,
         /// What it is about instead.
         reason: String,
     },

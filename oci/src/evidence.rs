@@ -1,13 +1,13 @@
 //! The documents that refer to an artifact, each checked before it counts.
 //!
 //! Anybody who may write to a repository can attach anything to anything. So a document counts only if its manifest
-//! names the artifact as its subject, its content is what the kind says and names the module by SHA-256, and, where a
+//! names the artifact as its subject, its content is what the kind says and names the module (an image's: the manifest) by SHA-256, and, where a
 //! key is given, that key signed the document's manifest: the artifact's own signature says nothing about what
 //! was attached to it later. Whatever fails is set aside and does not spoil what is right beside it.
 
 use serde::Serialize;
 
-use crate::document::{media_type, read_about};
+use crate::document::read_about;
 use crate::manifest::{Descriptor, Manifest};
 use crate::{Digest, Error, Pointer, PublicKey, Repository, fetch, referrers, signature};
 use lazymesh_documents::Kind;
@@ -40,8 +40,8 @@ pub(crate) struct Found {
 pub(crate) struct Subject<'a> {
     /// Digest of the artifact's manifest.
     pub(crate) artifact: &'a Digest,
-    /// Digest of its module.
-    pub(crate) module: &'a Digest,
+    /// What documents must name: the digest of its module, or of an image's manifest.
+    pub(crate) named: &'a Digest,
     /// Who must have signed the documents.
     pub(crate) key: Option<&'a PublicKey>,
 }
@@ -71,7 +71,7 @@ pub(crate) async fn collect(
 fn kind_of(artifact_type: &str) -> Option<Kind> {
     Kind::ALL
         .into_iter()
-        .find(|kind| media_type(*kind) == artifact_type)
+        .find(|kind| kind.media_type() == artifact_type)
 }
 
 async fn examine(
@@ -86,7 +86,7 @@ async fn examine(
     let manifest = raw.image(repository.limits())?;
     check_subject(&manifest, subject.artifact)?;
     let bytes = fetch::blob(repository, document_in(&manifest, kind)?).await?;
-    if read_about(subject.module, &bytes)?.kind != kind {
+    if read_about(subject.named, &bytes)?.kind != kind {
         return Err(Error::malformed(
             "document",
             "it is of another kind than its layer says",
@@ -96,7 +96,7 @@ async fn examine(
         signature::verify_signature(repository, &referrer.digest, key).await?;
     }
     Ok(Evidence {
-        media_type: media_type(kind).to_owned(),
+        media_type: kind.media_type().to_owned(),
         digest: referrer.digest,
         signed: subject.key.is_some(),
     })
@@ -116,7 +116,7 @@ fn document_in(manifest: &Manifest, kind: Kind) -> Result<&Descriptor, Error> {
     let [layer] = manifest.layers.as_slice() else {
         return Err(Error::malformed("referrer", "a document is one layer"));
     };
-    if layer.media_type != media_type(kind) {
+    if layer.media_type != kind.media_type() {
         return Err(Error::malformed(
             "referrer",
             "its layer is of another kind than the list says",

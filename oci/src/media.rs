@@ -1,5 +1,7 @@
 //! Media types and annotation keys, each with who reads it.
 
+use lazymesh_documents::Kind;
+
 pub use oci_client::annotations::{
     ORG_OPENCONTAINERS_IMAGE_CREATED as CREATED, ORG_OPENCONTAINERS_IMAGE_REVISION as REVISION,
     ORG_OPENCONTAINERS_IMAGE_SOURCE as SOURCE, ORG_OPENCONTAINERS_IMAGE_TITLE as TITLE,
@@ -19,11 +21,11 @@ pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Kind of our artifact.
 pub const FILTER_ARTIFACT: &str = "application/vnd.lazymesh.filter.v1";
 /// A CycloneDX bill of materials.
-pub const CYCLONEDX: &str = "application/vnd.cyclonedx+json";
+pub const CYCLONEDX: &str = Kind::CycloneDx.media_type();
 /// An SPDX bill of materials.
-pub const SPDX: &str = "application/spdx+json";
+pub const SPDX: &str = Kind::Spdx.media_type();
 /// An in-toto statement, here of build provenance.
-pub const IN_TOTO: &str = "application/vnd.in-toto+json";
+pub const IN_TOTO: &str = Kind::Provenance.media_type();
 /// A cosign signature's payload.
 pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// Annotation in which cosign keeps the signature of a payload.

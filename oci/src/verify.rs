@@ -3,19 +3,22 @@
 use serde::Serialize;
 
 use crate::evidence::{self, Evidence, Found, Subject};
-use crate::{Digest, Error, Pointer, PublicKey, Repository, pull, signature};
+use crate::manifest::RawManifest;
+use crate::{Digest, Error, Pointer, PublicKey, Repository, fetch, media, pull, signature};
 
 /// What to insist on.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
+    /// It must be a container image, which holds no module: documents name its manifest instead.
+    pub image: bool,
     /// The manifest must have this digest.
     pub digest: Option<Digest>,
     /// The manifest must be signed by this key, and so must each document that is to count.
     pub key: Option<PublicKey>,
     /// There must be a bill of materials, CycloneDX or SPDX 2: attached to this very manifest, readable, and naming
-    /// the module by its SHA-256.
+    /// the module, or the image's manifest, by its SHA-256.
     ///
-    /// Without [`key`](Self::key) that shows that somebody who may write to the repository wrote it about this module, and
+    /// Without [`key`](Self::key) that shows that somebody who may write to the repository wrote it about this artifact, and
     /// nothing more. With it, the owner of the key vouches for it. Whether it tells the truth no check can show.
     pub sbom: bool,
     /// There must be a provenance statement (in-toto, SLSA 1). The same holds as for [`sbom`](Self::sbom).
@@ -27,11 +30,12 @@ pub struct Expectations {
 pub struct Verified {
     /// Digest of the manifest.
     pub digest: Digest,
-    /// Digest of the module.
-    pub module_digest: Digest,
+    /// Digest of the module; none of an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module_digest: Option<Digest>,
     /// True if a signature was asked for, and is valid.
     pub signed: bool,
-    /// The bills of materials that are about this module.
+    /// The bills of materials that are about this artifact.
     pub sboms: Vec<Evidence>,
     /// The provenance statements that are.
     pub provenance: Vec<Evidence>,
@@ -55,11 +59,16 @@ pub async fn verify(
         if let Some(key) = &expectations.key {
             signature::verify_signature(repository, &digest, key).await?;
         }
-        let module = pull::module(repository, &raw.image(repository.limits())?).await?;
-        let module_digest = Digest::of(&module);
+        let module_digest = if expectations.image {
+            check_image(repository, &raw).await?;
+            None
+        } else {
+            let module = pull::module(repository, &raw.image(repository.limits())?).await?;
+            Some(Digest::of(&module))
+        };
         let subject = Subject {
             artifact: &digest,
-            module: &module_digest,
+            named: module_digest.as_ref().unwrap_or(&digest),
             key: expectations.key.as_ref(),
         };
         let mut found = evidence::collect(repository, &subject).await?;
@@ -78,6 +87,21 @@ pub async fn verify(
         })
     };
     repository.limits().within("verify", work).await
+}
+
+/// Every part of an image is what the manifest says.
+async fn check_image(repository: &dyn Repository, raw: &RawManifest) -> Result<(), Error> {
+    let manifest = raw.image(repository.limits())?;
+    if manifest.config.media_type != media::IMAGE_CONFIG {
+        return Err(Error::Unsuitable(format!(
+            "{} is no container image",
+            raw.digest()
+        )));
+    }
+    for blob in manifest.blobs() {
+        fetch::blob(repository, blob).await?;
+    }
+    Ok(())
 }
 
 fn check_pin(pointer: &Pointer, expected: Option<Digest>, actual: Digest) -> Result<(), Error> {

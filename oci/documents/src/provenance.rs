@@ -1,4 +1,4 @@
-//! A statement of how the module was built: in-toto, with a SLSA 1.0 predicate.
+//! A statement of how something was built: in-toto, with a SLSA 1.0 predicate.
 //!
 //! It is what the builder says about itself. Without a signature over it by a builder that is trusted it documents; it
 //! proves nothing.
@@ -11,13 +11,13 @@ use serde_json::Value;
 use crate::{DocumentError, Kind, Reading, text};
 
 /// Names what the external parameters mean.
-const BUILD_TYPE: &str = "https://lazymesh.io/build/cargo-wasm/v1";
+const BUILD_TYPE: &str = "https://lazymesh.io/build/cargo/v1";
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// Of the sources: true if the commit alone is not what was built.
 const MODIFIED: &str = "modified";
 
-/// How a module came to be.
+/// How something came to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Build {
     /// Address of the source repository, if it has one.
@@ -32,7 +32,7 @@ pub struct Build {
     pub builder: String,
 }
 
-/// The statement that `build` made the module called `title`; `sha256` is its hash in hex.
+/// The statement that `build` made what is called `title`; `sha256` is its hash in hex.
 ///
 /// # Errors
 /// When the revision is no commit.

@@ -29,6 +29,15 @@ impl Kind {
         }
     }
 
+    /// The media type of such a document.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::CycloneDx => "application/vnd.cyclonedx+json",
+            Self::Spdx => "application/spdx+json",
+            Self::Provenance => "application/vnd.in-toto+json",
+        }
+    }
+
     /// Whether it says what a module consists of.
     pub fn is_bill_of_materials(self) -> bool {
         self != Self::Provenance

@@ -140,7 +140,7 @@ async fn a_mirror_has_everything() {
         digest: Some(digest),
         key: Some(key.public_key()),
         sbom: true,
-        provenance: false,
+        ..lazymesh_oci::Expectations::default()
     };
     let verified = lazymesh_oci::verify(&target, &tag("3"), &expectations)
         .await
