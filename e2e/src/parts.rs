@@ -28,14 +28,22 @@ pub fn lazymesh() -> Result<PathBuf> {
     part("LAZYMESH_BIN")
 }
 
+/// The collector's container image, in an OCI image layout.
+///
+/// # Errors
+/// As [`envoy`].
+pub fn image() -> Result<PathBuf> {
+    part("LAZYMESH_IMAGE")
+}
+
 fn part(variable: &str) -> Result<PathBuf> {
     let path = PathBuf::from(
         env::var_os(variable)
             .with_context(|| format!("{variable} is not set: run `cargo xtask test`"))?,
     );
     ensure!(
-        path.is_file(),
-        "{variable}={} is no file: run `cargo xtask test`",
+        path.exists(),
+        "{variable}={} is not there: run `cargo xtask test`",
         path.display()
     );
     // Envoy reads the path from its configuration, not from our working directory.

@@ -3,14 +3,18 @@
 //! The result depends on the sources and on the compiler only, not on where they lie: every path of this machine is
 //! mapped to a fixed one.
 
-mod documents;
-
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use lazymesh_documents::Kind;
+use sha2::{Digest, Sha256};
 
 use crate::command::{cargo, run as run_command};
+use crate::compiler::{self, cargo_home};
+use crate::documents::Built;
+use crate::git::Checkout;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "filter";
@@ -21,10 +25,8 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 /// What the module is built with.
 enum Toolchain {
-    /// The target's standard library is installed beside the compiler.
+    /// The target's standard library is installed beside the compiler, by rustup or otherwise.
     Installed,
-    /// rustup has just installed it.
-    Rustup,
     /// It is built from source along with the module.
     Debian { sources: PathBuf, linker: PathBuf },
 }
@@ -36,7 +38,7 @@ enum Toolchain {
 pub(crate) fn run(root: &Path) -> Result<PathBuf> {
     let toolchain = toolchain()?;
     let module = build(root, &toolchain, &cargo_home()?)?;
-    documents::write(root, &module, &toolchain)?;
+    describe(root, &module, &toolchain)?;
     Ok(module)
 }
 
@@ -56,7 +58,7 @@ fn build(root: &Path, toolchain: &Toolchain, cargo_home: &Path) -> Result<PathBu
         .join(TARGET)
         .join(PROFILE)
         .join("lazymesh_filter.wasm");
-    let size = std::fs::metadata(&module)
+    let size = fs::metadata(&module)
         .with_context(|| format!("no module at {}", module.display()))?
         .len();
     println!(
@@ -67,33 +69,51 @@ fn build(root: &Path, toolchain: &Toolchain, cargo_home: &Path) -> Result<PathBu
     Ok(module)
 }
 
-fn toolchain() -> Result<Toolchain> {
-    if is_installed() {
-        return Ok(Toolchain::Installed);
+/// Writes the documents beside the module, under its name, where `lazymesh push` looks for them.
+fn describe(root: &Path, module: &Path, toolchain: &Toolchain) -> Result<()> {
+    let built = Built {
+        task: "build-filter",
+        package: PACKAGE,
+        features: &[],
+        target: TARGET,
+        profile: PROFILE,
+        compiler: toolchain.compiler(),
+        standard_library: toolchain.standard_library(),
+    };
+    let hash = format!("{:x}", Sha256::digest(fs::read(module)?));
+    place(module, Kind::CycloneDx, Some(built.bill(root, &hash)?))?;
+    let provenance = match Checkout::of(root) {
+        Some(checkout) => Some(built.provenance(&checkout, "filter.wasm", &hash)?),
+        None => {
+            println!("build-filter: no provenance, for this is no git checkout");
+            None
+        }
+    };
+    place(module, Kind::Provenance, provenance)
+}
+
+/// Writes the document, or removes one that an earlier build has left.
+fn place(module: &Path, kind: Kind, document: Option<Vec<u8>>) -> Result<()> {
+    let path = module.with_extension(kind.ending());
+    match document {
+        Some(document) => {
+            fs::write(&path, document)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            println!("build-filter: {}", path.display());
+        }
+        None if path.exists() => fs::remove_file(&path)?,
+        None => {}
     }
-    if rustup_adds_it() && is_installed() {
-        return Ok(Toolchain::Rustup);
+    Ok(())
+}
+
+fn toolchain() -> Result<Toolchain> {
+    if compiler::has_target(TARGET) {
+        return Ok(Toolchain::Installed);
     }
     debian().with_context(|| {
         format!("no compiler for {TARGET}: `rustup target add {TARGET}` failed, and Debian's rustc-web is not installed")
     })
-}
-
-fn is_installed() -> bool {
-    sysroot("rustc").is_some_and(|sysroot| {
-        sysroot
-            .join("lib/rustlib")
-            .join(TARGET)
-            .join("lib")
-            .is_dir()
-    })
-}
-
-fn rustup_adds_it() -> bool {
-    let added = Command::new("rustup")
-        .args(["target", "add", TARGET])
-        .status();
-    added.is_ok_and(|status| status.success())
 }
 
 /// Debian names its sources and its linker by their versions.
@@ -105,7 +125,7 @@ fn debian() -> Option<Toolchain> {
     let sources = Path::new("/usr/src")
         .join(format!("rustc-{release}"))
         .join("library");
-    let linker = std::fs::read_dir("/usr/bin")
+    let linker = fs::read_dir("/usr/bin")
         .ok()?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -126,7 +146,6 @@ impl Toolchain {
     fn describe(&self) -> String {
         match self {
             Self::Installed => format!("with the installed target {TARGET}"),
-            Self::Rustup => format!("with the target {TARGET} that rustup has just added"),
             Self::Debian { sources, .. } => {
                 format!("with {DEBIAN_RUSTC} and std from {}", sources.display())
             }
@@ -135,7 +154,7 @@ impl Toolchain {
 
     fn compiler(&self) -> &'static str {
         match self {
-            Self::Installed | Self::Rustup => "rustc",
+            Self::Installed => "rustc",
             Self::Debian { .. } => DEBIAN_RUSTC,
         }
     }
@@ -143,7 +162,7 @@ impl Toolchain {
     /// Where the standard library comes from, in words that are the same on every machine.
     fn standard_library(&self) -> &'static str {
         match self {
-            Self::Installed | Self::Rustup => "as distributed",
+            Self::Installed => "as distributed",
             Self::Debian { .. } => "built from source",
         }
     }
@@ -172,43 +191,15 @@ impl Toolchain {
                 .env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
             build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
-        let flags = remapped_paths(root, self, cargo_home)?;
-        build
-            .env("CARGO_HOME", cargo_home)
-            .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        let library = match self {
+            Self::Debian { sources, .. } => Some((sources.clone(), "library")),
+            Self::Installed => None,
+        };
+        let flags = compiler::remapped_paths(root, compiler, cargo_home, library)?;
+        compiler::set_flags(&mut build, &flags);
+        build.env("CARGO_HOME", cargo_home);
         Ok(build)
     }
-}
-
-/// Paths end up in the module, in the places that panics name. The registry's folder is named after its host.
-fn remapped_paths(root: &Path, toolchain: &Toolchain, cargo_home: &Path) -> Result<Vec<String>> {
-    let compiler = toolchain.compiler();
-    let sysroot =
-        sysroot(compiler).with_context(|| format!("`{compiler} --print sysroot` failed"))?;
-    let mut paths = vec![(root.to_path_buf(), "lazymesh"), (sysroot, "rust")];
-    if let Toolchain::Debian { sources, .. } = toolchain {
-        paths.push((sources.clone(), "library"));
-    }
-    let registries = std::fs::read_dir(cargo_home.join("registry/src"));
-    let registries = registries.into_iter().flatten().filter_map(Result::ok);
-    paths.extend(registries.map(|registry| (registry.path(), "crates")));
-    let remap =
-        |(path, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", path.display());
-    Ok(paths.into_iter().map(remap).collect())
-}
-
-/// Where cargo keeps the sources of other crates.
-pub(crate) fn cargo_home() -> Result<PathBuf> {
-    std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
-        .context("no home directory")
-}
-
-fn sysroot(compiler: &str) -> Option<PathBuf> {
-    let sysroot = output(Command::new(compiler).args(["--print", "sysroot"]))?;
-    Some(PathBuf::from(sysroot.trim()))
 }
 
 fn output(command: &mut Command) -> Option<String> {

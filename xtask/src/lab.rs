@@ -24,6 +24,14 @@ impl Profile {
         }
     }
 
+    /// Its name in Cargo.toml.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+
     fn folder(self) -> &'static str {
         match self {
             Self::Dev => "debug",
@@ -51,7 +59,7 @@ impl Lab {
                 .args(profile.arguments())
                 .args(features),
         )?;
-        let lazymesh = binary(root, profile, "lazymesh");
+        let lazymesh = binary(root, None, profile, "lazymesh");
         Ok(Self {
             envoy,
             filter,
@@ -68,8 +76,10 @@ impl Lab {
     }
 }
 
-/// Where cargo puts a binary.
-pub(crate) fn binary(root: &Path, profile: Profile, name: &str) -> PathBuf {
+/// Where cargo puts a binary, for `platform` if it is not built for this machine.
+pub(crate) fn binary(root: &Path, platform: Option<&str>, profile: Profile, name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root.join(target).join(profile.folder()).join(name)
+    let mut path = root.join(target);
+    path.extend(platform);
+    path.join(profile.folder()).join(name)
 }

@@ -4,7 +4,10 @@
 //! What the tasks run lives in the other crates; nothing here knows about Istio or the filter.
 
 mod build_filter;
+mod build_image;
 mod command;
+mod compiler;
+mod documents;
 mod git;
 mod go_tools;
 mod lab;
@@ -20,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use crate::lab::Profile;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Development tasks of lazymesh.")]
 struct Cli {
@@ -31,6 +36,12 @@ struct Cli {
 enum Task {
     /// Builds the Wasm module, and beside it its bill of materials and its provenance
     BuildFilter,
+    /// Builds the collector's container image, as an OCI image layout in `target/image`
+    BuildImage {
+        /// Without optimisation, in `target/image-dev`: as the tests take it
+        #[arg(long)]
+        dev: bool,
+    },
     /// Shows the main job on a real Envoy: a first request to an unknown host, and what comes of it
     Demo {
         /// Leave everything running and print the URLs, until Ctrl-C
@@ -74,6 +85,10 @@ fn main() -> anyhow::Result<()> {
     let root = workspace_root();
     match Cli::parse().task {
         Task::BuildFilter => build_filter::run(&root).map(drop),
+        Task::BuildImage { dev } => {
+            let profile = if dev { Profile::Dev } else { Profile::Release };
+            build_image::run(&root, profile).map(drop)
+        }
         Task::Demo { keep } => run::demo(&root, keep),
         Task::Test { filter } => test::run(&root, filter.as_deref()),
         Task::Bench {

@@ -1,9 +1,12 @@
 //! `cargo xtask release --dry-run`: all that a release does, but to a registry that nobody sees.
 //!
 //! The steps are those of a user with the `lazymesh` binary, so what works here works with another registry and key:
-//! `lazymesh push REF --sign-key …`, or `lazymesh copy` of the folder that a dry run leaves.
+//! `lazymesh push REF --sign-key …`, or `lazymesh copy` of what a dry run leaves.
 
+mod chart;
 mod contents;
+mod filter;
+mod image;
 mod key;
 mod registry;
 mod versions;
@@ -19,22 +22,25 @@ use crate::command::{self, cargo, output};
 use crate::git::Checkout;
 use crate::lab::{Profile, binary};
 use crate::packages::{self, Needed};
-use crate::{build_filter, reproducible};
+use crate::{build_filter, build_image, go_tools, reproducible};
 use registry::LocalRegistry;
 
 const PACKAGES: [Needed; 2] = [
     ("docker-registry", "docker-registry"),
     ("openssl", "openssl"),
 ];
-/// Folder in `target` that is left with what would be published, as an image layout.
+/// Folder in `target` that is left with what would be published, as image layouts.
 const CANDIDATE: &str = "release-candidate";
 
-/// What is released, and the program that does it.
+/// What is released, and the programs that do it.
 pub(crate) struct Parts<'a> {
     /// The Wasm module, with its documents beside it.
     pub(crate) module: &'a Path,
+    /// The collector's image, in an image layout.
+    pub(crate) image: &'a Path,
     /// The `lazymesh` binary.
     pub(crate) lazymesh: &'a Path,
+    pub(crate) helm: &'a Path,
 }
 
 /// The task.
@@ -49,10 +55,13 @@ pub(crate) fn run(root: &Path, dry_run: bool) -> Result<()> {
         );
     }
     let module = build_filter::run(root)?;
+    let image = build_image::run(root, Profile::Release)?;
     command::run(&mut cargo(root, &["build", "--package", "lazymesh-cli"]))?;
     let parts = Parts {
         module: &module,
-        lazymesh: &binary(root, Profile::Dev, "lazymesh"),
+        image: &image,
+        lazymesh: &binary(root, None, Profile::Dev, "lazymesh"),
+        helm: &go_tools::prepare(root)?.join("bin/helm"),
     };
     rehearse(root, &parts)
 }
@@ -63,7 +72,7 @@ pub(crate) fn run(root: &Path, dry_run: bool) -> Result<()> {
 /// When anything is not as it must be for a release.
 pub(crate) fn rehearse(root: &Path, parts: &Parts<'_>) -> Result<()> {
     packages::require(&PACKAGES)?;
-    let version = versions::check_workspace(root)?;
+    let version = versions::check_workspace(root)?.to_string();
     // A checkout that is changed can be tried, but not released.
     if Checkout::of(root).is_none_or(|checkout| checkout.modified) {
         println!("release: not releasable, for there are changes that are in no commit");
@@ -72,28 +81,31 @@ pub(crate) fn rehearse(root: &Path, parts: &Parts<'_>) -> Result<()> {
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let registry = LocalRegistry::start(scratch.path())?;
     let release = Release {
-        reference: format!("{}/lazymesh/filter:{version}", registry.address),
-        version: version.to_string(),
+        version: &version,
+        registry: &registry.address,
+        candidate: &root.join("target").join(CANDIDATE),
         key: key::make(scratch.path())?,
         lazymesh: parts.lazymesh,
         scratch: scratch.path(),
     };
-    release.publish(parts.module, &root.join("target").join(CANDIDATE))
+    release.clear()?;
+    filter::publish(&release, parts.module)?;
+    image::publish(&release, parts.image)?;
+    chart::publish(&release, root, parts.helm)?;
+    release.list()
 }
 
+/// What the parts of a release have in common.
 struct Release<'a> {
-    reference: String,
-    version: String,
+    version: &'a str,
+    /// Host and port.
+    registry: &'a str,
+    /// The folder that is left.
+    candidate: &'a Path,
     key: key::Pair,
     lazymesh: &'a Path,
+    /// For anything, gone at the end.
     scratch: &'a Path,
-}
-
-/// What `lazymesh push -o json` answers.
-#[derive(Deserialize)]
-struct Pushed {
-    digest: String,
-    uploads: usize,
 }
 
 /// What `lazymesh verify -o json` answers.
@@ -110,71 +122,58 @@ struct Evidence {
 }
 
 impl Release<'_> {
-    fn publish(&self, module: &Path, candidate: &Path) -> Result<()> {
-        let pushed = self.push(module)?;
-        let again = self.push(module)?;
-        ensure!(
-            (again.uploads, &again.digest) == (0, &pushed.digest),
-            "pushing the same again sent something"
-        );
-        println!("release: pushed {} as {}", self.reference, pushed.digest);
-        self.verify(&pushed.digest)?;
-        self.pull_back(module)?;
-        self.keep(candidate)
+    /// Where an artifact is published.
+    fn reference(&self, name: &str) -> String {
+        format!("{}/lazymesh/{name}:{}", self.registry, self.version)
     }
 
-    fn push(&self, module: &Path) -> Result<Pushed> {
-        let mut push = self.lazymesh("push");
-        push.arg("--file").arg(module);
-        push.arg("--sign-key").arg(&self.key.private);
-        answer(push.args(["-o", "json"]))
+    /// A command of `lazymesh` about an artifact in the registry.
+    fn lazymesh(&self, command: &str, name: &str) -> Command {
+        let mut lazymesh = Command::new(self.lazymesh);
+        // Whatever the environment of the build has: the digest must not depend on it.
+        lazymesh.env_remove("SOURCE_DATE_EPOCH");
+        lazymesh.args([command, "--insecure", &self.reference(name)]);
+        lazymesh
     }
 
-    fn verify(&self, digest: &str) -> Result<()> {
-        let mut verify = self.lazymesh("verify");
+    /// Verifies digest, signature and documents; `more` are arguments.
+    fn verify(&self, name: &str, digest: &str, more: &[&str]) -> Result<()> {
+        let mut verify = self.lazymesh("verify", name);
         verify.args(["--digest", digest, "--sbom", "--provenance", "-o", "json"]);
-        let verified: Verified = answer(verify.arg("--key").arg(&self.key.public))?;
+        verify.args(more).arg("--key").arg(&self.key.public);
+        let verified: Verified = answer(&mut verify)?;
         let mut documents = verified.sboms.iter().chain(&verified.provenance);
         ensure!(
             verified.signed && documents.all(|document| document.signed),
             "verified, but not signed"
         );
-        println!("release: verified digest, signature, bill of materials and provenance");
-        Ok(())
-    }
-
-    fn pull_back(&self, module: &Path) -> Result<()> {
-        let pulled = self.scratch.join("pulled.wasm");
-        output(self.lazymesh("pull").arg("--file").arg(&pulled))?;
-        ensure!(
-            fs::read(pulled)? == fs::read(module)?,
-            "another module came back than was pushed"
-        );
-        println!("release: pulled, and it is the module that was built");
-        Ok(())
-    }
-
-    /// Leaves what was pushed in a folder, and lists it.
-    fn keep(&self, candidate: &Path) -> Result<()> {
-        if candidate.exists() {
-            fs::remove_dir_all(candidate)?;
-        }
-        let target = format!("oci-layout:{}:{}", candidate.display(), self.version);
-        output(self.lazymesh("copy").arg(target))?;
         println!(
-            "\nwhat would be published (from {}):\n",
-            candidate.display()
+            "release: verified digest, signature, bill of materials and provenance of the {name}"
         );
-        print!("{}", contents::list(candidate)?);
         Ok(())
     }
 
-    fn lazymesh(&self, command: &str) -> Command {
-        let mut lazymesh = Command::new(self.lazymesh);
-        // Whatever the environment of the build has: the digest must not depend on it.
-        lazymesh.env_remove("SOURCE_DATE_EPOCH");
-        lazymesh.args([command, "--insecure", &self.reference]);
-        lazymesh
+    /// Leaves what was published in the candidate's folder, each artifact a layout of its own.
+    fn keep(&self, name: &str) -> Result<()> {
+        let target = self.candidate.join(name);
+        let target = format!("oci-layout:{}:{}", target.display(), self.version);
+        output(self.lazymesh("copy", name).arg(target)).map(drop)
+    }
+
+    fn clear(&self) -> Result<()> {
+        if self.candidate.exists() {
+            fs::remove_dir_all(self.candidate)?;
+        }
+        Ok(())
+    }
+
+    fn list(&self) -> Result<()> {
+        let from = self.candidate.display();
+        println!("\nwhat would be published (from {from}):");
+        for name in [filter::NAME, image::NAME, chart::NAME] {
+            print!("\n{name}\n{}", contents::list(&self.candidate.join(name))?);
+        }
+        Ok(())
     }
 }
 

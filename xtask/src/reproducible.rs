@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{build_filter, git};
+use crate::{build_filter, compiler, git};
 
 /// Copies the sources to another folder, builds the filter there, and compares it with `module`.
 ///
@@ -18,7 +18,7 @@ pub(crate) fn check(root: &Path, module: &Path) -> Result<()> {
     copy_sources(root, &sources)?;
     // Other crates' sources lie elsewhere too, or seem to: their paths are in the module as well.
     let cargo_home = elsewhere.path().join("cargo");
-    symlink(build_filter::cargo_home()?, &cargo_home)?;
+    symlink(compiler::cargo_home()?, &cargo_home)?;
     let other = fs::read(build_filter::module(&sources, &cargo_home)?)?;
     let same = fs::read(module)?;
     let first = same.iter().zip(&other).position(|(a, b)| a != b);

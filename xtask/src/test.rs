@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use crate::command::{cargo, run as run_command};
 use crate::lab::{Lab, Profile};
 use crate::release::{self, Parts};
-use crate::{go_tools, mesh_lab, packages, tools};
+use crate::{build_image, go_tools, mesh_lab, packages, tools};
 
 /// All checks, or with `filter` only the tests whose names contain it.
 pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
@@ -31,6 +31,7 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
     let lab = steps.step("build", || {
         Lab::prepare(root, Profile::Dev, &["--all-features"])
     })?;
+    let image = steps.step("image", || build_image::run(root, Profile::Dev))?;
     let interop = steps.step("interop", || {
         interop::prepare(root, &tools::cache_folder()?)
     })?;
@@ -41,14 +42,18 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
     if filter.is_none() {
         let parts = Parts {
             module: &lab.filter,
+            image: &image,
             lazymesh: &lab.lazymesh,
+            helm: &mesh.join("bin/helm"),
         };
         steps.step("release", || release::rehearse(root, &parts))?;
     }
     steps.print_times();
     headline("test");
     let mut tests = tests(root, &lab, filter);
-    tests.env("LAZYMESH_LAB_TOOLS", mesh);
+    tests
+        .env("LAZYMESH_LAB_TOOLS", mesh)
+        .env("LAZYMESH_IMAGE", image);
     interop.tell(&mut tests);
     let mut go_tests = interop.go_tests(filter);
     lab.tell(&mut go_tests);

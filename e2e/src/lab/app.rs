@@ -106,9 +106,10 @@ fn ours(sandbox: &Sandbox) -> Command {
 }
 
 fn other(sandbox: &Sandbox, program: &Program) -> Command {
-    let mut command = match program.user {
-        None => sandbox.command(OTHER),
-        Some(user) => confined(sandbox, &user.to_string()),
+    let mut command = match (&program.image, program.user) {
+        (Some(image), _) => image.command(sandbox, &program.volumes),
+        (None, Some(user)) => confined(sandbox, &user.to_string()),
+        (None, None) => sandbox.command(OTHER),
     };
     command.args(&program.arguments).envs(&program.env);
     command

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Lab, Pod, helm,
-    workload::{self, Controllers},
+    workload::{self, Contents, Controllers},
 };
 use crate::{parts, wait};
 
@@ -41,12 +41,14 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Options {
     /// More values of the chart, as `key=value`.
     pub values: Vec<String>,
+    /// OCI image layout with the image to run, in the place of the `lazymesh` binary.
+    pub image: Option<PathBuf>,
 }
 
 /// lazymesh, installed.
 pub struct Lazymesh {
     collector: Pod,
-    program: PathBuf,
+    contents: Contents,
     image: String,
 }
 
@@ -68,11 +70,14 @@ impl Lazymesh {
         ];
         values.extend(options.values.iter().cloned());
         run(&mut helm::install(lab, NAMESPACE, &values))?;
-        let program = parts::lazymesh()?;
-        let collector = workload::deploy(lab, NAMESPACE, COLLECTOR, &program).await?;
+        let contents = match &options.image {
+            Some(layout) => Contents::Image(layout.clone()),
+            None => Contents::Program(parts::lazymesh()?),
+        };
+        let collector = workload::deploy(lab, NAMESPACE, COLLECTOR, &contents).await?;
         let lazymesh = Self {
             collector,
-            program,
+            contents,
             image,
         };
         let ready = async || lazymesh.admin("/readyz").await.map(drop);
@@ -100,7 +105,7 @@ impl Lazymesh {
     /// When it fails, or its Job does.
     pub async fn uninstall(self, lab: &Lab) -> Result<()> {
         let mut helm = helm::uninstall(lab, NAMESPACE);
-        end(lab, Some(self.collector), &self.program, &mut helm)
+        end(lab, Some(self.collector), &self.contents, &mut helm)
             .await
             .map(drop)
     }
@@ -110,13 +115,13 @@ impl Lazymesh {
     /// # Errors
     /// When it fails, or the collector still runs after it.
     pub async fn uninstall_by_hand(self, lab: &Lab) -> Result<Remains> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(parts::lazymesh()?);
         command
             .args(["uninstall", "--settle", SETTLE, "--kubeconfig"])
             .arg(lab.kubeconfig());
-        let said = end(lab, Some(self.collector), &self.program, &mut command).await?;
-        let program = self.program;
-        Ok(Remains { said, program })
+        let contents = self.contents;
+        let said = end(lab, Some(self.collector), &contents, &mut command).await?;
+        Ok(Remains { said, contents })
     }
 
     /// An answer of the collector's admin port, as text.
@@ -153,7 +158,7 @@ impl Lazymesh {
 pub struct Remains {
     /// What `lazymesh uninstall` said.
     pub said: String,
-    program: PathBuf,
+    contents: Contents,
 }
 
 impl Remains {
@@ -163,7 +168,7 @@ impl Remains {
     /// When it fails, or its Job does.
     pub async fn uninstall(self, lab: &Lab) -> Result<()> {
         let mut helm = helm::uninstall(lab, NAMESPACE);
-        end(lab, None, &self.program, &mut helm).await.map(drop)
+        end(lab, None, &self.contents, &mut helm).await.map(drop)
     }
 }
 
@@ -171,13 +176,13 @@ impl Remains {
 async fn end(
     lab: &Lab,
     deployed: Option<Pod>,
-    program: &Path,
+    contents: &Contents,
     command: &mut Command,
 ) -> Result<String> {
     let mut controllers = Controllers {
         lab,
         namespace: NAMESPACE,
-        program,
+        contents,
         deployment: COLLECTOR,
         job: UNINSTALL,
         deployed,

@@ -10,6 +10,7 @@ mod cluster;
 mod envoy;
 mod external;
 mod helm;
+mod image;
 mod interception;
 mod istio;
 mod kubernetes;
@@ -45,6 +46,7 @@ use serde_json::{Value, json};
 pub use app::{Echo, Reply};
 pub use cluster::{Cluster, reference};
 pub use external::External;
+pub use image::Image;
 pub use istio::NAMESPACE as ISTIO_NAMESPACE;
 pub use lazymesh::{
     Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as LazymeshOptions, Remains,
@@ -54,7 +56,7 @@ pub use pod::{GREETING, GRPC, HTTP, Pod};
 pub use pod_spec::{PodSpec, Program};
 pub use pushes::Push;
 pub use sandbox::Life;
-pub use shared::{disturbance, lazymesh, own_lazymesh, scenario};
+pub use shared::{disturbance, lazymesh, own_lazymesh, scenario, share_lazymesh};
 pub use status::status;
 pub use stream::Stream;
 pub use traffic::{Tally, Traffic};

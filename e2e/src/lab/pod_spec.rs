@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use serde_json::Value;
 
+use super::Image;
+
 /// What a pod is made from.
 #[derive(Clone, Debug, Default)]
 pub struct PodSpec {
@@ -34,6 +36,8 @@ pub struct PodSpec {
 pub struct Program {
     /// Where it is on the machine.
     pub path: PathBuf,
+    /// The image that runs in its place.
+    pub image: Option<Image>,
     /// Arguments.
     pub arguments: Vec<OsString>,
     /// Variables.

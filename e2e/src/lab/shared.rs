@@ -74,6 +74,11 @@ pub async fn own_lazymesh() -> Result<Lazymesh> {
     lazymesh.context("another scenario uses lazymesh")
 }
 
+/// Gives scenarios that need lazymesh this one, in the place of the one that [`own_lazymesh`] gave away.
+pub async fn share_lazymesh(lazymesh: Lazymesh) {
+    *LAZYMESH.lock().await = Some(Arc::new(lazymesh));
+}
+
 fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = RUNTIME
         .as_ref()

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::{PermissionsExt as _, chown},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -20,14 +20,28 @@ use k8s_openapi::{
 use kube::Api;
 use serde_json::json;
 
-use super::{Lab, Pod, PodSpec, Program, cluster::reference};
+use super::{Image, Lab, Pod, PodSpec, Program, cluster::reference};
 
-/// Starts the pod of a Deployment, with `program` for what is in its image.
-pub(super) async fn deploy(lab: &Lab, namespace: &str, name: &str, program: &Path) -> Result<Pod> {
+/// What the containers of workloads run.
+#[derive(Clone, Debug)]
+pub(super) enum Contents {
+    /// A program of the machine, for what is in their image.
+    Program(PathBuf),
+    /// Their image, in this OCI image layout.
+    Image(PathBuf),
+}
+
+/// Starts the pod of a Deployment.
+pub(super) async fn deploy(
+    lab: &Lab,
+    namespace: &str,
+    name: &str,
+    contents: &Contents,
+) -> Result<Pod> {
     let deployments: Api<Deployment> = Api::namespaced(lab.cluster.client(), namespace);
     let spec = deployments.get(name).await?.spec.context("no spec")?;
     let pod = lab
-        .pod(pod(lab, namespace, name, &spec.template, program)?)
+        .pod(pod(lab, namespace, name, &spec.template, contents)?)
         .await?;
     report(lab, namespace, name, 1).await?;
     Ok(pod)
@@ -42,11 +56,11 @@ async fn report(lab: &Lab, namespace: &str, name: &str, replicas: u32) -> Result
     lab.cluster.apply_status(&status).await
 }
 
-/// The controllers of one Deployment and one Job of the same namespace and program.
+/// The controllers of one Deployment and one Job of the same namespace and image.
 pub(super) struct Controllers<'a> {
     pub(super) lab: &'a Lab,
     pub(super) namespace: &'a str,
-    pub(super) program: &'a Path,
+    pub(super) contents: &'a Contents,
     pub(super) deployment: &'a str,
     pub(super) job: &'a str,
     /// The Deployment's pod.
@@ -99,7 +113,7 @@ impl Controllers<'_> {
             return Ok(None);
         }
         let template = job.spec.context("no spec")?.template;
-        let spec = pod(self.lab, self.namespace, self.job, &template, self.program)?;
+        let spec = pod(self.lab, self.namespace, self.job, &template, self.contents)?;
         self.lab.pod(spec).await.map(Some)
     }
 
@@ -133,7 +147,7 @@ fn pod(
     namespace: &str,
     name: &str,
     template: &PodTemplateSpec,
-    program: &Path,
+    contents: &Contents,
 ) -> Result<PodSpec> {
     let spec = template
         .spec
@@ -154,6 +168,17 @@ fn pod(
             .join(format!("{namespace}.{name}")),
         group: user,
     };
+    let (path, image) = match contents {
+        Contents::Program(path) => (path.clone(), None),
+        Contents::Image(layout) => {
+            let root = lab
+                .folder
+                .join("images")
+                .join(format!("{namespace}.{name}"));
+            let image = Image::unpack(layout, root, user)?;
+            (image.program()?, Some(image))
+        }
+    };
     Ok(PodSpec {
         without_sidecar: labels
             .get("sidecar.istio.io/inject")
@@ -161,7 +186,8 @@ fn pod(
         service_account: spec.service_account_name.clone(),
         labels,
         program: Some(Program {
-            path: program.to_owned(),
+            path,
+            image,
             arguments: container.args.iter().flatten().map(Into::into).collect(),
             env: env(container)?,
             user: Some(user),

@@ -11,6 +11,7 @@ mod failures;
 mod first_request;
 mod grpc;
 mod identities;
+mod image;
 mod jobs;
 mod lazy;
 mod leaving;

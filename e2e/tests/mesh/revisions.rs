@@ -15,6 +15,7 @@ fn a_collector_of_a_revision_serves_only_its_workloads() -> Result<()> {
         let istiod = lab.start_revision(CANARY).await?;
         let options = LazymeshOptions {
             values: vec![format!("istio.revision={CANARY}")],
+            ..LazymeshOptions::default()
         };
         let lazymesh = Lazymesh::install(lab, &options).await?;
         serve(lab, namespace, &lazymesh).await?;

@@ -6,6 +6,7 @@ mod cosign;
 mod docker_registry;
 mod evidence;
 mod hostile;
+mod image;
 mod interrupt;
 mod launcher;
 mod layout;

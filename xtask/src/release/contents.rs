@@ -66,7 +66,7 @@ fn line(text: &mut String, name: &str, kind: &str, entry: &Descriptor) -> Result
     };
     writeln!(
         text,
-        "{name:24} {kind:52} {} {:>7}",
+        "{name:26} {kind:52} {} {:>8}",
         entry.digest, entry.size
     )?;
     Ok(())
