@@ -1,5 +1,5 @@
-//! When to publish what: the first change at once, further ones at most once a second, sooner where a request is held
-//! for them, failures later and later.
+//! When to publish what: the first change at once, further ones at most once a second, sooner and before all others
+//! where a request is held for them, failures later and later.
 //!
 //! istiod answers every change of a Sidecar with a push, so a workload that learns twenty hosts while it
 //! starts must not cost twenty pushes. No clock in here: the time is an argument.
@@ -55,6 +55,8 @@ impl fmt::Display for Target {
 #[derive(Default)]
 pub(crate) struct Agenda {
     queue: BTreeSet<(Instant, Target)>,
+    /// Those that held requests wait for. They do not wait for what a change of the whole mesh put on the agenda.
+    urgent: BTreeSet<(Instant, Target)>,
     due: HashMap<Target, Instant>,
     changed: HashMap<Target, Instant>,
     failing: HashMap<Target, ExponentialBackoff>,
@@ -70,16 +72,22 @@ impl Agenda {
     /// As [`Agenda::add`], for a change that a held request waits for.
     pub(crate) fn hurry(&mut self, target: Target, now: Instant) {
         let due = self.earliest(&target, HELD_PACE, now);
-        self.add_at(target, due);
+        self.add_at(target.clone(), due);
+        // What failed keeps its time.
+        if let Some(&due) = self.due.get(&target)
+            && self.queue.remove(&(due, target.clone()))
+        {
+            self.urgent.insert((due, target));
+        }
     }
 
     /// As [`Agenda::add`], for a time of the caller's choice; the earliest that was asked for counts.
     pub(crate) fn add_at(&mut self, target: Target, due: Instant) {
         match self.due.get(&target) {
             Some(&planned) if planned <= due || self.failing.contains_key(&target) => return,
-            Some(&planned) => self.queue.remove(&(planned, target.clone())),
-            None => false,
-        };
+            Some(&planned) => self.remove(planned, &target),
+            None => {}
+        }
         self.put(target, due);
     }
 
@@ -93,17 +101,22 @@ impl Agenda {
         self.queue.insert((due, target));
     }
 
+    fn remove(&mut self, due: Instant, target: &Target) {
+        let entry = (due, target.clone());
+        let _ = self.queue.remove(&entry) || self.urgent.remove(&entry);
+    }
+
     /// When the next target is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.queue.first().map(|(due, _)| *due)
+        let first = [&self.urgent, &self.queue].map(|queue| queue.first());
+        first.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
     /// Takes the next target that is due.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Target> {
-        if self.next()? > now {
-            return None;
-        }
-        let (_, target) = self.queue.pop_first()?;
+        let mut queues = [&mut self.urgent, &mut self.queue].into_iter();
+        let queue = queues.find(|queue| queue.first().is_some_and(|(due, _)| *due <= now))?;
+        let (_, target) = queue.pop_first()?;
         self.due.remove(&target);
         Some(target)
     }
@@ -125,7 +138,7 @@ impl Agenda {
             .or_insert_with(|| retries().build());
         let wait = backoff.next().unwrap_or(LONGEST_RETRY);
         if let Some(due) = self.due.remove(&target) {
-            self.queue.remove(&(due, target.clone()));
+            self.remove(due, &target);
         }
         self.put(target, now + wait);
         wait
@@ -185,6 +198,13 @@ mod tests {
         assert_eq!(agenda.next(), Some(start + PACE));
         agenda.hurry(target("a"), start);
         assert_eq!((agenda.len(), agenda.next()), (1, Some(start + HELD_PACE)));
+
+        // Nor does it wait for what was there before.
+        agenda.add_at(target("c"), start - HELD_PACE);
+        agenda.add(target("d"), start - HELD_PACE);
+        agenda.hurry(target("d"), start);
+        assert_eq!(agenda.take(start), Some(target("d")));
+        assert_eq!(agenda.take(start), Some(target("c")));
 
         agenda.failed(target("b"), start);
         agenda.hurry(target("b"), start);

@@ -107,6 +107,10 @@ pub struct VisibilityConfig {
         value_delimiter = ','
     )]
     pub always_visible: Vec<EgressHost>,
+    /// Take ports whose protocol Istio detects for HTTP. Without this their hosts are in every Sidecar, as all are that
+    /// have a port which does not speak HTTP, for the filter learns only what does
+    #[arg(long, env = "LAZYMESH_ASSUME_HTTP")]
+    pub assume_http: bool,
 }
 
 /// Namespace of lazymesh itself, where nothing says another.
@@ -150,6 +154,7 @@ impl VisibilityConfig {
         let always = own.into_iter().chain(self.always_visible.iter().cloned());
         Visibility {
             always: always.collect(),
+            assume_http: self.assume_http,
         }
     }
 }

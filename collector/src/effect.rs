@@ -41,17 +41,28 @@ impl Effect {
             Event::Apply(object) => object.key(),
             Event::Remove(key) => key.clone(),
         };
-        self.reach(knowledge, knowledge.inventory.reach(&key));
+        let before = knowledge.inventory.reach(&key);
+        // A namespace that goes takes its targets with it.
+        let own = match key.kind {
+            Kind::Namespace => knowledge.targets(),
+            _ => Vec::new(),
+        };
         let differs = match event {
             Event::Apply(object) => knowledge.inventory.apply(object),
             Event::Remove(key) => knowledge.inventory.remove(&key),
         };
-        self.reach(knowledge, knowledge.inventory.reach(&key));
-        self.changed += usize::from(differs);
-        self.hosts |= differs && matches!(key.kind, Kind::Service | Kind::ServiceEntry);
+        if !differs {
+            return;
+        }
+        self.changed += 1;
+        self.hosts |= matches!(key.kind, Kind::Service | Kind::ServiceEntry);
+        self.reach(before);
+        self.reach(knowledge.inventory.reach(&key));
+        let is_its = |target: &Target| target.namespace() == Some(key.name.as_str());
+        self.targets.extend(own.into_iter().filter(is_its));
     }
 
-    fn reach(&mut self, knowledge: &Knowledge, reach: Reach) {
+    fn reach(&mut self, reach: Reach) {
         match reach {
             Reach::Nothing => {}
             Reach::Namespace(namespace) => {
@@ -62,11 +73,7 @@ impl Effect {
                     .insert(Target::Namespace(workload.namespace.clone()));
                 self.targets.insert(Target::Workload(workload));
             }
-            Reach::Everything if self.everything => {}
-            Reach::Everything => {
-                self.targets.extend(knowledge.targets());
-                self.everything = true;
-            }
+            Reach::Everything => self.everything = true,
         }
     }
 }
@@ -139,6 +146,8 @@ mod tests {
             &["shop", "shop/front", "shop/web"],
         );
         check(apply(object("VirtualService", "shop", "web")), &all);
+        // Nothing that counts differs.
+        check(apply(object("Service", "shop", "web")), &[]);
         check(apply(object("Sidecar", "shop", "mine")), &all);
         let mut ours = object("Sidecar", "shop", "lazymesh-web");
         ours["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "lazymesh" });

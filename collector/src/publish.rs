@@ -88,7 +88,7 @@ impl Publishing {
                 if let Target::Namespace(namespace) = target
                     && !self.placed.contains_key(target)
                 {
-                    self.publish_workloads(namespace).await;
+                    self.publish_workloads(namespace).await?;
                 }
                 self.publish(target, &sidecar).await
             }
@@ -100,16 +100,14 @@ impl Publishing {
         }
     }
 
-    /// Publishes what is new for the workloads of a namespace, whose own Sidecar would scope them until then. What
-    /// goes wrong is told when their turn comes.
-    async fn publish_workloads(&mut self, namespace: &str) {
+    /// Publishes what the workloads of a namespace want, whose own Sidecar would scope them until then.
+    async fn publish_workloads(&mut self, namespace: &str) -> Result<(), PublishError> {
         for target in self.collector.running_in(namespace) {
-            if !self.placed.contains_key(&target)
-                && let Plan::Publish(sidecar) = self.collector.plan(&target)
-            {
-                let _ = self.publish(&target, &sidecar).await;
+            if let Plan::Publish(sidecar) = self.collector.plan(&target) {
+                self.publish(&target, &sidecar).await?;
             }
         }
+        Ok(())
     }
 
     async fn publish(
@@ -117,9 +115,10 @@ impl Publishing {
         target: &Target,
         sidecar: &SidecarSpec,
     ) -> Result<bool, PublishError> {
+        // One that fails may have been made all the same.
+        self.placed.insert(target.clone(), place(sidecar));
         let in_use = self.collector.is_in_use(&sidecar.namespace);
         let outcome = self.publisher.publish(sidecar, in_use).await?;
-        self.placed.insert(target.clone(), place(sidecar));
         if let Some(due) = self.publisher.due(&sidecar.namespace, &sidecar.name) {
             self.collector.queue.add_at(target.clone(), due);
         }

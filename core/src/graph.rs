@@ -161,6 +161,15 @@ impl Graph {
         }
     }
 
+    /// Whether one more dependency of a workload could be learned.
+    #[must_use]
+    pub fn has_room(&self, workload: &Workload) -> bool {
+        match self.nodes.get(workload) {
+            Some(node) => node.dependencies.len() < self.limits.dependencies_per_workload,
+            None => self.nodes.len() < self.limits.workloads,
+        }
+    }
+
     /// Counts further uses of a known dependency; `false` if it is not known.
     pub fn touch(
         &mut self,

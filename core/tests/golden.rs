@@ -152,6 +152,7 @@ fn run(path: &Path) -> Result<String> {
     }
     let visibility = Visibility {
         always: BTreeSet::from([COLLECTOR.parse()?]),
+        ..Visibility::default()
     };
     let sidecars = sidecars(&input, &inventory, &graph, &visibility)?;
     Ok(serde_saphyr::to_string(&Expect { answers, sidecars })?)

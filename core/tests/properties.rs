@@ -59,7 +59,7 @@ proptest! {
         for (source, host) in &learned {
             graph.insert(dependency(source.clone(), host.clone()));
         }
-        let visibility = Visibility { always };
+        let visibility = Visibility { always, ..Visibility::default() };
         for workload in all_workloads() {
             let plan = plan_workload(&inventory, &graph, &visibility, &workload);
             let Plan::Publish(spec) = plan else { continue };

@@ -1,12 +1,14 @@
 //! From what the API server sends to what core reads.
 
+use std::collections::BTreeMap;
+
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use lazymesh_core::{Object, ObjectError};
+use lazymesh_core::{Kind, Object, ObjectError};
 use serde_json::{Map, Value, json};
 
 use super::kinds::{ApiKind, POD};
-use super::owner::REVISION;
+use super::owner::{MANAGED_BY, REVISION};
 
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
@@ -17,7 +19,7 @@ pub(super) fn read(
     revision: Option<&str>,
 ) -> Result<Option<Object>, ObjectError> {
     let foreign = *kind == POD && is_of_another(&object, revision);
-    let metadata = metadata(&object);
+    let metadata = metadata(kind, &object);
     let mut document = match object.data {
         Value::Object(fields) => fields,
         _ => Map::new(),
@@ -33,7 +35,7 @@ pub(super) fn read(
     Ok(read)
 }
 
-fn metadata(object: &DynamicObject) -> Value {
+fn metadata(kind: &ApiKind, object: &DynamicObject) -> Value {
     let mut annotations = Map::new();
     if let Some(namespaces) = object.annotations().get(EXPORT_TO) {
         annotations.insert(EXPORT_TO.to_owned(), json!(namespaces));
@@ -41,11 +43,22 @@ fn metadata(object: &DynamicObject) -> Value {
     json!({
         "name": object.name_any(),
         "namespace": object.namespace(),
-        "labels": object.labels(),
+        "labels": labels(kind, object),
         "annotations": annotations,
         "ownerReferences": object.owner_references(),
         "creationTimestamp": object.creation_timestamp(),
     })
+}
+
+/// The labels that count: one that only says which release an object is of must not have a mesh planned again.
+fn labels(kind: &ApiKind, object: &DynamicObject) -> BTreeMap<String, String> {
+    let all = matches!(
+        kind.core,
+        Some(Kind::Namespace | Kind::Pod | Kind::EndpointSlice)
+    );
+    let mut labels = object.labels().clone();
+    labels.retain(|name, _| all || name == MANAGED_BY.0);
+    labels
 }
 
 /// The injector notes on every pod which revision's sidecar it got.
@@ -58,6 +71,7 @@ fn is_of_another(pod: &DynamicObject, revision: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kinds::SERVICE;
     use super::*;
 
     fn pod(revision: Option<&str>) -> Object {
@@ -84,6 +98,18 @@ mod tests {
         assert_eq!(pod.metadata.creation_timestamp, "2026-01-02T03:04:05Z");
         assert_eq!(pod.spec.service_account_name, "a");
         assert_eq!(pod.metadata.owner_references[0].name, "b");
+    }
+
+    #[test]
+    fn a_label_that_says_nothing_is_no_change() {
+        let service = |labels: Value| {
+            let service =
+                json!({ "metadata": { "name": "a", "namespace": "shop", "labels": labels } });
+            read(&SERVICE, serde_json::from_value(service).unwrap(), None).unwrap()
+        };
+        let plain = service(json!({ "app": "a" }));
+        assert_eq!(service(json!({ "app": "a", "version": "2" })), plain);
+        assert_ne!(service(json!({ MANAGED_BY.0: MANAGED_BY.1 })), plain);
     }
 
     #[test]

@@ -115,8 +115,10 @@ impl Follower {
         };
         let mut always = self.base.always.clone();
         always.extend(self.source.always_visible(inventory));
-        always.extend(inventory.tcp_hosts());
-        knowledge.visibility = Visibility { always };
+        knowledge.visibility = Visibility {
+            always,
+            ..self.base
+        };
         Wanted {
             http_ports,
             root_namespace: inventory.mesh().root_namespace.clone(),

@@ -5,7 +5,8 @@
 //! when it has its endpoints, which it asks for while the new routes are already there. Either way requests get a 503
 //! (`cluster_not_found`), and applications notice: they are in the middle of calling just these hosts.
 //!
-//! So a host's clusters come some time before its routes, and stay some time after them. A Sidecar can say that:
+//! So a host's clusters come some time before its routes, and stay some time after them: as long as istiod may gather
+//! changes, or both steps would be in one push. A Sidecar can say that:
 //! an egress listener with a port of its own brings clusters like any other, but routes only for that port, and one
 //! that captures its traffic has no socket. Of protocol `HTTP_PROXY` it takes the services' ports as they are.
 
@@ -15,9 +16,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::publisher::Published;
-
-/// Long enough for Envoy to get the endpoints of a new cluster.
-const WARM_UP: Duration = Duration::from_secs(2);
 
 /// The listener that brings clusters: within Istio's own ports, so no application has it.
 const PORT: u16 = 15079;
@@ -94,7 +92,6 @@ impl Scope {
 
 /// What is on its way, by Sidecar.
 pub(super) struct Steps {
-    warm_up: Duration,
     settle: Duration,
     transits: HashMap<Published, Transit>,
 }
@@ -110,7 +107,6 @@ impl Steps {
     /// `settle`: how long istiod and sidecars may take to follow a change; with zero there are no steps.
     pub(super) fn new(settle: Duration) -> Self {
         Self {
-            warm_up: settle.min(WARM_UP),
             settle,
             transits: HashMap::new(),
         }
@@ -193,12 +189,12 @@ impl Steps {
         let returns = going.remove(entry).is_some() || going.contains_key(EVERYTHING);
         let until = coming.get(entry).copied();
         let is_warm = there.has_clusters(entry) && (returns || until.is_some_and(|it| it <= now));
-        if there.has_routes(entry) || is_warm || self.warm_up.is_zero() {
+        if there.has_routes(entry) || is_warm || self.settle.is_zero() {
             coming.remove(entry);
             return true;
         }
         if until.is_none() || !there.has_clusters(entry) {
-            coming.insert(entry.to_owned(), now + self.warm_up);
+            coming.insert(entry.to_owned(), now + self.settle);
         }
         false
     }

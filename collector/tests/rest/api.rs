@@ -55,6 +55,7 @@ impl Setup {
             always: always
                 .map(|host| host.parse::<EgressHost>().expect("a host"))
                 .into(),
+            ..Visibility::default()
         };
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let collector = Collector::new(shared, Mesh::default(), self.limits, visibility);

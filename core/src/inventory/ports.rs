@@ -1,4 +1,4 @@
-//! What ports speak: the port anchor follows from where it is HTTP, and every scope from where it is not.
+//! What the mesh's ports speak, from which follows the port anchor.
 
 use std::collections::BTreeSet;
 
@@ -25,19 +25,6 @@ impl Inventory {
         // Kubernetes takes no port 0; a manifest may have one.
         ports.remove(&0);
         ports
-    }
-
-    /// Hosts that speak something else than HTTP on one of their ports. The filter sees only HTTP, so they could never
-    /// be learned: out of scope they would be called in plain text, past their VirtualServices, for ever.
-    #[must_use]
-    pub fn tcp_hosts(&self) -> BTreeSet<EgressHost> {
-        let mut hosts = BTreeSet::new();
-        self.for_each_host(|host| {
-            if host.ports.iter().any(|port| port.protocol == Protocol::Tcp) {
-                hosts.insert(host.egress);
-            }
-        });
-        hosts
     }
 
     /// Every egress host of this very name, whatever its namespace.
@@ -92,6 +79,14 @@ mod tests {
                 json!({}),
                 json!([{ "port": 80, "name": "tcp-db" }, { "port": 5432, "name": "tcp" }]),
             ),
+            json!({
+                "apiVersion": "v1", "kind": "Service",
+                "metadata": {
+                    "name": "own", "namespace": "shop",
+                    "annotations": { "networking.istio.io/exportTo": "." },
+                },
+                "spec": { "clusterIP": "10.0.0.2", "ports": [{ "port": 80, "name": "tcp" }] },
+            }),
             service(
                 "dns",
                 json!({}),
@@ -121,10 +116,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http_is_found() {
-        let hosts = inventory().tcp_hosts();
-        let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
-        assert_eq!(hosts, ["shop/a.example", "shop/db.shop.svc.cluster.local"]);
+    fn what_may_not_be_http_is_found() {
+        let check = |client, assume_http, expect: &[&str]| {
+            let inventory = inventory();
+            let hosts = inventory.services.beyond_http(client, assume_http);
+            let hosts: Vec<_> = hosts.map(ToString::to_string).collect();
+            assert_eq!(hosts, expect);
+        };
+        let (out, db) = ("shop/a.example", "shop/db.shop.svc.cluster.local");
+        let web = "shop/web.shop.svc.cluster.local";
+        let own = "shop/own.shop.svc.cluster.local";
+        check("shop", true, &[out, db, own]);
+        check("shop", false, &[out, db, own, web]);
+        check("other", true, &[out, db]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Every host that istiod would make a cluster or a route for: Kubernetes Services and ServiceEntries alike.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -78,6 +79,15 @@ impl MeshService {
         self.export_to.allows(namespace)
     }
 
+    /// `assume_http`: whether ports whose protocol Istio detects are taken for HTTP.
+    fn may_speak_beyond_http(&self, assume_http: bool) -> bool {
+        self.ports.iter().any(|port| match port.protocol {
+            Protocol::Http => false,
+            Protocol::Detected => !assume_http,
+            Protocol::Tcp => true,
+        })
+    }
+
     pub(crate) fn is_kubernetes(&self) -> bool {
         self.form != Form::Entry
     }
@@ -99,6 +109,8 @@ impl Ranked for MeshService {
 pub(crate) struct ServiceIndex {
     hosts: HostIndex<MeshService>,
     addresses: AddressIndex<MeshService>,
+    /// Those with a port that is not declared to be HTTP, by host and by the object's name.
+    beyond_http: BTreeMap<(EgressHost, String), Arc<MeshService>>,
 }
 
 impl ServiceIndex {
@@ -108,6 +120,10 @@ impl ServiceIndex {
         for &block in &service.addresses {
             self.addresses.insert(block, &service);
         }
+        if service.may_speak_beyond_http(false) {
+            let key = (service.egress.clone(), service.name.clone());
+            self.beyond_http.insert(key, service);
+        }
     }
 
     pub(crate) fn remove(&mut self, service: &MeshService) {
@@ -115,6 +131,25 @@ impl ServiceIndex {
         for &block in &service.addresses {
             self.addresses.remove(block, service);
         }
+        let key = (service.egress.clone(), service.name.clone());
+        self.beyond_http.remove(&key);
+    }
+
+    /// Hosts that a client sees and that speak something else than HTTP on one of their ports, or may do so. The
+    /// filter sees only HTTP, so they could never be learned: out of scope they would be called in plain text, past
+    /// their VirtualServices, for ever.
+    pub(crate) fn beyond_http(
+        &self,
+        client: &str,
+        assume_http: bool,
+    ) -> impl Iterator<Item = &EgressHost> {
+        let visible = self
+            .beyond_http
+            .values()
+            .filter(move |service| service.is_visible_to(client));
+        visible
+            .filter(move |service| service.may_speak_beyond_http(assume_http))
+            .map(|service| &service.egress)
     }
 
     /// The service that a client's sidecar takes for this very host: one in its own namespace first.

@@ -69,6 +69,25 @@ impl UserSidecars {
         })
     }
 
+    /// The user's Sidecar that rules where a namespace has none, from the root namespace. One that only says what is in
+    /// scope does not count: for that a namespace is enforced.
+    pub(crate) fn of_mesh(&self, root_namespace: &str) -> Option<ObjectKey> {
+        self.oldest(root_namespace, |sidecar| {
+            let spec = &sidecar.spec;
+            spec.workload_selector.is_none()
+                && (spec.ingress.is_some() || spec.outbound_traffic_policy.is_some())
+        })
+    }
+
+    /// Whether a user's Sidecar selects a pod with these labels.
+    pub(crate) fn selects(&self, namespace: &str, pod: &BTreeMap<String, String>) -> bool {
+        let mut sidecars = self.sidecars.iter_in(namespace);
+        sidecars.any(|(_, sidecar)| {
+            let selector = sidecar.spec.workload_selector.as_ref();
+            selector.is_some_and(|selector| selector.matches(pod))
+        })
+    }
+
     /// Istio takes the oldest of those that match, and merges none.
     fn oldest(&self, namespace: &str, applies: impl Fn(&Sidecar) -> bool) -> Option<ObjectKey> {
         let sidecars = self.sidecars.iter_in(namespace).map(|(_, sidecar)| sidecar);

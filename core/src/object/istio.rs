@@ -286,6 +286,10 @@ pub struct Sidecar {
 pub struct SidecarSpecification {
     /// The pods; none for the namespace's default.
     pub workload_selector: Option<Selector>,
+    /// How traffic comes in; only whether it is said counts.
+    pub ingress: Option<Value>,
+    /// What becomes of traffic to hosts that are not in scope; only whether it is said counts.
+    pub outbound_traffic_policy: Option<Value>,
 }
 
 /// `security.istio.io PeerAuthentication`.

@@ -26,6 +26,9 @@ pub(crate) use self::owner::user_sidecar_of;
 pub struct Visibility {
     /// The collector's host, the port anchors, what the user listed.
     pub always: BTreeSet<EgressHost>,
+    /// Whether ports whose protocol Istio detects speak HTTP. Else their hosts are always visible, too, as are all
+    /// that speak something else.
+    pub assume_http: bool,
 }
 
 /// A Sidecar that lazymesh publishes.
@@ -52,7 +55,8 @@ pub enum Plan {
     NotEnforced,
 }
 
-/// The Sidecar of one workload: what is always visible, what it depends on, and what comes along.
+/// The Sidecar of one workload: what is always visible, what it depends on, and what comes along. One that has no
+/// room to learn more has everything, and one without pods that has learned nothing needs no Sidecar.
 ///
 /// A workload that its pods' label takes out of an enforced namespace gets a Sidecar too, with `*/*`: without
 /// one of its own the namespace's default would scope it.
@@ -64,7 +68,11 @@ pub fn plan_workload(
     workload: &Workload,
 ) -> Plan {
     let enforced = inventory.mode(workload) == Mode::Enforce;
-    let hosts = if enforced {
+    let unknown = inventory.pods.of(workload).next().is_none()
+        && graph.dependencies(workload).next().is_none();
+    let hosts = if enforced && unknown {
+        return Plan::NotEnforced;
+    } else if enforced {
         scope(inventory, graph, visibility, workload)
     } else if matches!(
         plan_namespace(inventory, graph, visibility, &workload.namespace),
@@ -87,7 +95,8 @@ pub fn plan_workload(
 
 /// The Sidecar of a namespace's pods that no workload's Sidecar selects: what is always visible, and what the
 /// workloads of pods without the canonical name's label depend on, since no other Sidecar can be theirs. When one of
-/// those pods is not to be enforced it has everything, as nothing less leaves that pod alone.
+/// those pods is not to be enforced, or a person's Sidecar took its workload over but does not select that pod, it has
+/// everything, as nothing less leaves that pod alone.
 ///
 /// Never one in the root namespace: without a selector it would scope the whole mesh.
 #[must_use]
@@ -101,10 +110,7 @@ pub fn plan_namespace(
     if root || inventory.namespace_mode(namespace) != Mode::Enforce {
         return Plan::NotEnforced;
     }
-    if let Some(owner) = inventory
-        .user_sidecars
-        .of_namespace(namespace, owner::DEFAULT_NAME)
-    {
+    if let Some(owner) = owner::user_sidecar_of_namespace(inventory, namespace) {
         return Plan::UserManaged(owner);
     }
     Plan::Publish(SidecarSpec {
@@ -121,10 +127,11 @@ fn default_scope(
     visibility: &Visibility,
     namespace: &str,
 ) -> BTreeSet<EgressHost> {
-    let mut hosts = visibility.always.clone();
-    if inventory.pods.capture_dns_in(namespace) {
-        hosts.extend(inventory.hosts_of_istio_dns().cloned());
+    if owner::leaves_pods_behind(inventory, namespace) {
+        return BTreeSet::from([everything()]);
     }
+    let captures_dns = inventory.pods.capture_dns_in(namespace);
+    let mut hosts = always(inventory, visibility, namespace, captures_dns);
     let mut workloads = BTreeSet::new();
     for pod in inventory.pods.unlabelled_in(namespace) {
         if pod.mode.is_some_and(|mode| mode != Mode::Enforce) {
@@ -133,6 +140,9 @@ fn default_scope(
         workloads.extend(pod.workload());
     }
     for workload in workloads {
+        if !graph.has_room(&workload) {
+            return BTreeSet::from([everything()]);
+        }
         hosts.extend(scope(inventory, graph, visibility, &workload));
     }
     hosts
@@ -144,16 +154,45 @@ fn scope(
     visibility: &Visibility,
     workload: &Workload,
 ) -> BTreeSet<EgressHost> {
-    let mut hosts = visibility.always.clone();
-    if inventory.pods.of(workload).any(|pod| pod.captures_dns) {
-        hosts.extend(inventory.hosts_of_istio_dns().cloned());
+    if !graph.has_room(workload) {
+        return BTreeSet::from([everything()]);
     }
+    let captures_dns = inventory.pods.of(workload).any(|pod| pod.captures_dns);
+    let mut hosts = always(inventory, visibility, &workload.namespace, captures_dns);
     for dependency in graph.dependencies(workload) {
         // A host that is gone stays: its entry costs nothing, and a service that flaps must not be forgotten.
-        hosts.insert(dependency.host.clone());
-        closure::extend(inventory, &workload.namespace, &dependency.host, &mut hosts);
+        add(inventory, &workload.namespace, &dependency.host, &mut hosts);
     }
     hosts
+}
+
+/// What a namespace's workloads see without having learned it.
+fn always(
+    inventory: &Inventory,
+    visibility: &Visibility,
+    namespace: &str,
+    captures_dns: bool,
+) -> BTreeSet<EgressHost> {
+    let beyond_http = inventory
+        .services
+        .beyond_http(namespace, visibility.assume_http);
+    let of_dns = inventory.hosts_of_istio_dns().filter(|_| captures_dns);
+    let mut hosts = BTreeSet::new();
+    for host in visibility.always.iter().chain(beyond_http).chain(of_dns) {
+        add(inventory, namespace, host, &mut hosts);
+    }
+    hosts
+}
+
+/// Adds a host and what comes along with it.
+fn add(
+    inventory: &Inventory,
+    namespace: &str,
+    host: &EgressHost,
+    hosts: &mut BTreeSet<EgressHost>,
+) {
+    hosts.insert(host.clone());
+    closure::extend(inventory, namespace, host, hosts);
 }
 
 /// Istio's default scope, which no [`EgressHost::new`] makes.
@@ -161,5 +200,56 @@ fn everything() -> EgressHost {
     EgressHost {
         namespace: "*".to_owned(),
         host: "*".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Limits;
+    use crate::mesh::Mesh;
+    use crate::object::Object;
+    use serde_json::json;
+
+    /// The Sidecar of a workload whose graph has room for `room` workloads.
+    fn plan(pods: &[&str], room: usize) -> Plan {
+        let mut inventory = Inventory::new(Mesh::default());
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": "shop", "labels": { "lazymesh.io/mode": "enforce" } },
+        });
+        let pods = pods.iter().map(|name| {
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {
+                    "namespace": "shop", "name": name,
+                    "labels": { "service.istio.io/canonical-name": "web" },
+                },
+            })
+        });
+        for value in [namespace].into_iter().chain(pods) {
+            inventory.apply(Object::from_value(value).unwrap().unwrap());
+        }
+        let graph = Graph::new(Limits {
+            workloads: room,
+            ..Limits::default()
+        });
+        let workload = Workload::new("shop", "web").unwrap();
+        plan_workload(&inventory, &graph, &Visibility::default(), &workload)
+    }
+
+    #[test]
+    fn a_workload_that_cannot_learn_has_everything() {
+        let hosts = |room| match plan(&["web-1"], room) {
+            Plan::Publish(sidecar) => sidecar.hosts,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(hosts(1), BTreeSet::new());
+        assert_eq!(hosts(0), BTreeSet::from([everything()]));
+    }
+
+    #[test]
+    fn a_workload_that_has_gone_and_learned_nothing_has_no_sidecar() {
+        assert_eq!(plan(&[], 1), Plan::NotEnforced);
     }
 }

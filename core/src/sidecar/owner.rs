@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::dns;
-use crate::inventory::{CANONICAL_NAME_LABEL, Inventory};
+use crate::inventory::{CANONICAL_NAME_LABEL, Inventory, Pod};
 use crate::names::Workload;
 use crate::object::ObjectKey;
 
@@ -14,7 +14,7 @@ const PREFIX: &str = "lazymesh-";
 /// The user's Sidecar that rules a workload's pods.
 pub(crate) fn user_sidecar_of(inventory: &Inventory, workload: &Workload) -> Option<ObjectKey> {
     if inventory.user_sidecars.is_empty_in(&workload.namespace) {
-        return None;
+        return of_mesh(inventory);
     }
     let name = sidecar_name(&workload.name);
     let mut pods: Vec<_> = inventory.pods.of(workload).map(|pod| &pod.labels).collect();
@@ -25,6 +25,36 @@ pub(crate) fn user_sidecar_of(inventory: &Inventory, workload: &Workload) -> Opt
     inventory
         .user_sidecars
         .of_pods(&workload.namespace, &name, &pods)
+        .or_else(|| of_mesh(inventory))
+}
+
+/// The user's Sidecar that rules a whole namespace.
+pub(super) fn user_sidecar_of_namespace(
+    inventory: &Inventory,
+    namespace: &str,
+) -> Option<ObjectKey> {
+    inventory
+        .user_sidecars
+        .of_namespace(namespace, DEFAULT_NAME)
+        .or_else(|| of_mesh(inventory))
+}
+
+fn of_mesh(inventory: &Inventory) -> Option<ObjectKey> {
+    let root = &inventory.mesh().root_namespace;
+    inventory.user_sidecars.of_mesh(root)
+}
+
+/// Whether a namespace has pods whose workload is left to a user's Sidecar that does not select them, as of the old
+/// version when it selects the new one.
+pub(super) fn leaves_pods_behind(inventory: &Inventory, namespace: &str) -> bool {
+    if inventory.user_sidecars.is_empty_in(namespace) {
+        return false;
+    }
+    let mut workloads = inventory.pods.workloads_in(namespace);
+    workloads.any(|workload| {
+        let left = |pod: &Pod| !inventory.user_sidecars.selects(namespace, &pod.labels);
+        user_sidecar_of(inventory, &workload).is_some() && inventory.pods.of(&workload).any(left)
+    })
 }
 
 /// Name of a workload's Sidecar: `lazymesh-<workload>`, where that is a name of an object and not the
