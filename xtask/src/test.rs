@@ -25,6 +25,10 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
             run_command(&mut cargo(root, &["fmt", "--check"]))
         })?;
         steps.step("clippy", || run_command(&mut clippy(root)))?;
+        // What one crate's features turn on must not be what another needs.
+        steps.step("lean", || {
+            run_command(&mut cargo(root, &["check", "--package", "lazymesh-cli"]))
+        })?;
         steps.step("deny", || deny(root))?;
         steps.step("doc", || run_command(&mut doc(root)))?;
     }
