@@ -106,7 +106,7 @@ async fn a_bill_about_the_module() {
     accepted(&[(right(), None)], None).await;
     accepted(&[(spdx(&module(500)), None)], None).await;
     refused(&[], None, "no bill of materials").await;
-    refused(&[(sbom(&module(501)), None)], None, "not about the module").await;
+    refused(&[(sbom(&module(501)), None)], None, "not about sha256:").await;
     refused(
         &[(provenance(&module(500)), None)],
         None,
@@ -153,7 +153,7 @@ async fn provenance_on_demand() {
     let error = verified(&[(provenance(&module(501)), None)], expectations()).await;
     let error = error.expect_err("refused").to_string();
     assert!(error.contains("no provenance that counts"), "{error}");
-    assert!(error.contains("not about the module"), "{error}");
+    assert!(error.contains("not about sha256:"), "{error}");
 }
 
 /// A registry lists, among the referrers of ours, a bill that was attached to another artifact.
