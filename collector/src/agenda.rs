@@ -121,6 +121,19 @@ impl Agenda {
         Some(target)
     }
 
+    /// Takes the next workload that is due and that a held request waits for.
+    pub(crate) fn take_urgent(&mut self, now: Instant) -> Option<Workload> {
+        let mut due = self.urgent.iter().take_while(|(due, _)| *due <= now);
+        let (due, workload) = due.find_map(|(due, target)| match target {
+            Target::Workload(workload) => Some((*due, workload.clone())),
+            Target::Orphans | Target::Namespace(_) => None,
+        })?;
+        let target = Target::Workload(workload.clone());
+        self.remove(due, &target);
+        self.due.remove(&target);
+        Some(workload)
+    }
+
     /// The target was handled; `changed` when that changed its Sidecar.
     pub(crate) fn done(&mut self, target: &Target, changed: bool, now: Instant) {
         self.failing.remove(target);
@@ -203,6 +216,10 @@ mod tests {
         agenda.add_at(target("c"), start - HELD_PACE);
         agenda.add(target("d"), start - HELD_PACE);
         agenda.hurry(target("d"), start);
+        let workload = Workload::new("shop", "web").unwrap();
+        agenda.hurry(Target::Workload(workload.clone()), start);
+        assert_eq!(agenda.take_urgent(start), Some(workload));
+        assert_eq!(agenda.take_urgent(start), None);
         assert_eq!(agenda.take(start), Some(target("d")));
         assert_eq!(agenda.take(start), Some(target("c")));
 

@@ -179,9 +179,14 @@ impl Collector {
         running.into_iter().map(Target::Workload).collect()
     }
 
-    /// Whether a namespace has pods of a workload.
-    pub(crate) fn is_in_use(&self, namespace: &str) -> bool {
-        self.look().inventory.has_workloads_in(namespace)
+    /// Whether a target has pods now.
+    pub(crate) fn is_running(&self, target: &Target) -> bool {
+        let inventory = &self.look().inventory;
+        match target {
+            Target::Orphans => false,
+            Target::Namespace(namespace) => inventory.has_workloads_in(namespace),
+            Target::Workload(workload) => inventory.is_running(workload),
+        }
     }
 
     /// Writes changes durably.

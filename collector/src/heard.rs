@@ -27,10 +27,6 @@ impl Heard {
         }
     }
 
-    pub(crate) fn is_required(&self) -> bool {
-        self.required
-    }
-
     /// Whether a namespace may be lazy.
     fn admits(&self, namespace: &str) -> bool {
         !self.required || self.namespaces.contains(namespace)

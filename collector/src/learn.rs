@@ -132,6 +132,7 @@ impl Collector {
         self.metrics.learned.inc_by(changes.len() as u64);
         let mut targets = Vec::new();
         self.change(|knowledge| {
+            let had_room = !knowledge.graph.is_full();
             for change in changes {
                 match change {
                     Change::Dependency(dependency) => {
@@ -143,6 +144,10 @@ impl Collector {
                     Change::External(external) => knowledge.learn_external(external),
                     Change::RemoveDependency { .. } => {}
                 }
+            }
+            if had_room && knowledge.graph.is_full() {
+                // Whoever has learned nothing yet can learn nothing any more.
+                targets.extend(knowledge.targets());
             }
         });
         self.queue.add(targets);

@@ -3,16 +3,20 @@
 //! It owns the order of things: one Sidecar at a time, withdrawals included, so that a plan never
 //! overtakes an earlier one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backon::Retryable;
-use lazymesh_core::{Plan, SidecarSpec};
+use lazymesh_core::{DEFAULT_SIDECAR, Plan, SidecarSpec};
 
 use crate::agenda::{Target, retries};
 use crate::collector::Collector;
 use crate::publisher::{PublishError, PublishOutcome, Published, Publisher};
+
+/// How long the Sidecar stays of a workload whose pods are gone and that has learned nothing. Jobs come back, and
+/// istiod should not have to hear of every run.
+const LINGER: Duration = Duration::from_mins(10);
 
 /// Carries out what the queue asks for.
 pub(crate) struct Publishing {
@@ -20,6 +24,10 @@ pub(crate) struct Publishing {
     publisher: Arc<dyn Publisher>,
     /// The Sidecars that this task has put in place, to find them again when their target wants none.
     placed: HashMap<Target, Published>,
+    /// The workloads that had pods when they were last looked at. The pods of others are too new for requests.
+    running: HashSet<Target>,
+    /// The workloads whose Sidecar lingers, and until when.
+    lingering: HashMap<Target, Instant>,
 }
 
 impl Publishing {
@@ -28,12 +36,18 @@ impl Publishing {
             collector,
             publisher,
             placed: HashMap::new(),
+            running: HashSet::new(),
+            lingering: HashMap::new(),
         }
     }
 
     /// Publishes for ever. Start it only once the store is loaded and the inventory has synced.
     pub(crate) async fn run(mut self) {
         self.recall().await;
+        let targets = self.collector.targets().into_iter();
+        self.running = targets
+            .filter(|target| self.collector.is_running(target))
+            .collect();
         loop {
             let target = self.collector.queue.next().await;
             self.handle(target).await;
@@ -41,10 +55,7 @@ impl Publishing {
     }
 
     /// Finds out which namespaces are lazy already. Nothing may be withdrawn before that is known.
-    async fn recall(&self) {
-        if !self.collector.look().heard.is_required() {
-            return;
-        }
+    async fn recall(&mut self) {
         let readiness = &self.collector.readiness;
         let list = || self.publisher.list();
         let told = |error: &PublishError, wait| {
@@ -58,6 +69,9 @@ impl Publishing {
         readiness.publisher(Ok(()));
         let namespaces = there.iter().map(|place| place.namespace.as_str());
         self.collector.heard_before(namespaces);
+        let defaults = there.into_iter().filter(|it| it.name == DEFAULT_SIDECAR);
+        self.placed
+            .extend(defaults.map(|it| (Target::Namespace(it.namespace.clone()), it)));
     }
 
     async fn handle(&mut self, target: Target) {
@@ -83,26 +97,42 @@ impl Publishing {
 
     /// Makes one Sidecar what its plan says; whether that counts as a change.
     async fn settle(&mut self, target: &Target) -> Result<bool, PublishError> {
-        match self.collector.plan(target) {
-            Plan::Publish(sidecar) => {
-                if let Target::Namespace(namespace) = target
-                    && !self.placed.contains_key(target)
-                {
+        let plan = self.collector.plan(target);
+        let changed = match (target, &plan) {
+            (Target::Namespace(namespace), Plan::Publish(sidecar)) => {
+                if !self.placed.contains_key(target) {
                     self.publish_workloads(namespace).await?;
                 }
-                self.publish(target, &sidecar).await
+                self.publish(target, sidecar).await
             }
-            Plan::UserManaged(owner) => {
-                tracing::debug!(%target, %owner, "left to a Sidecar that is not ours");
+            (_, Plan::Publish(sidecar)) => self.publish(target, sidecar).await,
+            (Target::Workload(workload), _) => {
+                let is_theirs = matches!(plan, Plan::UserManaged(_));
+                self.let_go(target, &workload.namespace, is_theirs).await
+            }
+            (Target::Namespace(namespace), _) => {
+                let of_it = |it: &&Target| it.namespace() == Some(namespace.as_str());
+                let lingering = self.lingering.keys().filter(of_it).cloned();
+                self.collector.queue.add(lingering);
                 self.withdraw(target).await
             }
-            Plan::NotEnforced => self.withdraw(target).await,
+            (Target::Orphans, _) => Ok(false),
+        }?;
+        if !self.collector.is_running(target) {
+            self.running.remove(target);
+        } else if matches!(target, Target::Workload(_)) {
+            self.running.insert(target.clone());
         }
+        Ok(changed)
     }
 
     /// Publishes what the workloads of a namespace want, whose own Sidecar would scope them until then.
     async fn publish_workloads(&mut self, namespace: &str) -> Result<(), PublishError> {
         for target in self.collector.running_in(namespace) {
+            // There may be hundreds of them, and a request is not held for long.
+            while let Some(urgent) = self.collector.queue.take_urgent() {
+                Box::pin(self.handle(Target::Workload(urgent))).await;
+            }
             if let Plan::Publish(sidecar) = self.collector.plan(&target) {
                 self.publish(&target, &sidecar).await?;
             }
@@ -110,14 +140,59 @@ impl Publishing {
         Ok(())
     }
 
+    /// Takes a workload's Sidecar out, be it left to a user's or not lazy any more. What rules its pods then may be the
+    /// namespace's own, which is first made what it should be, all its steps included.
+    async fn let_go(
+        &mut self,
+        target: &Target,
+        namespace: &str,
+        is_theirs: bool,
+    ) -> Result<bool, PublishError> {
+        let default = Target::Namespace(namespace.to_owned());
+        match self.collector.plan(&default) {
+            Plan::UserManaged(_) | Plan::NotEnforced => {
+                self.withdraw(&default).await?;
+            }
+            Plan::Publish(_) if !self.placed.contains_key(target) => {}
+            Plan::Publish(sidecar) if is_theirs && self.placed.contains_key(&default) => {
+                self.publish(&default, &sidecar).await?;
+                if let Some(due) = self.publisher.due(namespace, DEFAULT_SIDECAR) {
+                    self.collector.queue.add_at(target.clone(), due);
+                    return Ok(false);
+                }
+            }
+            Plan::Publish(_) if !is_theirs && self.lingers(target) => return Ok(false),
+            Plan::Publish(_) => {}
+        }
+        self.withdraw(target).await
+    }
+
+    /// Whether the Sidecar of a workload stays for a while, though it selects nothing now.
+    fn lingers(&mut self, target: &Target) -> bool {
+        if self.collector.is_running(target) {
+            return false;
+        }
+        let now = Instant::now();
+        let until = self.lingering.entry(target.clone());
+        let until = *until.or_insert(now + LINGER);
+        if now < until {
+            self.collector.queue.add_at(target.clone(), until);
+        }
+        now < until
+    }
+
     async fn publish(
         &mut self,
         target: &Target,
         sidecar: &SidecarSpec,
     ) -> Result<bool, PublishError> {
+        self.lingering.remove(target);
         // One that fails may have been made all the same.
         self.placed.insert(target.clone(), place(sidecar));
-        let in_use = self.collector.is_in_use(&sidecar.namespace);
+        let in_use = match target {
+            Target::Workload(_) => self.running.contains(target),
+            Target::Namespace(_) | Target::Orphans => true,
+        } && self.collector.is_running(target);
         let outcome = self.publisher.publish(sidecar, in_use).await?;
         if let Some(due) = self.publisher.due(&sidecar.namespace, &sidecar.name) {
             self.collector.queue.add_at(target.clone(), due);
@@ -144,6 +219,7 @@ impl Publishing {
     /// Takes a target's Sidecar out. That is no change to be paced by: should the Sidecar be wanted again, as when
     /// a user's goes that had ruled instead, its workload is under the namespace's default until it is back.
     async fn withdraw(&mut self, target: &Target) -> Result<bool, PublishError> {
+        self.lingering.remove(target);
         if let Some(place) = self.placed.get(target).cloned() {
             match self.take_out(&place).await {
                 // Somebody took our label off: it is theirs now.
@@ -165,22 +241,26 @@ impl Publishing {
         Ok(changed)
     }
 
-    /// Withdraws what an earlier run left in place and nothing wants any more.
+    /// Withdraws what an earlier run left in place and nothing wants any more. What this run has put in place goes when its
+    /// own time has come.
     async fn withdraw_orphans(&self) -> Result<bool, PublishError> {
-        let wanted: BTreeSet<Published> = self
-            .collector
-            .targets()
-            .iter()
-            .filter_map(|target| match self.collector.plan(target) {
-                Plan::Publish(sidecar) => Some(place(&sidecar)),
-                Plan::UserManaged(_) | Plan::NotEnforced => None,
-            })
-            .collect();
+        let targets = self.collector.targets();
+        let placed = targets.iter().chain(self.lingering.keys());
+        let placed = placed.filter(|target| matches!(target, Target::Workload(_)));
+        let placed = placed.filter_map(|target| self.placed.get(target).cloned());
+        let planned = targets.iter();
+        let planned = planned.filter_map(|target| match self.collector.plan(target) {
+            Plan::Publish(sidecar) => Some(place(&sidecar)),
+            Plan::UserManaged(_) | Plan::NotEnforced => None,
+        });
+        let wanted: BTreeSet<Published> = planned.chain(placed).collect();
         let mut changed = false;
-        for orphan in self.publisher.list().await? {
-            if !wanted.contains(&orphan) {
-                changed |= self.take_out(&orphan).await?;
-            }
+        let mut orphans = self.publisher.list().await?;
+        orphans.retain(|orphan| !wanted.contains(orphan));
+        // A namespace's own would scope the workloads whose Sidecar is gone.
+        orphans.sort_by_key(|orphan| orphan.name != DEFAULT_SIDECAR);
+        for orphan in orphans {
+            changed |= self.take_out(&orphan).await?;
         }
         Ok(changed)
     }

@@ -79,8 +79,8 @@ impl PublishError {
 /// A place that Sidecars are published to.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// Makes the Sidecar in place look like this. `in_use`: its namespace has pods, whose requests a change of
-    /// scope must not cost.
+    /// Makes the Sidecar in place look like this. `in_use`: pods have been running under what it is now, and a change
+    /// must not cost their requests.
     ///
     /// # Errors
     /// [`PublishError`]; what was in place before is then still there, whole.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use lazymesh_core::Workload;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -57,6 +58,11 @@ impl PublishQueue {
                 }
             }
         }
+    }
+
+    /// Takes a workload that is due and that a held request waits for.
+    pub(crate) fn take_urgent(&self) -> Option<Workload> {
+        self.agenda.lock().take_urgent(Instant::now())
     }
 
     /// Looks at or changes the agenda itself.

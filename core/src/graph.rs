@@ -146,7 +146,7 @@ impl Graph {
     #[must_use]
     pub fn admits(&self, workload: &Workload, learned: &Learned) -> bool {
         let Some(node) = self.nodes.get(workload) else {
-            return matches!(learned, Learned::Nothing) || self.nodes.len() < self.limits.workloads;
+            return matches!(learned, Learned::Nothing) || !self.is_full();
         };
         match learned {
             Learned::Host(host) => {
@@ -161,12 +161,18 @@ impl Graph {
         }
     }
 
+    /// Whether there is no room for a workload more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.nodes.len() >= self.limits.workloads
+    }
+
     /// Whether one more dependency of a workload could be learned.
     #[must_use]
     pub fn has_room(&self, workload: &Workload) -> bool {
         match self.nodes.get(workload) {
             Some(node) => node.dependencies.len() < self.limits.dependencies_per_workload,
-            None => self.nodes.len() < self.limits.workloads,
+            None => !self.is_full(),
         }
     }
 

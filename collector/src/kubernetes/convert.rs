@@ -12,13 +12,19 @@ use super::owner::{MANAGED_BY, REVISION};
 
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
-/// Reads an object, for the workloads of one revision if one is given.
+/// Reads an object, for the workloads of one revision if one is given. None for what that revision's istiod does not
+/// read.
 pub(super) fn read(
     kind: &ApiKind,
     object: DynamicObject,
     revision: Option<&str>,
 ) -> Result<Option<Object>, ObjectError> {
-    let foreign = *kind == POD && is_of_another(&object, revision);
+    let is_of_another = |theirs| is_of_another(theirs, revision);
+    if kind.is_istio() && is_of_another(object.labels().get(REVISION)) {
+        return Ok(None);
+    }
+    // The injector notes on every pod which revision's sidecar it got.
+    let foreign = *kind == POD && is_of_another(object.annotations().get(REVISION));
     let metadata = metadata(kind, &object);
     let mut document = match object.data {
         Value::Object(fields) => fields,
@@ -61,17 +67,14 @@ fn labels(kind: &ApiKind, object: &DynamicObject) -> BTreeMap<String, String> {
     labels
 }
 
-/// The injector notes on every pod which revision's sidecar it got.
-fn is_of_another(pod: &DynamicObject, revision: Option<&str>) -> bool {
-    let theirs = pod.annotations().get(REVISION);
-    revision
-        .zip(theirs)
+fn is_of_another(theirs: Option<&String>, ours: Option<&str>) -> bool {
+    ours.zip(theirs)
         .is_some_and(|(ours, theirs)| ours != theirs)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::kinds::SERVICE;
+    use super::super::kinds::{SERVICE, SIDECAR};
     use super::*;
 
     fn pod(revision: Option<&str>) -> Object {
@@ -110,6 +113,22 @@ mod tests {
         let plain = service(json!({ "app": "a" }));
         assert_eq!(service(json!({ "app": "a", "version": "2" })), plain);
         assert_ne!(service(json!({ MANAGED_BY.0: MANAGED_BY.1 })), plain);
+    }
+
+    #[test]
+    fn istio_objects_of_another_revision_are_not_there() {
+        let is_read = |kind: &ApiKind, ours| {
+            let object = json!({
+                "metadata": { "name": "a", "namespace": "shop", "labels": { REVISION: "blue" } },
+            });
+            read(kind, serde_json::from_value(object).unwrap(), ours)
+                .unwrap()
+                .is_some()
+        };
+        assert!(is_read(&SIDECAR, None));
+        assert!(is_read(&SIDECAR, Some("blue")));
+        assert!(!is_read(&SIDECAR, Some("green")));
+        assert!(is_read(&SERVICE, Some("green")));
     }
 
     #[test]

@@ -110,6 +110,11 @@ pub(super) const INVENTORY: [ApiKind; 9] = [
 ];
 
 impl ApiKind {
+    /// Whether istiod reads only those objects that are not labelled for another revision.
+    pub(super) fn is_istio(&self) -> bool {
+        self.group.ends_with(".istio.io")
+    }
+
     pub(super) fn resource(&self) -> ApiResource {
         let kind = GroupVersionKind::gvk(self.group, self.version, self.kind);
         ApiResource::from_gvk_with_plural(&kind, self.plural)

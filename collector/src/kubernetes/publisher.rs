@@ -1,10 +1,11 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use kube::api::ListParams;
 use kube::{Client, ResourceExt};
-use lazymesh_core::{DEFAULT_SIDECAR, SidecarSpec};
+use lazymesh_core::{DEFAULT_SIDECAR, EgressHost, SidecarSpec};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use super::error::ask;
 use super::kinds::SIDECAR;
 use super::ours::Ours;
 use super::owner::{Owner, content, selector};
-use super::steps::{Scope, Steps};
+use super::steps::{Scope, Steps, Wanted};
 use crate::publisher::{PublishError, PublishOutcome, Published, Publisher};
 
 /// Most Sidecars in one answer.
@@ -43,19 +44,32 @@ impl KubernetesPublisher {
         }
     }
 
-    /// The next step towards `wanted`.
-    fn step(&self, place: &Published, mut wanted: Value, in_use: bool) -> Value {
+    /// The next step towards `wanted`, the manifest of `sidecar`.
+    fn step(
+        &self,
+        place: &Published,
+        sidecar: &SidecarSpec,
+        mut wanted: Value,
+        in_use: bool,
+    ) -> Value {
         let mut steps = self.steps.lock();
+        if !in_use {
+            steps.forget(place);
+            return wanted;
+        }
         if steps.due(place).is_none() && self.ours.is_settled(place, &wanted) {
             return wanted;
         }
-        let asked = Scope::of(&wanted);
-        let there = match self.scope(place) {
-            None if in_use => Scope::full(),
-            None => asked.clone(),
-            Some(scope) => scope,
+        let there = self.scope(place).unwrap_or_else(|| Scope {
+            routes: entries(&sidecar.full),
+            clusters: BTreeSet::new(),
+        });
+        let asked = Wanted {
+            entries: &entries(&sidecar.hosts),
+            at_once: &entries(&sidecar.beyond_http),
+            soon: &entries(&sidecar.routed),
         };
-        let next = steps.next(place, &there, &asked.routes, Instant::now());
+        let next = steps.next(place, &there, &asked, Instant::now());
         next.put_into(&mut wanted);
         wanted
     }
@@ -93,7 +107,7 @@ impl Publisher for KubernetesPublisher {
         };
         let mut wanted = sidecar.manifest();
         self.owner.sign(&mut wanted);
-        let wanted = self.step(&place, wanted, in_use);
+        let wanted = self.step(&place, sidecar, wanted, in_use);
         if self.ours.want(place.clone(), Some(wanted.clone())) {
             return Ok(PublishOutcome::Unchanged);
         }
@@ -141,6 +155,10 @@ impl Publisher for KubernetesPublisher {
         found.sort();
         Ok(found)
     }
+}
+
+fn entries(hosts: &BTreeSet<EgressHost>) -> BTreeSet<String> {
+    hosts.iter().map(ToString::to_string).collect()
 }
 
 impl From<KubernetesError> for PublishError {

@@ -260,7 +260,12 @@ impl KubernetesSource {
                 self.watches[watch].listed.insert(object.key());
                 self.world.apply(object);
             }
-            Ok(None) => {}
+            Ok(None) => {
+                // It may have been ours to read before.
+                if let Some(kind) = kind.core {
+                    self.world.remove(&key(kind, &place));
+                }
+            }
             Err(error) => {
                 // What it said last stays.
                 self.watches[watch]

@@ -6,7 +6,10 @@
 //! (`cluster_not_found`), and applications notice: they are in the middle of calling just these hosts.
 //!
 //! So a host's clusters come some time before its routes, and stay some time after them: as long as istiod may gather
-//! changes, or both steps would be in one push. A Sidecar can say that:
+//! changes, or both steps would be in one push. In that time the filter does what the routes will do, except for
+//! VirtualServices, whose hosts wait only as long as istiod usually takes, and for what is not HTTP, which does not wait.
+//!
+//! A Sidecar can say that:
 //! an egress listener with a port of its own brings clusters like any other, but routes only for that port, and one
 //! that captures its traffic has no socket. Of protocol `HTTP_PROXY` it takes the services' ports as they are.
 
@@ -19,6 +22,8 @@ use crate::publisher::Published;
 
 /// The listener that brings clusters: within Istio's own ports, so no application has it.
 const PORT: u16 = 15079;
+/// How long istiod takes for a change, even when it is busy.
+const WARM_UP: Duration = Duration::from_secs(2);
 /// Istio's default scope.
 const EVERYTHING: &str = "*/*";
 /// Istio's way to write "nothing".
@@ -34,14 +39,6 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Without any Sidecar.
-    pub(super) fn full() -> Self {
-        Self {
-            routes: BTreeSet::from([EVERYTHING.to_owned()]),
-            clusters: BTreeSet::new(),
-        }
-    }
-
     /// Of a Sidecar.
     pub(super) fn of(sidecar: &Value) -> Self {
         let listeners = sidecar.pointer("/spec/egress").and_then(Value::as_array);
@@ -80,14 +77,16 @@ impl Scope {
         }
         sidecar["spec"]["egress"] = json!(egress);
     }
+}
 
-    fn has_routes(&self, entry: &str) -> bool {
-        self.routes.contains(EVERYTHING) || self.routes.contains(entry)
-    }
-
-    fn has_clusters(&self, entry: &str) -> bool {
-        self.clusters.contains(EVERYTHING) || self.clusters.contains(entry)
-    }
+/// What the workloads of a Sidecar are to see.
+pub(super) struct Wanted<'a> {
+    /// Entries of `egress.hosts`.
+    pub(super) entries: &'a BTreeSet<String>,
+    /// Those of them whose routes come with their clusters.
+    pub(super) at_once: &'a BTreeSet<String>,
+    /// Those of them whose routes come as soon after their clusters as istiod allows.
+    pub(super) soon: &'a BTreeSet<String>,
 }
 
 /// What is on its way, by Sidecar.
@@ -112,31 +111,47 @@ impl Steps {
         }
     }
 
-    /// The next step of a Sidecar from the scope that its workloads have to one with `wanted` routes.
+    /// The next step of a Sidecar from the scope that its workloads have to the one that is wanted.
     pub(super) fn next(
         &mut self,
         place: &Published,
         there: &Scope,
-        wanted: &BTreeSet<String>,
+        wanted: &Wanted,
         now: Instant,
     ) -> Scope {
+        let namespace = place.namespace.as_str();
         let mut transit = self.transits.remove(place).unwrap_or_default();
-        self.let_go(&mut transit, there, wanted, now);
+        self.let_go(&mut transit, there, wanted.entries, namespace, now);
+        let going = transit.going.keys().cloned().collect();
+        let before = Before {
+            routes: Cover::new(&there.routes, namespace),
+            clusters: Cover::new(&there.clusters, namespace),
+            going: Cover::new(&going, namespace),
+        };
         let mut next = Scope::default();
-        for entry in wanted {
-            let arrives = self.arrives(&mut transit, there, entry, now);
+        for entry in wanted.entries {
+            let warm_up = if wanted.soon.contains(entry) {
+                self.settle.min(WARM_UP)
+            } else {
+                self.settle
+            };
+            let arrives = wanted.at_once.contains(entry)
+                || arrives(&mut transit, &before, entry, warm_up, now);
             let into = if arrives {
+                transit.forget(entry);
                 &mut next.routes
             } else {
                 &mut next.clusters
             };
             into.insert(entry.clone());
         }
+        // What a wider entry will have goes on until that one comes.
+        let coming = Cover::new(&next.clusters, namespace);
+        let stays = |entry: &&String| coming.has(entry);
+        next.routes
+            .extend(there.routes.iter().filter(stays).cloned());
         next.clusters.extend(transit.going.keys().cloned());
         if next.clusters.contains(EVERYTHING) {
-            if wanted.contains(EVERYTHING) {
-                next.routes.clone_from(&there.routes);
-            }
             // Istio warns of anything beside it.
             next.clusters = BTreeSet::from([EVERYTHING.to_owned()]);
         }
@@ -162,6 +177,7 @@ impl Steps {
         transit: &mut Transit,
         there: &Scope,
         wanted: &BTreeSet<String>,
+        namespace: &str,
         now: Instant,
     ) {
         if self.settle.is_zero() {
@@ -173,8 +189,8 @@ impl Steps {
         // What an earlier collector has left on the way begins anew.
         let strange = there.clusters.iter().filter(|entry| !known(entry));
         let leaving = there.routes.iter().chain(strange);
-        let stays = |entry: &&String| wanted.contains(*entry) || wanted.contains(EVERYTHING);
-        let leaving: Vec<_> = leaving.filter(|entry| !stays(entry)).collect();
+        let wanted = Cover::new(wanted, namespace);
+        let leaving: Vec<_> = leaving.filter(|entry| !wanted.has(entry)).collect();
         going.retain(|_, until| *until > now);
         going.extend(
             leaving
@@ -182,25 +198,36 @@ impl Steps {
                 .map(|entry| (entry.clone(), now + self.settle)),
         );
     }
+}
 
-    /// Whether an entry that is wanted gets its routes now.
-    fn arrives(&self, transit: &mut Transit, there: &Scope, entry: &str, now: Instant) -> bool {
-        let Transit { coming, going } = transit;
-        let returns = going.remove(entry).is_some() || going.contains_key(EVERYTHING);
-        let until = coming.get(entry).copied();
-        let is_warm = there.has_clusters(entry) && (returns || until.is_some_and(|it| it <= now));
-        if there.has_routes(entry) || is_warm || self.settle.is_zero() {
-            coming.remove(entry);
-            return true;
-        }
-        if until.is_none() || !there.has_clusters(entry) {
-            coming.insert(entry.to_owned(), now + self.settle);
-        }
-        false
+/// Whether an entry that is wanted gets its routes now.
+fn arrives(
+    transit: &mut Transit,
+    before: &Before,
+    entry: &str,
+    warm_up: Duration,
+    now: Instant,
+) -> bool {
+    let Transit { coming, going } = transit;
+    going.remove(entry);
+    let until = coming.get(entry).copied();
+    let has_clusters = before.clusters.has(entry);
+    let is_warm = has_clusters && (before.going.has(entry) || until.is_some_and(|it| it <= now));
+    if before.routes.has(entry) || is_warm || warm_up.is_zero() {
+        return true;
     }
+    if until.is_none() || !has_clusters {
+        coming.insert(entry.to_owned(), now + warm_up);
+    }
+    false
 }
 
 impl Transit {
+    fn forget(&mut self, entry: &str) {
+        self.coming.remove(entry);
+        self.going.remove(entry);
+    }
+
     fn due(&self) -> Option<Instant> {
         self.coming
             .values()
@@ -208,6 +235,54 @@ impl Transit {
             .min()
             .copied()
     }
+}
+
+/// What a Sidecar's workloads had before.
+struct Before<'a> {
+    routes: Cover<'a>,
+    clusters: Cover<'a>,
+    going: Cover<'a>,
+}
+
+/// What entries bring in a Sidecar of a namespace.
+struct Cover<'a> {
+    entries: &'a BTreeSet<String>,
+    /// Those that cover others.
+    wide: Vec<&'a str>,
+    namespace: &'a str,
+}
+
+impl<'a> Cover<'a> {
+    fn new(entries: &'a BTreeSet<String>, namespace: &'a str) -> Self {
+        let wide = entries.iter().map(String::as_str);
+        Self {
+            entries,
+            wide: wide.filter(|entry| entry.contains('*')).collect(),
+            namespace,
+        }
+    }
+
+    /// Whether they bring all that this one does.
+    fn has(&self, entry: &str) -> bool {
+        let mut wide = self.wide.iter();
+        self.entries.contains(entry) || wide.any(|wide| covers(wide, entry, self.namespace))
+    }
+}
+
+fn covers(wide: &str, entry: &str, namespace: &str) -> bool {
+    let Some(((wide_namespace, wide_host), (entry_namespace, entry_host))) =
+        wide.split_once('/').zip(entry.split_once('/'))
+    else {
+        return false;
+    };
+    let resolve = |name| if name == "." { namespace } else { name };
+    let has_namespace =
+        wide_namespace == "*" || resolve(wide_namespace) == resolve(entry_namespace);
+    let has_host = match wide_host.strip_prefix('*') {
+        Some(suffix) => entry_host.ends_with(suffix),
+        None => wide_host == entry_host,
+    };
+    has_namespace && has_host
 }
 
 #[cfg(test)]

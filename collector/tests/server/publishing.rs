@@ -119,3 +119,16 @@ async fn a_failure_to_publish_is_told_and_tried_again() {
     .await;
     collector.stop().await.expect("a clean end");
 }
+
+#[tokio::test]
+async fn who_can_learn_no_more_has_everything() {
+    let mesh = Mesh::new();
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: idle-1, namespace: shop, labels: {service.istio.io/canonical-name: idle}}}";
+    fs::write(mesh.path("manifests/pod.yaml"), pod).expect("a file");
+    let collector = Running::start_with(&mesh, &["--max-workloads=1"]).await;
+    until_published(&mesh, "lazymesh-idle", "lazymesh-collector").await;
+    // A host outside the mesh, which is in no Sidecar, takes the last place.
+    collector.resolve("web", "example.com").await;
+    until_published(&mesh, "lazymesh-idle", "*/*").await;
+    collector.stop().await.expect("a clean end");
+}

@@ -52,7 +52,12 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a collector and waits until it is ready.
     pub(crate) async fn start(mesh: &Mesh) -> Self {
-        let server = Server::start(config(mesh, &[])).await.expect("it starts");
+        Self::start_with(mesh, &[]).await
+    }
+
+    /// As [`Running::start`], with flags.
+    pub(crate) async fn start_with(mesh: &Mesh, flags: &[&str]) -> Self {
+        let server = Server::start(config(mesh, flags)).await.expect("it starts");
         let addresses = server.addresses();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async {

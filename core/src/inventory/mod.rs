@@ -221,11 +221,34 @@ impl Inventory {
         self.pods.workloads_in(namespace).next().is_some()
     }
 
+    /// Whether a workload has pods.
+    #[must_use]
+    pub fn is_running(&self, workload: &Workload) -> bool {
+        self.pods.of(workload).next().is_some()
+    }
+
     /// Whether the namespace's default Sidecar rules some of a workload's pods: those without the label of the
     /// canonical name, by which its own Sidecar would select them.
     #[must_use]
     pub fn is_ruled_by_default(&self, workload: &Workload) -> bool {
         self.pods.of(workload).any(Pod::is_unlabelled)
+    }
+
+    /// What a workload sees that no Sidecar of its namespace rules: all of the mesh, or what a user's Sidecar in the root
+    /// namespace says.
+    pub(crate) fn full_scope(&self) -> BTreeSet<EgressHost> {
+        let entry = |namespace: &str, host: &str| EgressHost {
+            namespace: namespace.to_owned(),
+            host: host.to_owned(),
+        };
+        match self.user_sidecars.scope_of_mesh(&self.mesh.root_namespace) {
+            None => BTreeSet::from([entry("*", "*")]),
+            Some(hosts) => hosts
+                .filter_map(|host| host.split_once('/'))
+                .filter(|(namespace, _)| *namespace != "~")
+                .map(|(namespace, host)| entry(namespace, host))
+                .collect(),
+        }
     }
 
     /// The service accounts that a workload's pods run as.

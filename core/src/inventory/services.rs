@@ -80,7 +80,7 @@ impl MeshService {
     }
 
     /// `assume_http`: whether ports whose protocol Istio detects are taken for HTTP.
-    fn may_speak_beyond_http(&self, assume_http: bool) -> bool {
+    pub(crate) fn may_speak_beyond_http(&self, assume_http: bool) -> bool {
         self.ports.iter().any(|port| match port.protocol {
             Protocol::Http => false,
             Protocol::Detected => !assume_http,

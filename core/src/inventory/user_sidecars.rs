@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::namespaced::Namespaced;
 use crate::object::{Kind, Metadata, ObjectKey, Sidecar};
 
@@ -52,30 +54,43 @@ impl UserSidecars {
                 || selector
                     .is_some_and(|selector| pods.iter().any(|labels| selector.matches(labels)))
         });
-        selecting.or_else(|| {
+        let ruling = selecting.or_else(|| {
             self.oldest(namespace, |sidecar| {
                 sidecar.spec.workload_selector.is_none()
             })
-        })
+        });
+        ruling.map(key)
     }
 
     /// The user's Sidecar that rules a whole namespace, or that has the name that ours would have. A selector
     /// without labels selects every pod, and wins over ours.
     pub(crate) fn of_namespace(&self, namespace: &str, our_name: &str) -> Option<ObjectKey> {
-        self.oldest(namespace, |sidecar| {
+        let ruling = self.oldest(namespace, |sidecar| {
             let selector = sidecar.spec.workload_selector.as_ref();
             sidecar.metadata.name == our_name
                 || selector.is_none_or(|selector| selector.labels.is_empty())
-        })
+        });
+        ruling.map(key)
     }
 
     /// The user's Sidecar that rules where a namespace has none, from the root namespace. One that only says what is in
     /// scope does not count: for that a namespace is enforced.
     pub(crate) fn of_mesh(&self, root_namespace: &str) -> Option<ObjectKey> {
+        let ruling = self.ruling_mesh(root_namespace)?;
+        (!only_scopes(ruling)).then(|| key(ruling))
+    }
+
+    /// What is in scope where a namespace has no Sidecar, from the root namespace: entries of `egress.hosts`.
+    pub(crate) fn scope_of_mesh(&self, root_namespace: &str) -> Option<impl Iterator<Item = &str>> {
+        let ruling = self.ruling_mesh(root_namespace)?;
+        let egress = Some(&ruling.spec.egress).filter(|egress| !egress.is_empty())?;
+        let hosts = egress.iter().flat_map(|listener| &listener.hosts);
+        Some(hosts.map(String::as_str))
+    }
+
+    fn ruling_mesh(&self, root_namespace: &str) -> Option<&Sidecar> {
         self.oldest(root_namespace, |sidecar| {
-            let spec = &sidecar.spec;
-            spec.workload_selector.is_none()
-                && (spec.ingress.is_some() || spec.outbound_traffic_policy.is_some())
+            sidecar.spec.workload_selector.is_none()
         })
     }
 
@@ -89,15 +104,58 @@ impl UserSidecars {
     }
 
     /// Istio takes the oldest of those that match, and merges none.
-    fn oldest(&self, namespace: &str, applies: impl Fn(&Sidecar) -> bool) -> Option<ObjectKey> {
+    fn oldest(&self, namespace: &str, applies: impl Fn(&Sidecar) -> bool) -> Option<&Sidecar> {
         let sidecars = self.sidecars.iter_in(namespace).map(|(_, sidecar)| sidecar);
-        let oldest = sidecars
+        sidecars
             .filter(|sidecar| applies(sidecar))
-            .min_by_key(|sidecar| (&sidecar.metadata.creation_timestamp, &sidecar.metadata.name))?;
-        Some(ObjectKey {
-            kind: Kind::Sidecar,
-            namespace: namespace.to_owned(),
-            name: oldest.metadata.name.clone(),
-        })
+            .min_by_key(|sidecar| (&sidecar.metadata.creation_timestamp, &sidecar.metadata.name))
+    }
+}
+
+/// Whether a Sidecar says no more than what is in scope.
+fn only_scopes(sidecar: &Sidecar) -> bool {
+    let said = |other: &BTreeMap<String, Value>| other.values().any(|value| !value.is_null());
+    let spec = &sidecar.spec;
+    !said(&spec.other) && !spec.egress.iter().any(|listener| said(&listener.other))
+}
+
+fn key(sidecar: &Sidecar) -> ObjectKey {
+    ObjectKey {
+        kind: Kind::Sidecar,
+        namespace: sidecar.metadata.namespace.clone(),
+        name: sidecar.metadata.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_says_more_than_what_is_in_scope_rules() {
+        let check = |spec: Value, expect: bool| {
+            let mut sidecars = UserSidecars::default();
+            let object = json!({ "metadata": { "namespace": "root", "name": "a" }, "spec": spec });
+            sidecars.insert(&serde_json::from_value(object).unwrap());
+            assert_eq!(sidecars.of_mesh("root").is_some(), expect, "{spec}");
+        };
+        check(json!({ "egress": [{ "hosts": ["./*"] }] }), false);
+        check(
+            json!({ "egress": [{ "hosts": ["./*"], "captureMode": "NONE" }] }),
+            true,
+        );
+        check(json!({ "ingress": [{ "port": { "number": 80 } }] }), true);
+        check(json!({ "inboundConnectionPool": { "tcp": {} } }), true);
+        check(
+            json!({ "outboundTrafficPolicy": { "mode": "REGISTRY_ONLY" } }),
+            true,
+        );
+        check(json!({ "outboundTrafficPolicy": null }), false);
+        check(
+            json!({ "workloadSelector": { "labels": {} }, "ingress": [] }),
+            false,
+        );
     }
 }

@@ -269,27 +269,39 @@ pub struct DestinationRuleSpec {
     pub subsets: bool,
 }
 
-/// `networking.istio.io Sidecar`. Only what it selects is read.
+/// `networking.istio.io Sidecar`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Sidecar {
     /// Its name and labels.
     #[serde(default)]
     pub metadata: Metadata,
-    /// What it selects.
+    /// What it says.
     #[serde(default, deserialize_with = "or_default")]
     pub spec: SidecarSpecification,
 }
 
-/// What a [`Sidecar`] selects.
+/// What a [`Sidecar`] says, and about whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SidecarSpecification {
     /// The pods; none for the namespace's default.
     pub workload_selector: Option<Selector>,
-    /// How traffic comes in; only whether it is said counts.
-    pub ingress: Option<Value>,
-    /// What becomes of traffic to hosts that are not in scope; only whether it is said counts.
-    pub outbound_traffic_policy: Option<Value>,
+    /// What is in scope.
+    pub egress: Vec<EgressListener>,
+    /// Everything else: how traffic comes in, and what becomes of traffic to hosts that are not in scope.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+/// What a [`Sidecar`] brings into scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct EgressListener {
+    /// Entries such as `./*`.
+    pub hosts: Vec<String>,
+    /// Everything else, such as a port for them.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// `security.istio.io PeerAuthentication`.

@@ -32,7 +32,7 @@ pub struct Visibility {
 }
 
 /// A Sidecar that lazymesh publishes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SidecarSpec {
     /// Its namespace.
     pub namespace: String,
@@ -42,6 +42,13 @@ pub struct SidecarSpec {
     pub workload: Option<String>,
     /// Its egress hosts; with none of them the workload sees nothing.
     pub hosts: BTreeSet<EgressHost>,
+    /// Those of them that speak something else than HTTP, which the filter does not see: what it does for a host until its
+    /// routes or listeners are there, it does not do for these.
+    pub beyond_http: BTreeSet<EgressHost>,
+    /// Those of them that a VirtualService rules, which the filter leads past until their routes are there.
+    pub routed: BTreeSet<EgressHost>,
+    /// What its workloads see without any Sidecar of their namespace.
+    pub full: BTreeSet<EgressHost>,
 }
 
 /// What is to happen to a Sidecar.
@@ -58,7 +65,7 @@ pub enum Plan {
 /// The Sidecar of one workload: what is always visible, what it depends on, and what comes along. One that has no
 /// room to learn more has everything, and one without pods that has learned nothing needs no Sidecar.
 ///
-/// A workload that its pods' label takes out of an enforced namespace gets a Sidecar too, with `*/*`: without
+/// A workload that its pods' label takes out of an enforced namespace gets a Sidecar too, with its full scope: without
 /// one of its own the namespace's default would scope it.
 #[must_use]
 pub fn plan_workload(
@@ -68,8 +75,7 @@ pub fn plan_workload(
     workload: &Workload,
 ) -> Plan {
     let enforced = inventory.mode(workload) == Mode::Enforce;
-    let unknown = inventory.pods.of(workload).next().is_none()
-        && graph.dependencies(workload).next().is_none();
+    let unknown = !inventory.is_running(workload) && graph.dependencies(workload).next().is_none();
     let hosts = if enforced && unknown {
         return Plan::NotEnforced;
     } else if enforced {
@@ -78,7 +84,7 @@ pub fn plan_workload(
         plan_namespace(inventory, graph, visibility, &workload.namespace),
         Plan::Publish(_)
     ) {
-        BTreeSet::from([everything()])
+        inventory.full_scope()
     } else {
         return Plan::NotEnforced;
     };
@@ -89,7 +95,10 @@ pub fn plan_workload(
         namespace: workload.namespace.clone(),
         name: owner::sidecar_name(&workload.name),
         workload: Some(workload.name.clone()),
+        beyond_http: beyond_http(inventory, visibility, &hosts),
+        routed: routed(inventory, &workload.namespace, &hosts),
         hosts,
+        full: inventory.full_scope(),
     })
 }
 
@@ -113,11 +122,15 @@ pub fn plan_namespace(
     if let Some(owner) = owner::user_sidecar_of_namespace(inventory, namespace) {
         return Plan::UserManaged(owner);
     }
+    let hosts = default_scope(inventory, graph, visibility, namespace);
     Plan::Publish(SidecarSpec {
         namespace: namespace.to_owned(),
         name: owner::DEFAULT_NAME.to_owned(),
         workload: None,
-        hosts: default_scope(inventory, graph, visibility, namespace),
+        beyond_http: beyond_http(inventory, visibility, &hosts),
+        routed: routed(inventory, namespace, &hosts),
+        hosts,
+        full: inventory.full_scope(),
     })
 }
 
@@ -128,20 +141,20 @@ fn default_scope(
     namespace: &str,
 ) -> BTreeSet<EgressHost> {
     if owner::leaves_pods_behind(inventory, namespace) {
-        return BTreeSet::from([everything()]);
+        return inventory.full_scope();
     }
     let captures_dns = inventory.pods.capture_dns_in(namespace);
     let mut hosts = always(inventory, visibility, namespace, captures_dns);
     let mut workloads = BTreeSet::new();
     for pod in inventory.pods.unlabelled_in(namespace) {
         if pod.mode.is_some_and(|mode| mode != Mode::Enforce) {
-            return BTreeSet::from([everything()]);
+            return inventory.full_scope();
         }
         workloads.extend(pod.workload());
     }
     for workload in workloads {
         if !graph.has_room(&workload) {
-            return BTreeSet::from([everything()]);
+            return inventory.full_scope();
         }
         hosts.extend(scope(inventory, graph, visibility, &workload));
     }
@@ -155,7 +168,7 @@ fn scope(
     workload: &Workload,
 ) -> BTreeSet<EgressHost> {
     if !graph.has_room(workload) {
-        return BTreeSet::from([everything()]);
+        return inventory.full_scope();
     }
     let captures_dns = inventory.pods.of(workload).any(|pod| pod.captures_dns);
     let mut hosts = always(inventory, visibility, &workload.namespace, captures_dns);
@@ -195,12 +208,30 @@ fn add(
     closure::extend(inventory, namespace, host, hosts);
 }
 
-/// Istio's default scope, which no [`EgressHost::new`] makes.
-fn everything() -> EgressHost {
-    EgressHost {
-        namespace: "*".to_owned(),
-        host: "*".to_owned(),
-    }
+/// Those of some hosts that speak something else than HTTP, or may do so.
+fn beyond_http(
+    inventory: &Inventory,
+    visibility: &Visibility,
+    hosts: &BTreeSet<EgressHost>,
+) -> BTreeSet<EgressHost> {
+    let is_beyond = |host: &&EgressHost| {
+        let service = inventory.services.get(host);
+        service.is_some_and(|service| service.may_speak_beyond_http(visibility.assume_http))
+    };
+    hosts.iter().filter(is_beyond).cloned().collect()
+}
+
+/// Those of some hosts that a VirtualService rules for a namespace.
+fn routed(
+    inventory: &Inventory,
+    namespace: &str,
+    hosts: &BTreeSet<EgressHost>,
+) -> BTreeSet<EgressHost> {
+    let is_routed = |host: &&EgressHost| {
+        let key = host.host.to_ascii_lowercase();
+        key != "*" && inventory.routes.covering(&key, namespace).next().is_some()
+    };
+    hosts.iter().filter(is_routed).cloned().collect()
 }
 
 #[cfg(test)]
@@ -245,7 +276,11 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(hosts(1), BTreeSet::new());
-        assert_eq!(hosts(0), BTreeSet::from([everything()]));
+        assert_eq!(
+            hosts(0),
+            Inventory::new(Mesh::default()).full_scope(),
+            "*/*"
+        );
     }
 
     #[test]

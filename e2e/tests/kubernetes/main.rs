@@ -10,4 +10,5 @@ mod inventory;
 mod process;
 mod publish;
 mod rights;
+mod steps;
 mod uninstall;

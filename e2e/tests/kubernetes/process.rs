@@ -41,14 +41,17 @@ impl Collector {
     /// Starts one with the rights of a kubeconfig.
     pub(crate) async fn start_as(kubeconfig: &Path, flags: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        // No sidecar has to follow.
+        let settle: &[&str] = if flags.contains(&"--settle") {
+            &[]
+        } else {
+            &["--settle", "0s"]
+        };
         let log = File::create(folder.path().join("log"))?;
         let child = Command::new(parts::lazymesh()?)
             .args([
                 "collector",
                 "--kubernetes",
-                // No sidecar has to follow.
-                "--settle",
-                "0s",
                 "--ingest",
                 "127.0.0.1:0",
                 "--admin",
@@ -60,6 +63,7 @@ impl Collector {
             .arg(folder.path().join("data"))
             .arg("--address-file")
             .arg(folder.path().join("addresses"))
+            .args(settle)
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -115,6 +119,23 @@ impl Collector {
             .json(&json!({ "source": source, "reports": [] }));
         call.send().await?.error_for_status()?;
         Ok(())
+    }
+
+    /// Asks what the filter of a workload asks about a host that it does not know.
+    pub(crate) async fn resolve(
+        &self,
+        namespace: &str,
+        workload: &str,
+        authority: &str,
+    ) -> Result<Value> {
+        let question = json!({
+            "source": { "namespace": namespace, "workload": workload },
+            "authority": authority,
+            "protocol": "http",
+        });
+        let url = format!("http://{}/v1/resolve", self.ingest);
+        let call = reqwest::Client::new().post(url).json(&question);
+        Ok(call.send().await?.error_for_status()?.json().await?)
     }
 
     pub(crate) fn log(&self) -> String {

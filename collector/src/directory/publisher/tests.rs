@@ -14,6 +14,7 @@ fn sidecar(name: &str, hosts: &[&str]) -> SidecarSpec {
             .iter()
             .map(|host| host.parse::<EgressHost>().unwrap())
             .collect::<BTreeSet<_>>(),
+        ..SidecarSpec::default()
     }
 }
 

@@ -26,11 +26,11 @@ fn spec(hosts: &[&str]) -> SidecarSpec {
     SidecarSpec {
         namespace: "shop".to_owned(),
         name: "lazymesh-web".to_owned(),
-        workload: None,
         hosts: hosts
             .iter()
             .map(|host| host.parse::<EgressHost>().unwrap())
             .collect::<BTreeSet<_>>(),
+        ..SidecarSpec::default()
     }
 }
 

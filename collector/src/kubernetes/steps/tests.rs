@@ -34,10 +34,20 @@ fn scope(routes: &[&str], clusters: &[&str]) -> Scope {
 }
 
 impl Fixture {
+    /// Entries of `soon/` and `at-once/` are wanted so.
     fn plan(&mut self, seconds: u64, wanted: &[&str]) -> Scope {
         self.now += Duration::from_secs(seconds);
-        self.steps
-            .next(&self.place, &self.there, &entries(wanted), self.now)
+        let of = |namespace: &str| {
+            let mut entries = entries(wanted);
+            entries.retain(|entry| entry.starts_with(namespace));
+            entries
+        };
+        let wanted = Wanted {
+            entries: &entries(wanted),
+            at_once: &of("at-once/"),
+            soon: &of("soon/"),
+        };
+        self.steps.next(&self.place, &self.there, &wanted, self.now)
     }
 
     /// Publishes, some seconds after the last time, and looks at what is there then.
@@ -89,6 +99,63 @@ fn a_full_scope_comes_in_steps_too() {
     it.publish(0, &["*/*"], &["a/x"], &["*/*"]);
     it.publish(15, &["*/*"], &["*/*"], &[]);
     assert_eq!(it.due(), None);
+}
+
+#[test]
+fn what_the_mesh_s_own_sidecar_gives_comes_and_goes_in_steps_too() {
+    let mut it = start(SETTLE, &["./*", "b/*"], &[]);
+    let small = ["b/x", "c/x", "shop/x"];
+    it.publish(0, &small, &["b/x", "shop/x"], &["./*", "b/*", "c/x"]);
+    it.publish(15, &small, &small, &[]);
+    it.publish(
+        0,
+        &["./*", "b/*"],
+        &["b/x", "shop/x"],
+        &["./*", "b/*", "c/x"],
+    );
+    it.publish(15, &["./*", "b/*"], &["./*", "b/*"], &[]);
+    assert_eq!(it.due(), None);
+}
+
+#[test]
+fn what_cannot_wait_has_its_routes_at_once() {
+    let mut it = start(SETTLE, &["a/x"], &[]);
+    it.publish(0, &["a/x", "at-once/y"], &["a/x", "at-once/y"], &[]);
+    assert_eq!(it.due(), None);
+    it.publish(0, &["a/x"], &["a/x"], &["at-once/y"]);
+    it.publish(1, &["a/x", "at-once/y"], &["a/x", "at-once/y"], &[]);
+    assert_eq!(it.due(), None);
+}
+
+#[test]
+fn what_the_filter_leads_past_waits_for_less() {
+    let mut it = start(SETTLE, &[], &[]);
+    let wanted = ["a/x", "soon/y"];
+    it.publish(0, &wanted, &[], &wanted);
+    assert_eq!(it.due(), Some(2));
+    it.publish(2, &wanted, &["soon/y"], &["a/x"]);
+    assert_eq!(it.due(), Some(13));
+    let mut it = start(Duration::from_secs(1), &[], &[]);
+    it.publish(0, &wanted, &[], &wanted);
+    assert_eq!(it.due(), Some(1));
+}
+
+#[test]
+fn an_entry_covers_others() {
+    let check = |wide: &str, entry: &str, expect: bool| {
+        let wide = entries(&[wide]);
+        let cover = Cover::new(&wide, "shop");
+        assert_eq!(cover.has(entry), expect, "{wide:?} {entry}");
+    };
+    check("*/*", "a/x", true);
+    check("./*", "shop/x", true);
+    check("./*", "a/x", false);
+    check("a/*", "a/x", true);
+    check("*/*.com", "a/x.com", true);
+    check("*/*.com", "a/*.x.com", true);
+    check("*/*.com", "a/x.org", false);
+    check("a/x", "a/x", true);
+    check("a/x", "a/*", false);
 }
 
 #[test]
