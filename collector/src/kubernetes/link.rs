@@ -88,14 +88,16 @@ impl Link {
             "inventory"
         });
         if let Some(mut attaching) = attaching {
-            if attaching.settle().await {
-                // Whose scope shrinks before its sidecar has the filter calls what it does not know in plain text.
-                tokio::time::sleep(config.kubernetes.settle).await;
-            }
+            let is_new = attaching.settle().await;
+            // The mesh's ports may change from now on.
             tasks.spawn(async move {
                 attaching.run().await;
                 "attachment"
             });
+            if is_new {
+                // Whose scope shrinks before its sidecar has the filter calls what it does not know in plain text.
+                tokio::time::sleep(config.kubernetes.settle).await;
+            }
         }
         Ok(())
     }
