@@ -17,7 +17,7 @@ use crate::{
 const MANY: usize = 100;
 
 #[test]
-fn a_split_with_a_mirror_holds_from_the_second_request_on() -> Result<()> {
+fn a_split_with_a_mirror_holds_once_its_routes_are_there() -> Result<()> {
     lab::scenario("split", async |lab, namespace| {
         let route = json!({
             "route": [
