@@ -91,14 +91,11 @@ pub fn plan_workload(
     if let Some(owner) = user_sidecar_of(inventory, workload) {
         return Plan::UserManaged(owner);
     }
+    let namespace = workload.namespace.as_str();
     Plan::Publish(SidecarSpec {
-        namespace: workload.namespace.clone(),
         name: owner::sidecar_name(&workload.name),
         workload: Some(workload.name.clone()),
-        beyond_http: beyond_http(inventory, visibility, &hosts),
-        routed: routed(inventory, &workload.namespace, &hosts),
-        hosts,
-        full: inventory.full_scope(),
+        ..of_namespace(inventory, visibility, namespace, hosts)
     })
 }
 
@@ -123,15 +120,7 @@ pub fn plan_namespace(
         return Plan::UserManaged(owner);
     }
     let hosts = default_scope(inventory, graph, visibility, namespace);
-    Plan::Publish(SidecarSpec {
-        namespace: namespace.to_owned(),
-        name: owner::DEFAULT_NAME.to_owned(),
-        workload: None,
-        beyond_http: beyond_http(inventory, visibility, &hosts),
-        routed: routed(inventory, namespace, &hosts),
-        hosts,
-        full: inventory.full_scope(),
-    })
+    Plan::Publish(of_namespace(inventory, visibility, namespace, hosts))
 }
 
 fn default_scope(
@@ -208,30 +197,30 @@ fn add(
     closure::extend(inventory, namespace, host, hosts);
 }
 
-/// Those of some hosts that speak something else than HTTP, or may do so.
-fn beyond_http(
+/// The Sidecar of a namespace, with these hosts.
+fn of_namespace(
     inventory: &Inventory,
     visibility: &Visibility,
-    hosts: &BTreeSet<EgressHost>,
-) -> BTreeSet<EgressHost> {
-    let is_beyond = |host: &&EgressHost| {
+    namespace: &str,
+    hosts: BTreeSet<EgressHost>,
+) -> SidecarSpec {
+    let is_beyond_http = |host: &&EgressHost| {
         let service = inventory.services.get(host);
         service.is_some_and(|service| service.may_speak_beyond_http(visibility.assume_http))
     };
-    hosts.iter().filter(is_beyond).cloned().collect()
-}
-
-/// Those of some hosts that a VirtualService rules for a namespace.
-fn routed(
-    inventory: &Inventory,
-    namespace: &str,
-    hosts: &BTreeSet<EgressHost>,
-) -> BTreeSet<EgressHost> {
     let is_routed = |host: &&EgressHost| {
         let key = host.host.to_ascii_lowercase();
         key != "*" && inventory.routes.covering(&key, namespace).next().is_some()
     };
-    hosts.iter().filter(is_routed).cloned().collect()
+    SidecarSpec {
+        namespace: namespace.to_owned(),
+        name: owner::DEFAULT_NAME.to_owned(),
+        workload: None,
+        beyond_http: hosts.iter().filter(is_beyond_http).cloned().collect(),
+        routed: hosts.iter().filter(is_routed).cloned().collect(),
+        hosts,
+        full: inventory.full_scope(),
+    }
 }
 
 #[cfg(test)]
