@@ -142,6 +142,8 @@ mod tests {
             assert_eq!(sidecars.of_mesh("root").is_some(), expect, "{spec}");
         };
         check(json!({ "egress": [{ "hosts": ["./*"] }] }), false);
+        check(json!({ "egress": [{ "hosts": null }] }), false);
+        check(json!({ "egress": null, "ingress": [] }), true);
         check(
             json!({ "egress": [{ "hosts": ["./*"], "captureMode": "NONE" }] }),
             true,

@@ -287,6 +287,7 @@ pub struct SidecarSpecification {
     /// The pods; none for the namespace's default.
     pub workload_selector: Option<Selector>,
     /// What is in scope.
+    #[serde(deserialize_with = "or_default")]
     pub egress: Vec<EgressListener>,
     /// Everything else: how traffic comes in, and what becomes of traffic to hosts that are not in scope.
     #[serde(flatten)]
@@ -298,6 +299,7 @@ pub struct SidecarSpecification {
 #[serde(default)]
 pub struct EgressListener {
     /// Entries such as `./*`.
+    #[serde(deserialize_with = "or_default")]
     pub hosts: Vec<String>,
     /// Everything else, such as a port for them.
     #[serde(flatten)]
