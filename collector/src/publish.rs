@@ -98,6 +98,9 @@ impl Publishing {
     /// Makes one Sidecar what its plan says; whether that counts as a change.
     async fn settle(&mut self, target: &Target) -> Result<bool, PublishError> {
         let plan = self.collector.plan(target);
+        if let Plan::UserManaged(owner) = &plan {
+            tracing::debug!(%target, %owner, "left to a Sidecar that is not ours");
+        }
         let changed = match (target, &plan) {
             (Target::Namespace(namespace), Plan::Publish(sidecar)) => {
                 if !self.placed.contains_key(target) {
