@@ -3,7 +3,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::client;
-use crate::output::{Output, ago, columns, print};
+use crate::output::{OutputArgs, ago, columns, print};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -15,9 +15,8 @@ pub(crate) struct Args {
     /// Write the graph for a tool that draws it
     #[arg(long, value_name = "FORMAT", conflicts_with = "output")]
     format: Option<Format>,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    output: Output,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     collector: client::ClientArgs,
 }

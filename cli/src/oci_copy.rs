@@ -1,7 +1,7 @@
 use lazymesh_oci::{Location, copy};
 
 use crate::oci_registry::{RegistryArgs, interruptible};
-use crate::output::Output;
+use crate::output::OutputArgs;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -21,9 +21,8 @@ pub(crate) struct Args {
         value_name = "DST"
     )]
     target: Location,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    output: Output,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }

@@ -2,8 +2,8 @@ use std::fmt::Write as _;
 
 use lazymesh_oci::{Descriptor, Inspection, Location, Memory, Module, inspect};
 
-use crate::oci_registry::{LoginArgs, RegistryArgs, interruptible};
-use crate::output::{Output, columns};
+use crate::oci_registry::{LoginArgs, interruptible};
+use crate::output::{OutputArgs, columns};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -16,18 +16,15 @@ pub(crate) struct Args {
         value_name = "REF"
     )]
     source: Location,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    output: Output,
     #[command(flatten)]
-    registry: RegistryArgs,
+    output: OutputArgs,
     #[command(flatten)]
     login: LoginArgs,
 }
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let repository = args.registry.open_by(&args.source, &args.login).await?;
+    let repository = args.login.open(&args.source).await?;
     let pointer = args.source.pointer();
     let seen = interruptible(inspect(&*repository, &pointer)).await?;
     args.output.print(&seen, || show(&seen))

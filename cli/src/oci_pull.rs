@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use lazymesh_oci::{Location, pull};
 
-use crate::oci_registry::{Bar, LoginArgs, RegistryArgs, interruptible};
-use crate::output::Output;
+use crate::oci_registry::{Bar, LoginArgs, interruptible};
+use crate::output::OutputArgs;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -19,18 +19,15 @@ pub(crate) struct Args {
     /// Where to put the module; it appears when all of it is there and verified
     #[arg(long, value_name = "FILE", default_value = "filter.wasm")]
     file: PathBuf,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    output: Output,
     #[command(flatten)]
-    registry: RegistryArgs,
+    output: OutputArgs,
     #[command(flatten)]
     login: LoginArgs,
 }
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let repository = args.registry.open_by(&args.source, &args.login).await?;
+    let repository = args.login.open(&args.source).await?;
     let bar = Bar::new();
     let show = |blob: &_, done| bar.show(blob, done);
     let pointer = args.source.pointer();

@@ -11,9 +11,9 @@ use lazymesh_oci::{
 use serde::Serialize;
 
 use crate::oci_documents::{About, DocumentArgs};
-use crate::oci_registry::{Bar, LoginArgs, RegistryArgs, interruptible};
+use crate::oci_registry::{Bar, LoginArgs, interruptible};
 use crate::oci_sign::{read_key, signed_name};
-use crate::output::Output;
+use crate::output::OutputArgs;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -46,11 +46,8 @@ pub(crate) struct Args {
     /// Private key to sign with: cosign's (its password in $COSIGN_PASSWORD), or any P-256 key in PKCS#8 PEM
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    output: Output,
     #[command(flatten)]
-    registry: RegistryArgs,
+    output: OutputArgs,
     #[command(flatten)]
     login: LoginArgs,
 }
@@ -96,7 +93,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let about = args.documents.about(&args.file, &Digest::of(&module))?;
     let key = args.sign_key.as_deref().map(read_key).transpose()?;
     let artifact = Artifact::pack(module, &args.metadata(&about)?, args.variant())?;
-    let repository = args.registry.open_by(&args.target, &args.login).await?;
+    let repository = args.login.open(&args.target).await?;
     let stored = interruptible(args.store(&*repository, &tag, &artifact, &about, key.as_ref()));
     let answer = stored.await?;
     args.output.print(&answer, || answer.show())

@@ -23,10 +23,12 @@ pub(crate) struct RegistryArgs {
     ca_file: Option<PathBuf>,
 }
 
-/// Who we are. Without these, what docker, podman and oras keep: ~/.docker/config.json and credential helpers.
+/// How to speak to a registry, and as whom. Without a user, what docker, podman and oras keep: ~/.docker/config.json and credential helpers.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Registry")]
 pub(crate) struct LoginArgs {
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// User of the registry
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     username: Option<String>,
@@ -45,18 +47,6 @@ impl RegistryArgs {
         self.open_as(location, credentials)
     }
 
-    /// The repository of `location`, with credentials as `login` says.
-    pub(crate) async fn open_by(
-        &self,
-        location: &Location,
-        login: &LoginArgs,
-    ) -> anyhow::Result<Box<dyn Repository>> {
-        match &login.username {
-            Some(name) => self.open_as(location, Credentials::basic(name, password()?)),
-            None => self.open(location).await,
-        }
-    }
-
     fn open_as(
         &self,
         location: &Location,
@@ -72,6 +62,19 @@ impl RegistryArgs {
             ..RegistryOptions::default()
         };
         Ok(lazymesh_oci::open(location, options)?)
+    }
+}
+
+impl LoginArgs {
+    /// The repository of `location`.
+    pub(crate) async fn open(&self, location: &Location) -> anyhow::Result<Box<dyn Repository>> {
+        match &self.username {
+            Some(name) => {
+                let credentials = Credentials::basic(name, password()?);
+                self.registry.open_as(location, credentials)
+            }
+            None => self.registry.open(location).await,
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use lazymesh_oci::{Digest, Expectations, Home, Location, PrivateKey, Repository,
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::oci_registry::{LoginArgs, RegistryArgs, interruptible};
-use crate::output::Output;
+use crate::oci_registry::{LoginArgs, interruptible};
+use crate::output::OutputArgs;
 
 /// cosign's own name for it.
 const PASSWORD_VARIABLE: &str = "COSIGN_PASSWORD";
@@ -32,11 +32,8 @@ pub(crate) struct Args {
     /// Private key to sign with: cosign's (its password in $COSIGN_PASSWORD), or any P-256 key in PKCS#8 PEM
     #[arg(long, value_name = "FILE")]
     sign_key: PathBuf,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    output: Output,
     #[command(flatten)]
-    registry: RegistryArgs,
+    output: OutputArgs,
     #[command(flatten)]
     login: LoginArgs,
 }
@@ -52,7 +49,7 @@ struct Answer {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let key = read_key(&args.sign_key)?;
-    let repository = args.registry.open_by(&args.target, &args.login).await?;
+    let repository = args.login.open(&args.target).await?;
     let answer = interruptible(args.sign(&*repository, &key)).await?;
     args.output.print(&answer, || {
         let lines = answer

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use lazymesh_oci::{Digest, Expectations, Location, PublicKey, Verified, verify};
 
-use crate::oci_registry::{LoginArgs, RegistryArgs};
-use crate::output::Output;
+use crate::oci_registry::LoginArgs;
+use crate::output::OutputArgs;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -36,11 +36,8 @@ pub(crate) struct Args {
     /// Insist on a provenance statement, likewise
     #[arg(long)]
     provenance: bool,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    output: Output,
     #[command(flatten)]
-    registry: RegistryArgs,
+    output: OutputArgs,
     #[command(flatten)]
     login: LoginArgs,
 }
@@ -54,7 +51,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         sbom: args.sbom,
         provenance: args.provenance,
     };
-    let repository = args.registry.open_by(&args.source, &args.login).await?;
+    let repository = args.login.open(&args.source).await?;
     let verified = verify(&*repository, &args.source.pointer(), &expectations).await?;
     args.output.print(&verified, || show(&verified))
 }

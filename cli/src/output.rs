@@ -9,10 +9,9 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 /// Form of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
+#[derive(Clone, Copy, ValueEnum)]
+enum Output {
     /// Columns
-    #[default]
     Table,
     /// JSON
     Json,
@@ -20,17 +19,25 @@ pub(crate) enum Output {
     Yaml,
 }
 
-impl Output {
+/// The flag that chooses it.
+#[derive(clap::Args)]
+pub(crate) struct OutputArgs {
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    output: Output,
+}
+
+impl OutputArgs {
     /// Prints `answer`, as a table by `table`.
     pub(crate) fn print<T: Serialize>(
-        self,
+        &self,
         answer: &T,
         table: impl FnOnce() -> anyhow::Result<String>,
     ) -> anyhow::Result<()> {
-        match self {
-            Self::Table => print(&table()?),
-            Self::Json => print(&serde_json::to_string_pretty(answer)?),
-            Self::Yaml => print(
+        match self.output {
+            Output::Table => print(&table()?),
+            Output::Json => print(&serde_json::to_string_pretty(answer)?),
+            Output::Yaml => print(
                 &serde_saphyr::to_string(answer).context("the answer cannot be written as YAML")?,
             ),
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::{self, Client};
 use crate::graph::Edge;
-use crate::output::{Output, ago, columns};
+use crate::output::{OutputArgs, ago, columns};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -18,9 +18,8 @@ pub(crate) struct Args {
     /// Show only this workload, with what it depends on
     #[arg(value_name = "NAMESPACE/NAME")]
     workload: Option<Workload>,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    output: Output,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     collector: client::ClientArgs,
 }

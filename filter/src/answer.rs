@@ -1,6 +1,8 @@
 //! What counts as an answer of the collector. Anything else is a failure, whatever it says.
 
-use lazymesh_protocol::{Decision, MAX_RESPONSE_BYTES, MAX_SUBJECT_ALT_NAMES, ResolveResponse};
+use lazymesh_protocol::{
+    Decision, MAX_RESPONSE_BYTES, MAX_SHARES, MAX_SUBJECT_ALT_NAMES, ResolveResponse,
+};
 
 /// Longest name of a cluster, SNI or SPIFFE identity, in bytes: SPIFFE's own bound.
 const MAX_NAME_BYTES: usize = 2_048;
@@ -71,11 +73,16 @@ pub(crate) fn usable(decision: &Decision) -> Result<(), &'static str> {
             }
             check(is_name(server_name), "server_name is no SNI")
         }
-        // The prefix also keeps the name from being read as a protobuf by the host's probe.
-        Decision::Hold { cluster, .. } => check(
-            is_name(cluster) && cluster.starts_with("outbound|"),
-            "cluster is no outbound cluster",
-        ),
+        Decision::Hold { cluster, split, .. } => {
+            if split.len() > MAX_SHARES {
+                return Err("too many clusters in split");
+            }
+            let clusters = split.iter().map(|share| &share.cluster);
+            check(
+                clusters.chain([cluster]).all(|name| is_outbound(name)),
+                "cluster is no outbound cluster",
+            )
+        }
         Decision::Gateway { cluster } => check(is_name(cluster), "cluster is no name of a cluster"),
         Decision::Passthrough { .. } => Ok(()),
     }
@@ -83,6 +90,11 @@ pub(crate) fn usable(decision: &Decision) -> Result<(), &'static str> {
 
 fn check(holds: bool, otherwise: &'static str) -> Result<(), &'static str> {
     if holds { Ok(()) } else { Err(otherwise) }
+}
+
+/// The prefix also keeps a name from being read as a protobuf by the host's probe.
+fn is_outbound(cluster: &str) -> bool {
+    is_name(cluster) && cluster.starts_with("outbound|")
 }
 
 fn is_name(text: &str) -> bool {
@@ -172,6 +184,24 @@ mod tests {
         };
         check("200", &hold(""), Err("no outbound cluster"));
         check("200", &hold("inbound|80||"), Err("no outbound cluster"));
+        let split = |shares: &str| {
+            format!(
+                r#"{{"decision":"hold","cluster":"outbound|80||a","split":[{shares}],"timeout_ms":1,"ttl_ms":1}}"#
+            )
+        };
+        let share = r#"{"cluster":"outbound|80||a","weight":1}"#;
+        check("200", &split(share), Ok(()));
+        check("200", &split(&vec![share; 33].join(",")), Err("too many"));
+        check(
+            "200",
+            &split(r#"{"cluster":"inbound|80||","weight":1}"#),
+            Err("no outbound cluster"),
+        );
+        check(
+            "200",
+            &split(r#"{"cluster":"outbound|80||a","weight":-1}"#),
+            Err("not a decision"),
+        );
         check(
             "200",
             &hold(r"outbound|80||a\r\nx: y"),

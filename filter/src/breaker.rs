@@ -1,18 +1,6 @@
 //! The circuit breaker: when the collector is down, slow or wrong, requests stop waiting for it.
 
-/// Pseudo-random numbers that spread the retries of many sidecars; nothing secret depends on them (splitmix64).
-#[derive(Debug)]
-struct Jitter(u64);
-
-impl Jitter {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31).checked_rem(bound).unwrap_or_default()
-    }
-}
+use crate::random::Random;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -43,11 +31,11 @@ pub(crate) struct Breaker {
     first_backoff_ms: u64,
     max_backoff_ms: u64,
     backoff_ms: u64,
-    jitter: Jitter,
+    random: Random,
 }
 
 impl Breaker {
-    /// A closed breaker that opens after `max_failures`, at least one; `seed` makes its jitter its own.
+    /// A closed breaker that opens after `max_failures`, at least one; `seed` makes its back-off its own.
     pub(crate) fn new(
         max_failures: u32,
         first_backoff_ms: u32,
@@ -61,7 +49,7 @@ impl Breaker {
             first_backoff_ms,
             max_backoff_ms: u64::from(max_backoff_ms).max(first_backoff_ms),
             backoff_ms: first_backoff_ms,
-            jitter: Jitter(seed),
+            random: Random::new(seed),
         }
     }
 
@@ -120,7 +108,7 @@ impl Breaker {
     fn open(&mut self, now_ms: u64) {
         let fixed = self.backoff_ms.div_ceil(2);
         let random = self
-            .jitter
+            .random
             .below(self.backoff_ms.saturating_sub(fixed).saturating_add(1));
         self.state = State::Open {
             until_ms: now_ms.saturating_add(fixed).saturating_add(random),

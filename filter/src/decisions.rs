@@ -99,6 +99,12 @@ impl Decisions {
     }
 }
 
+fn list<'a>(rest: usize, names: impl IntoIterator<Item = &'a String>) -> usize {
+    names.into_iter().fold(rest, |sum, name| {
+        sum.saturating_add(name.len()).saturating_add(8)
+    })
+}
+
 fn cost(question: &Question, entry: &Entry) -> usize {
     let texts = [
         question.authority.as_deref(),
@@ -108,12 +114,11 @@ fn cost(question: &Question, entry: &Entry) -> usize {
         Decision::Direct {
             subject_alt_names,
             server_name,
-        } => subject_alt_names
-            .iter()
-            .fold(server_name.len(), |sum, name| {
-                sum.saturating_add(name.len()).saturating_add(8)
-            }),
-        Decision::Hold { cluster, .. } | Decision::Gateway { cluster } => cluster.len(),
+        } => list(server_name.len(), subject_alt_names),
+        Decision::Hold { cluster, split, .. } => {
+            list(cluster.len(), split.iter().map(|share| &share.cluster))
+        }
+        Decision::Gateway { cluster } => cluster.len(),
         Decision::Passthrough { .. } => 0,
     };
     texts

@@ -44,6 +44,7 @@ mod metrics;
 mod plugin;
 mod presence;
 mod question;
+mod random;
 mod route;
 mod shared;
 mod snapshot;

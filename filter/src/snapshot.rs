@@ -3,7 +3,7 @@
 //! Compact and quick to read rather than self-describing: only modules of one version read it, since the version is
 //! in the key. It may still be anything, because other modules may share the VM's data, so reading is total.
 
-use lazymesh_protocol::{Decision, PassthroughReason};
+use lazymesh_protocol::{Decision, PassthroughReason, Share};
 
 use crate::answer::usable;
 use crate::decisions::{Decisions, Entry};
@@ -44,10 +44,16 @@ fn decision(bytes: &mut Vec<u8>, decision: &Decision) {
         }
         Decision::Hold {
             cluster,
+            split,
             timeout_ms,
         } => {
             bytes.push(HOLD);
             text(bytes, cluster);
+            number(bytes, split.len());
+            for share in split {
+                text(bytes, &share.cluster);
+                bytes.extend_from_slice(&share.weight.to_le_bytes());
+            }
             bytes.extend_from_slice(&timeout_ms.to_le_bytes());
         }
         Decision::Gateway { cluster } => {
@@ -131,6 +137,13 @@ impl Reader<'_> {
             .map(|text| Some(text).filter(|text| !text.is_empty()))
     }
 
+    fn share(&mut self) -> Option<Share> {
+        Some(Share {
+            cluster: self.text()?,
+            weight: self.u32()?,
+        })
+    }
+
     fn decision(&mut self) -> Option<Decision> {
         let passthrough = |reason| Some(Decision::Passthrough { reason });
         match self.take::<1>()? {
@@ -142,10 +155,16 @@ impl Reader<'_> {
                     server_name: self.text()?,
                 })
             }
-            [HOLD] => Some(Decision::Hold {
-                cluster: self.text()?,
-                timeout_ms: self.u32()?,
-            }),
+            [HOLD] => {
+                let cluster = self.text()?;
+                let count = self.u32()?;
+                let split = (0..count).map(|_| self.share()).collect::<Option<_>>()?;
+                Some(Decision::Hold {
+                    cluster,
+                    split,
+                    timeout_ms: self.u32()?,
+                })
+            }
             [GATEWAY] => Some(Decision::Gateway {
                 cluster: self.text()?,
             }),
@@ -166,6 +185,7 @@ mod tests {
     use super::*;
 
     const MAX_ENTRIES: usize = 2_048;
+    const OUTBOUND: &str = r"outbound\|80\|\|[a-z.]{1,40}";
 
     fn a_decision() -> impl Strategy<Value = Decision> {
         prop_oneof![
@@ -177,12 +197,16 @@ mod tests {
                     }
                 }
             ),
-            ("outbound\\|80\\|\\|[a-z.]{1,40}", any::<u32>()).prop_map(|(cluster, timeout_ms)| {
-                Decision::Hold {
-                    cluster,
-                    timeout_ms,
+            (OUTBOUND, vec((OUTBOUND, any::<u32>()), 0..5), any::<u32>()).prop_map(
+                |(cluster, split, timeout_ms)| {
+                    let share = |(cluster, weight)| Share { cluster, weight };
+                    Decision::Hold {
+                        cluster,
+                        split: split.into_iter().map(share).collect(),
+                        timeout_ms,
+                    }
                 }
-            }),
+            ),
             "[!-~]{1,40}".prop_map(|cluster| Decision::Gateway { cluster }),
             Just(Decision::Passthrough {
                 reason: PassthroughReason::External

@@ -14,7 +14,9 @@ mod resolve;
 
 pub use config::FilterConfig;
 pub use report::{RejectedReport, Report, Reports, ReportsResponse};
-pub use resolve::{Decision, PassthroughReason, Protocol, ResolveRequest, ResolveResponse, Source};
+pub use resolve::{
+    Decision, PassthroughReason, Protocol, ResolveRequest, ResolveResponse, Share, Source,
+};
 
 /// Path of the collector's ingest endpoint that answers a [`ResolveRequest`].
 pub const RESOLVE_PATH: &str = "/v1/resolve";
@@ -45,3 +47,5 @@ pub const MAX_REPORTS: usize = 256;
 pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// Most service accounts in one [`Decision::Direct`]; a service with more is held instead.
 pub const MAX_SUBJECT_ALT_NAMES: usize = 32;
+/// Most clusters that one [`Decision::Hold`] splits requests over; with more all wait for the heaviest.
+pub const MAX_SHARES: usize = 32;

@@ -76,6 +76,11 @@ pub enum Decision {
     Hold {
         /// Name of the cluster, `outbound|<port>|<subset>|<host>`.
         cluster: String,
+        /// The clusters that a VirtualService splits the host's requests over, at most [`crate::MAX_SHARES`]: each
+        /// request waits for one of them instead, chosen at random by weight. Empty: all wait for `cluster`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "openapi", schema(max_items = 32))]
+        split: Vec<Share>,
         /// How long to wait, in milliseconds, before the request goes passthrough.
         timeout_ms: u32,
     },
@@ -89,6 +94,16 @@ pub enum Decision {
         /// Name of the gateway's cluster.
         cluster: String,
     },
+}
+
+/// A cluster's share of the requests for one host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Share {
+    /// Name of the cluster, `outbound|<port>|<subset>|<host>`.
+    pub cluster: String,
+    /// Its part of the sum of all weights.
+    pub weight: u32,
 }
 
 /// Answer to a [`ResolveRequest`].

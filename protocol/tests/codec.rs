@@ -2,7 +2,7 @@
 
 use lazymesh_protocol::{
     Decision, PassthroughReason, Protocol, RejectedReport, Report, Reports, ReportsResponse,
-    ResolveRequest, ResolveResponse, Source,
+    ResolveRequest, ResolveResponse, Share, Source,
 };
 use proptest::{collection::vec, option, prelude::*};
 use serde::{Serialize, de::DeserializeOwned};
@@ -54,13 +54,20 @@ fn decisions() -> impl Strategy<Value = Decision> {
                 server_name,
             }
         ),
-        (any::<String>(), any::<u32>()).prop_map(|(cluster, timeout_ms)| Decision::Hold {
-            cluster,
-            timeout_ms
-        }),
+        (any::<String>(), vec(shares(), 0..4), any::<u32>()).prop_map(
+            |(cluster, split, timeout_ms)| Decision::Hold {
+                cluster,
+                split,
+                timeout_ms
+            }
+        ),
         reasons.prop_map(|reason| Decision::Passthrough { reason }),
         any::<String>().prop_map(|cluster| Decision::Gateway { cluster }),
     ]
+}
+
+fn shares() -> impl Strategy<Value = Share> {
+    (any::<String>(), any::<u32>()).prop_map(|(cluster, weight)| Share { cluster, weight })
 }
 
 fn answers() -> impl Strategy<Value = ResolveResponse> {

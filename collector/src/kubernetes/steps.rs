@@ -7,7 +7,8 @@
 //!
 //! So a host's clusters come some time before its routes, and stay some time after them: as long as istiod may gather
 //! changes, or both steps would be in one push. In that time the filter does what the routes will do, except for
-//! VirtualServices, whose hosts wait only as long as istiod usually takes, and for what is not HTTP, which does not wait.
+//! what VirtualServices say besides weights: their hosts wait only as long as istiod usually takes. What is not HTTP does not
+//! wait.
 //!
 //! A Sidecar can say that:
 //! an egress listener with a port of its own brings clusters like any other, but routes only for that port, and one

@@ -1,8 +1,8 @@
-//! Which cluster a held request waits for.
+//! Which clusters a held request waits for.
 
 use std::cmp::Reverse;
 
-use lazymesh_protocol::Protocol;
+use lazymesh_protocol::{Protocol, Share};
 
 use super::fit::{Fit, fit};
 use super::target;
@@ -10,56 +10,58 @@ use crate::inventory::{Inventory, MeshService, Port, Route};
 use crate::object::{Destination, StreamRoute, WeightedDestination};
 use crate::question::Question;
 
-/// The cluster of a service, or of where its VirtualService sends. None where that leads to nothing.
+/// The cluster of a service, or those that its VirtualService sends to. None where that leads to nothing.
 pub(super) fn of_service(
     inventory: &Inventory,
     question: &Question,
     service: &MeshService,
     port: &Port,
-) -> Option<String> {
+) -> Vec<Share> {
     let client = &question.source.namespace;
     let route = inventory.routes.covering(service.key(), client).next();
-    match route.and_then(|route| destination(inventory, question, route)) {
-        Some(destination) => of_destination(inventory, question, destination),
-        None => Some(name(port.number, "", service.host())),
+    match route.and_then(|route| destinations(inventory, question, route)) {
+        Some(destinations) => shares(inventory, question, destinations),
+        None => vec![Share {
+            cluster: name(port.number, "", service.host()),
+            weight: 1,
+        }],
     }
 }
 
-/// The cluster that a VirtualService sends to.
-pub(super) fn of_route(
-    inventory: &Inventory,
-    question: &Question,
-    route: &Route,
-) -> Option<String> {
-    of_destination(
-        inventory,
-        question,
-        destination(inventory, question, route)?,
-    )
+/// The clusters that a VirtualService sends to.
+pub(super) fn of_route(inventory: &Inventory, question: &Question, route: &Route) -> Vec<Share> {
+    let destinations = destinations(inventory, question, route);
+    shares(inventory, question, destinations.unwrap_or_default())
 }
 
-/// Where most of what a first request can be goes: the route that is surest to be taken, the first of several; of
-/// its destinations the heaviest.
-fn destination<'a>(
+/// Where most of what a first request can be goes: by the route that is surest to be taken, the first of several.
+fn destinations<'a>(
     inventory: &'a Inventory,
     question: &Question,
     route: &'a Route,
-) -> Option<&'a Destination> {
+) -> Option<&'a [WeightedDestination]> {
     let stream = |leg: &'a StreamRoute| (fit(&leg.matches, question), leg.route.as_slice());
-    let destinations = match question.protocol {
+    match question.protocol {
         Protocol::Http => surest(inventory.routes.http(route).map(|leg| {
             let fit = fit(leg.outer, question).min(fit(&leg.route.matches, question));
             (fit, leg.route.route.as_slice())
         })),
         Protocol::Tcp => surest(route.spec.tcp.iter().map(stream)),
         Protocol::Tls => surest(route.spec.tls.iter().map(stream)),
-    }?;
-    // `max_by_key` would take the last of equals.
-    let heaviest = destinations
-        .iter()
-        .rev()
-        .max_by_key(|weighted| weighted.weight)?;
-    Some(&heaviest.destination)
+    }
+}
+
+fn shares(
+    inventory: &Inventory,
+    question: &Question,
+    destinations: &[WeightedDestination],
+) -> Vec<Share> {
+    let share = |weighted: &WeightedDestination| {
+        let cluster = of_destination(inventory, question, &weighted.destination)?;
+        let weight = weighted.weight;
+        Some(Share { cluster, weight })
+    };
+    destinations.iter().filter_map(share).collect()
 }
 
 fn surest<'a>(

@@ -1,6 +1,6 @@
 //! From one question to one answer.
 //!
-//! `target` finds who is meant, `direct` says whether the request can go at once, `cluster` which cluster to
+//! `target` finds who is meant, `direct` says whether the request can go at once, `cluster` which clusters to
 //! wait for otherwise. What Istio itself would send in plain text stays plain.
 
 mod cluster;
@@ -8,7 +8,7 @@ mod direct;
 mod fit;
 mod target;
 
-use lazymesh_protocol::{Decision, PassthroughReason};
+use lazymesh_protocol::{Decision, MAX_SHARES, PassthroughReason, Share};
 
 use crate::graph::Graph;
 use crate::inventory::{Inventory, MeshService, Port};
@@ -79,7 +79,7 @@ fn answer(inventory: &Inventory, question: &Question, target: &Target<'_>) -> De
         // and direct would lead around what that person closed.
         _ if sidecar::user_sidecar_of(inventory, &question.source).is_some() => None,
         Target::Pod => None,
-        Target::Route { route, .. } => cluster::of_route(inventory, question, route).map(hold),
+        Target::Route { route, .. } => hold(cluster::of_route(inventory, question, route)),
         Target::Service { service, routable } => {
             to_service(inventory, question, service, *routable)
         }
@@ -99,14 +99,12 @@ fn to_service(
     // An ExternalName's own VirtualService rules its name, whatever it stands for.
     let own_route = inventory.routes.covering(named.key(), client).next();
     if let Some(route) = own_route.filter(|_| named.egress != service.egress) {
-        let cluster = routable.then(|| cluster::of_route(inventory, question, route));
-        return cluster.flatten().map(hold);
+        return hold(cluster::of_route(inventory, question, route)).filter(|_| routable);
     }
     let port = port_of(inventory, question, service)?;
     let direct = direct::decide(inventory, question, service, port);
     direct.or_else(|| {
-        let cluster = routable.then(|| cluster::of_service(inventory, question, service, port));
-        cluster.flatten().map(hold)
+        hold(cluster::of_service(inventory, question, service, port)).filter(|_| routable)
     })
 }
 
@@ -122,11 +120,18 @@ fn port_of<'a>(
     own.or_else(|| direct::headless_port(inventory, question, service))
 }
 
-fn hold(cluster: String) -> Decision {
-    Decision::Hold {
+/// None where there is nothing to wait for.
+fn hold(mut shares: Vec<Share>) -> Option<Decision> {
+    // `max_by_key` would take the last of equals.
+    let heaviest = shares.iter().rev().max_by_key(|share| share.weight)?;
+    let cluster = heaviest.cluster.clone();
+    shares.retain(|share| share.weight > 0);
+    let is_split = (2..=MAX_SHARES).contains(&shares.len());
+    Some(Decision::Hold {
         cluster,
+        split: if is_split { shares } else { Vec::new() },
         timeout_ms: HOLD_TIMEOUT_MS,
-    }
+    })
 }
 
 fn passthrough(reason: PassthroughReason) -> Decision {
@@ -205,6 +210,39 @@ mod tests {
         };
         check(MAX_SUBJECT_ALT_NAMES, true);
         check(MAX_SUBJECT_ALT_NAMES + 1, false);
+    }
+
+    #[test]
+    fn what_is_held_is_split_by_weight() {
+        let shares = |weights: &[u32]| {
+            let share = |(n, weight): (usize, &u32)| Share {
+                cluster: format!("outbound|80||{n}"),
+                weight: *weight,
+            };
+            weights.iter().enumerate().map(share).collect::<Vec<_>>()
+        };
+        let check = |weights: &[u32], heaviest: &str, split: &[u32]| {
+            let Some(Decision::Hold {
+                cluster,
+                split: found,
+                ..
+            }) = hold(shares(weights))
+            else {
+                panic!("{weights:?} are not held");
+            };
+            assert_eq!(cluster, format!("outbound|80||{heaviest}"), "{weights:?}");
+            let found: Vec<_> = found.iter().map(|share| share.weight).collect();
+            assert_eq!(found, split, "{weights:?}");
+        };
+        check(&[0], "0", &[]);
+        check(&[100], "0", &[]);
+        check(&[50, 50], "0", &[50, 50]);
+        check(&[10, 0, 90], "2", &[10, 90]);
+        check(&[0, 100], "1", &[]);
+        let most = [1; MAX_SHARES];
+        check(&most, "0", &most);
+        check(&[1; MAX_SHARES + 1], "0", &[]);
+        assert_eq!(hold(Vec::new()), None);
     }
 
     #[test]

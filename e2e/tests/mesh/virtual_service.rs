@@ -9,7 +9,7 @@ use lazymesh_e2e::{
 use serde_json::{Value, json};
 
 use crate::{
-    asking::{apply, apply_service, ask, until_learned, until_taken},
+    asking::{apply, apply_service, ask, is_known, until_learned, until_taken},
     lazy::{Lazy, cluster, host},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 const MANY: usize = 100;
 
 #[test]
-fn a_split_with_a_mirror_holds_once_its_routes_are_there() -> Result<()> {
+fn a_split_holds_from_the_first_request_on() -> Result<()> {
     lab::scenario("split", async |lab, namespace| {
         let route = json!({
             "route": [
@@ -34,37 +34,38 @@ fn a_split_with_a_mirror_holds_once_its_routes_are_there() -> Result<()> {
             backend(lab, namespace, "shadow"),
         )?;
         let lazy = start(lab, namespace).await?;
-        // One cluster can be waited for, so the heaviest destination gets all first requests.
         let first = ask(&lazy.client, "http://front").await?;
+        let pod = first.echo.pod.as_str();
+        ensure!(["blue", "green"].contains(&pod), "{:?}", first.echo);
         ensure!(
-            first.cluster == cluster(namespace, "blue"),
+            first.cluster == cluster(namespace, pod),
             "it took {}",
             first.cluster
         );
-        ensure!(first.echo.pod == "blue", "{:?}", first.echo);
+        is_split(&lazy.client, "/early").await?;
+        wait::until(
+            "requests to be logged as earlier than the routes",
+            async || {
+                let log = lazy.client.access_log()?;
+                let early = log.lines().filter(|line| line.contains(" /early "));
+                let early = early.filter(|line| !is_known(line)).count();
+                ensure!(early == MANY, "{early} of {MANY}");
+                Ok(())
+            },
+        )
+        .await?;
+
         let services = ["front", "blue", "green", "shadow"];
         let learned = services.map(|service| format!("{namespace}/{}", host(namespace, service)));
         until_learned(&lazy, &learned).await?;
         until_taken(&lazy.client, "http://front", &cluster(namespace, "blue")).await?;
-
-        let before = copies(&shadow)?;
-        let pods: Vec<String> = stream::iter(0..MANY)
-            .map(async |_| anyhow::Ok(lazy.client.get("http://front/split").await?.echo()?.pod))
-            .buffer_unordered(4)
-            .try_collect()
-            .await?;
-        // 30 are expected, with a standard deviation of 4.6: a right split is outside once in 30,000 runs.
-        let green = pods.iter().filter(|pod| *pod == "green").count();
-        ensure!(
-            (11..=49).contains(&green),
-            "{green} of {MANY} requests for 30 %"
-        );
-        ensure!(
-            pods.iter().all(|pod| pod == "green" || pod == "blue"),
-            "{pods:?}"
-        );
+        is_split(&lazy.client, "/routed").await?;
         wait::until("copies of all requests", async || {
-            let copies = copies(&shadow)? - before;
+            let log = shadow.access_log().unwrap_or_default();
+            let copies = log
+                .lines()
+                .filter(|line| line.contains(" /routed "))
+                .count();
             ensure!(copies == MANY, "{copies} of {MANY}");
             Ok(())
         })
@@ -72,10 +73,28 @@ fn a_split_with_a_mirror_holds_once_its_routes_are_there() -> Result<()> {
     })
 }
 
-/// How many requests a mirror's target has had that were copies.
-fn copies(shadow: &Pod) -> Result<usize> {
-    let log = shadow.access_log().unwrap_or_default();
-    Ok(log.lines().filter(|line| line.contains(" /split ")).count())
+/// Sends requests for `front`, which must find its split.
+async fn is_split(client: &Pod, path: &str) -> Result<()> {
+    let pods: Vec<String> = stream::iter(0..MANY)
+        .map(async |_| {
+            let reply = client.get(&format!("http://front{path}")).await?;
+            ensure!(reply.status == 200, "{path}: {reply:?}");
+            Ok(reply.echo()?.pod)
+        })
+        .buffer_unordered(4)
+        .try_collect()
+        .await?;
+    // 30 are expected, with a standard deviation of 4.6: a right split is outside once in 30,000 runs.
+    let green = pods.iter().filter(|pod| *pod == "green").count();
+    ensure!(
+        (11..=49).contains(&green),
+        "{path}: {green} of {MANY} requests for 30 %"
+    );
+    ensure!(
+        pods.iter().all(|pod| pod == "green" || pod == "blue"),
+        "{path}: {pods:?}"
+    );
+    Ok(())
 }
 
 #[test]

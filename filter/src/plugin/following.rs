@@ -1,6 +1,6 @@
 //! How the plugin follows a decision, at once or after a hold.
 
-use lazymesh_protocol::Decision;
+use lazymesh_protocol::{Decision, Share};
 
 use super::{Plugin, undecided};
 use crate::catch_all::CatchAll;
@@ -32,9 +32,11 @@ impl Plugin {
             }
             Decision::Hold {
                 cluster,
+                split,
                 timeout_ms,
             } => {
                 host.add(Metric::Hold, 1);
+                let cluster = self.choose(split).unwrap_or(cluster);
                 return self.hold(host, now_ms, context, catch_all, cluster, *timeout_ms);
             }
             Decision::Passthrough { .. } => {
@@ -47,6 +49,18 @@ impl Plugin {
             }
         }
         Action::Continue
+    }
+
+    /// One of the clusters that requests are split over, as often as its weight says.
+    fn choose<'a>(&mut self, split: &'a [Share]) -> Option<&'a str> {
+        let weights = split.iter().map(|share| u64::from(share.weight));
+        let mut rest = self.random.below(weights.fold(0, u64::saturating_add));
+        let chosen = split.iter().find(|share| {
+            let after = rest.checked_sub(share.weight.into());
+            rest = after.unwrap_or_default();
+            after.is_none()
+        })?;
+        Some(&chosen.cluster)
     }
 
     /// Follows a decision for all who waited for it.

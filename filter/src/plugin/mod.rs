@@ -19,6 +19,7 @@ use crate::host::{Action, ContextId, Host, Level, Token};
 use crate::metrics::Metric;
 use crate::presence::Presence;
 use crate::question::Question;
+use crate::random::Random;
 use crate::route;
 use crate::shared::SharedDecisions;
 
@@ -30,6 +31,7 @@ pub struct Plugin {
     decisions: SharedDecisions,
     flights: Flights,
     holds: Holds,
+    random: Random,
     breaker: Breaker,
     counts: Counts,
     presence: Presence,
@@ -48,6 +50,7 @@ impl Plugin {
             decisions: SharedDecisions::new(size(config.max_hosts)),
             flights: Flights::default(),
             holds: Holds::default(),
+            random: Random::new(seed),
             breaker: Breaker::new(
                 config.breaker_failures,
                 config.breaker_backoff_ms,

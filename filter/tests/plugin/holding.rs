@@ -3,8 +3,8 @@
 use lazymesh_filter::Metric;
 use lazymesh_protocol::FilterConfig;
 
-use crate::HOLD;
 use crate::proxy::{Shared, State, Worker};
+use crate::{HOLD, SPLIT};
 
 const CLUSTER: &str = "outbound|80||a.shop.svc.cluster.local";
 
@@ -51,6 +51,62 @@ fn not_at_all_when_the_cluster_is_there() {
         worker.proxy.probes, 1,
         "probing a cluster in use disturbs it"
     );
+}
+
+#[test]
+fn each_for_one_of_the_clusters_that_requests_are_split_over() {
+    let mut worker = Worker::new();
+    for name in ["green", "blue"] {
+        worker.proxy.clusters.insert(format!("outbound|80||{name}"));
+    }
+    worker.get("a");
+    worker.decide(SPLIT);
+    let mut green = 0;
+    for _ in 0..1_000 {
+        let request = worker.get("a");
+        match worker.cluster(request) {
+            Some("outbound|80||green") => green += 1,
+            other => assert_eq!(other, Some("outbound|80||blue")),
+        }
+    }
+    // 300 are expected, with a standard deviation of 14.5.
+    assert!((240..=360).contains(&green), "{green}");
+}
+
+#[test]
+fn a_request_waits_for_its_own_cluster_of_several() {
+    let mut worker = Worker::new();
+    let first = worker.get("a");
+    let requests: Vec<_> = (0..50).map(|_| worker.get("a")).chain([first]).collect();
+    worker.decide(SPLIT);
+    worker
+        .proxy
+        .clusters
+        .insert("outbound|80||green".to_owned());
+    worker.pass(5);
+    let held = |worker: &Worker| {
+        let of = |request: &&u32| worker.state(**request) == State::Paused;
+        requests.iter().filter(of).count()
+    };
+    assert!((1..=50).contains(&held(&worker)), "{}", held(&worker));
+    worker.proxy.clusters.insert("outbound|80||blue".to_owned());
+    worker.pass(5);
+    assert_eq!(held(&worker), 0);
+}
+
+#[test]
+fn for_the_cluster_itself_where_no_weight_says_otherwise() {
+    let (held, weightless) = SPLIT.split_once(r#""split""#).expect("it has one");
+    let weightless = format!(
+        r#"{held}"split"{}"#,
+        weightless.replace("30", "0").replace("70", "0")
+    );
+    let mut worker = Worker::new();
+    let request = worker.get("a");
+    worker.decide(&weightless);
+    worker.proxy.clusters.insert("outbound|80||blue".to_owned());
+    worker.pass(5);
+    assert_eq!(worker.cluster(request), Some("outbound|80||blue"));
 }
 
 #[test]
