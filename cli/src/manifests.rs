@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
+use clap::{ArgAction, ValueEnum};
 use lazymesh_envoyfilters::{Attachment, FilterConfig, IstioVersion};
 use serde_json::{Value, json};
 
@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Port on which the mesh speaks HTTP, or may speak it; repeat for each
     #[arg(long = "http-port", value_name = "PORT", default_values_t = [80], value_parser = clap::value_parser!(u16).range(1..))]
     http_ports: Vec<u16>,
+    /// Whether to count connections that are no HTTP, to record the hosts outside the mesh that they go to
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    tcp: bool,
     /// Namespace of lazymesh
     #[arg(long, default_value = "lazymesh-system")]
     namespace: String,
@@ -77,6 +80,7 @@ fn attachment(args: &Args) -> Result<Attachment> {
         namespace: args.namespace.clone(),
         sha256: args.sha256.clone(),
         http_ports: BTreeSet::from_iter(args.http_ports.iter().copied()),
+        tcp: args.tcp,
         ..Attachment::new(args.istio, &args.image, configure(&config, &args.config)?)
     };
     attachment.check()?;

@@ -16,7 +16,7 @@ pub struct Attachment {
     pub root_namespace: String,
     /// Namespace of lazymesh itself, for the port anchor.
     pub namespace: String,
-    /// Name of the WasmPlugin and the EnvoyFilter, and prefix of the port anchor's.
+    /// Name of the WasmPlugin and the EnvoyFilter, and prefix of the others' names.
     pub name: String,
     /// Where proxies fetch the module, `oci://…`; best pinned, `oci://…@sha256:…`.
     pub image: String,
@@ -26,10 +26,13 @@ pub struct Attachment {
     pub config: FilterConfig,
     /// Ports on which the mesh speaks HTTP, or may speak it where Istio detects the protocol.
     pub http_ports: BTreeSet<u16>,
+    /// Whether connections are counted that are no HTTP. To begin or end that, Envoy builds their filter chain anew, and
+    /// ends those that are open when its drain time is over.
+    pub tcp: bool,
 }
 
 impl Attachment {
-    /// An attachment with the usual names, for port 80.
+    /// An attachment with the usual names, for port 80 and TCP.
     #[must_use]
     pub fn new(istio: IstioVersion, image: impl Into<String>, config: FilterConfig) -> Self {
         Self {
@@ -41,6 +44,7 @@ impl Attachment {
             sha256: None,
             config,
             http_ports: BTreeSet::from([80]),
+            tcp: true,
         }
     }
 
@@ -52,12 +56,13 @@ impl Attachment {
         check::attachment(self)
     }
 
-    /// EnvoyFilter, WasmPlugin and, if there are HTTP ports, the port anchor.
+    /// EnvoyFilter, WasmPlugins and, if there are HTTP ports, the port anchor.
     ///
     /// In the order to apply them: a WasmPlugin before its EnvoyFilter would run on every request for a moment.
     #[must_use]
     pub fn objects(&self) -> Vec<Value> {
-        let mut objects = vec![envoy_filter::object(self), wasm_plugin::object(self)];
+        let mut objects = vec![envoy_filter::object(self), wasm_plugin::http(self)];
+        objects.extend(self.tcp.then(|| wasm_plugin::tcp(self)));
         objects.extend(port_anchor::object(self));
         objects
     }
@@ -75,6 +80,15 @@ impl Attachment {
     #[must_use]
     pub fn plugin_entry(&self) -> String {
         self.istio.plugin_entry(&self.root_namespace, &self.name)
+    }
+
+    pub(crate) fn tcp_plugin_entry(&self) -> String {
+        self.istio
+            .plugin_entry(&self.root_namespace, &self.tcp_name())
+    }
+
+    pub(crate) fn tcp_name(&self) -> String {
+        format!("{}-tcp", self.name)
     }
 
     /// Name of the port anchor, a Service in [`Attachment::namespace`] that every sidecar must see.

@@ -6,6 +6,7 @@ use crate::route::{
     ALLOW_ANY, CATCH_ALL_VIRTUAL_HOSTS, catch_all_route_patch, cluster_header_route,
     virtual_host_patch,
 };
+use crate::tcp_filter::tcp_filter;
 use crate::{Attachment, direct_cluster, http_filter};
 
 pub(crate) fn object(attachment: &Attachment) -> Value {
@@ -27,6 +28,12 @@ fn patches(attachment: &Attachment) -> Vec<Value> {
         remove_from_gateways(attachment),
         add_cluster(),
     ];
+    if attachment.tcp {
+        // Of the listener of all ports, and of those of HTTP for what is none.
+        for filter_chain in ["virtualOutbound-catchall-tcp", "PassthroughFilterChain"] {
+            patches.push(insert_tcp_filter(attachment, filter_chain));
+        }
+    }
     for virtual_host in CATCH_ALL_VIRTUAL_HOSTS {
         patches.push(enable_filter(attachment, virtual_host));
         patches.push(insert_route(virtual_host));
@@ -69,6 +76,20 @@ fn add_cluster() -> Value {
         "applyTo": "CLUSTER",
         "match": { "context": "SIDECAR_OUTBOUND" },
         "patch": { "operation": "ADD", "value": direct_cluster() },
+    })
+}
+
+fn insert_tcp_filter(attachment: &Attachment, filter_chain: &str) -> Value {
+    json!({
+        "applyTo": "NETWORK_FILTER",
+        "match": {
+            "context": "SIDECAR_OUTBOUND",
+            "listener": { "filterChain": {
+                "filter": { "name": "envoy.filters.network.tcp_proxy" },
+                "name": filter_chain,
+            } },
+        },
+        "patch": { "operation": "INSERT_BEFORE", "value": tcp_filter(attachment) },
     })
 }
 

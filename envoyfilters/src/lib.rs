@@ -1,8 +1,9 @@
-//! Renders the *attachment*: the three objects that put the lazymesh filter into every sidecar of a mesh.
+//! Renders the *attachment*: the objects that put the lazymesh filter into every sidecar of a mesh.
 //!
 //! - a `WasmPlugin`, by which Istio fetches the module and adds the filter to sidecars;
 //! - an `EnvoyFilter`, which keeps that filter switched off everywhere but on the catch-all virtual host, and adds
 //!   the route and the cluster that its decisions leave through;
+//! - a second `WasmPlugin` of the same module, which the `EnvoyFilter` puts into the catch-all filter chains of TCP;
 //! - a `Service` without endpoints, the *port anchor*, which keeps the outbound HTTP listeners of a port alive in
 //!   sidecars that know no service on it yet.
 //!
@@ -20,6 +21,7 @@ mod envoy_filter;
 mod http_filter;
 mod port_anchor;
 mod route;
+mod tcp_filter;
 mod version;
 mod wasm_plugin;
 

@@ -1,18 +1,38 @@
-//! The WasmPlugin: Istio's own way to fetch a module and put it into sidecars.
+//! The WasmPlugins: Istio's own way to fetch a module and put it into sidecars.
 
+use lazymesh_protocol::FilterConfig;
 use serde_json::{Value, json};
 
 use crate::Attachment;
 
-pub(crate) fn object(attachment: &Attachment) -> Value {
-    let mut spec = json!({
-        // Any other strategy turns a failed download into deny-all.
-        "failStrategy": "FAIL_OPEN",
-        "match": [{ "mode": "CLIENT" }],
-        "pluginConfig": attachment.config,
-        "url": attachment.image,
+/// A port of nobody's.
+const NO_PORT: u16 = 1;
+
+pub(crate) fn http(attachment: &Attachment) -> Value {
+    let spec = json!({ "match": [{ "mode": "CLIENT" }], "pluginConfig": attachment.config });
+    object(attachment, &attachment.name, spec)
+}
+
+/// Istio would put it into every filter chain of TCP; the EnvoyFilter knows better where it belongs.
+pub(crate) fn tcp(attachment: &Attachment) -> Value {
+    let config = FilterConfig {
+        // The other one tells.
+        presence_interval_ms: 0,
+        ..attachment.config.clone()
+    };
+    let spec = json!({
+        "match": [{ "mode": "CLIENT", "ports": [{ "number": NO_PORT }] }],
+        "pluginConfig": config,
+        "type": "NETWORK",
     });
+    object(attachment, &attachment.tcp_name(), spec)
+}
+
+fn object(attachment: &Attachment, name: &str, mut spec: Value) -> Value {
+    // Any other strategy turns a failed download into deny-all.
+    spec["failStrategy"] = json!("FAIL_OPEN");
     // No imagePullPolicy: Istio's default fetches a digest once and only the tag `latest` again and again.
+    spec["url"] = json!(attachment.image);
     if let Some(sha256) = &attachment.sha256 {
         spec["sha256"] = json!(sha256);
     }
@@ -21,7 +41,7 @@ pub(crate) fn object(attachment: &Attachment) -> Value {
         "kind": "WasmPlugin",
         "metadata": {
             "labels": { "app.kubernetes.io/managed-by": "lazymesh" },
-            "name": attachment.name,
+            "name": name,
             "namespace": attachment.root_namespace,
         },
         "spec": spec,

@@ -67,6 +67,21 @@ fn sidecars_get_the_pieces_that_a_bare_envoy_gets() {
 }
 
 #[test]
+fn connections_are_counted_unless_that_is_not_wanted() {
+    for istio in IstioVersion::ALL {
+        let mut attachment = attachment(istio);
+        for (tcp, plugins, filters) in [(true, 2, 2), (false, 1, 0)] {
+            attachment.tcp = tcp;
+            let objects = attachment.objects();
+            let found = objects.iter().filter(|it| it["kind"] == "WasmPlugin");
+            assert_eq!(found.count(), plugins);
+            let found = patches(&attachment, "NETWORK_FILTER", "INSERT_BEFORE");
+            assert_eq!(found.len(), filters);
+        }
+    }
+}
+
+#[test]
 fn the_filter_is_off_but_on_the_catch_all_virtual_hosts() {
     let attachment = attachment(IstioVersion::V1_30);
     assert_eq!(http_filter(&attachment)["disabled"], true);

@@ -86,12 +86,15 @@ fn increase(batch: &mut Batch, question: &Question, by: u64) {
 
 #[cfg(test)]
 mod tests {
+    use lazymesh_protocol::Protocol;
+
     use super::*;
 
     fn question(name: &str) -> Question {
         Question {
             authority: Some(name.to_owned()),
             destination: None,
+            protocol: Protocol::Http,
         }
     }
 

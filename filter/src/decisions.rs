@@ -131,12 +131,15 @@ fn cost(question: &Question, entry: &Entry) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use lazymesh_protocol::Protocol;
+
     use super::*;
 
     fn question(name: &str) -> Question {
         Question {
             authority: Some(name.to_owned()),
             destination: None,
+            protocol: Protocol::Http,
         }
     }
 

@@ -98,12 +98,15 @@ impl Flights {
 
 #[cfg(test)]
 mod tests {
+    use lazymesh_protocol::Protocol;
+
     use super::*;
 
     fn question(name: &str) -> Question {
         Question {
             authority: Some(name.to_owned()),
             destination: None,
+            protocol: Protocol::Http,
         }
     }
 

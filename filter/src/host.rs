@@ -79,6 +79,8 @@ pub trait Host {
     fn resume(&mut self);
     /// Selects another context. False: it is gone.
     fn select(&mut self, context: ContextId) -> bool;
+    /// The bytes of the selected connection that have just come, at most `max` of them.
+    fn connection_data(&self, max: usize) -> Option<Vec<u8>>;
     /// Starts a call; its end is told to [`crate::Plugin::on_call_end`], unless the answer here is `None`.
     fn call(&mut self, call: &Call<'_>) -> Option<Token>;
     /// `:status` of the call that ended just now; `None` when there was no answer.

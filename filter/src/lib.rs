@@ -37,6 +37,7 @@ mod counts;
 mod decisions;
 mod filter_state;
 mod flights;
+mod hello;
 mod holds;
 mod host;
 mod identity;

@@ -2,6 +2,7 @@
 
 use lazymesh_protocol::{MAX_AUTHORITY_BYTES, Protocol, Report, ResolveRequest, Source};
 
+use crate::hello::Hello;
 use crate::host::Host;
 
 /// One unresolved host, as one application names it.
@@ -11,6 +12,7 @@ pub(crate) struct Question {
     pub(crate) authority: Option<String>,
     /// `IP:port` that the application dialled.
     pub(crate) destination: Option<String>,
+    pub(crate) protocol: Protocol,
 }
 
 impl Question {
@@ -20,6 +22,19 @@ impl Question {
             Some(bytes) if !bytes.is_empty() => Some(authority(bytes)?),
             _ => None,
         };
+        Self::new(host, authority, Protocol::Http)
+    }
+
+    /// What the selected connection is about, by its first bytes.
+    pub(crate) fn of_connection(host: &impl Host, bytes: &[u8]) -> Option<Self> {
+        let (authority, protocol) = match Hello::read(bytes) {
+            Hello::Tls(name) => (name.and_then(|name| authority(name.into())), Protocol::Tls),
+            Hello::Other => (None, Protocol::Tcp),
+        };
+        Self::new(host, authority, protocol)
+    }
+
+    fn new(host: &impl Host, authority: Option<String>, protocol: Protocol) -> Option<Self> {
         let destination = host
             .property(&["destination", "address"])
             .and_then(|bytes| String::from_utf8(bytes).ok())
@@ -30,6 +45,7 @@ impl Question {
         Some(Self {
             authority,
             destination,
+            protocol,
         })
     }
 
@@ -39,7 +55,7 @@ impl Question {
             source: source.clone(),
             authority: self.authority.clone(),
             destination: self.destination.clone(),
-            protocol: Protocol::Http,
+            protocol: self.protocol,
         }
     }
 
@@ -48,7 +64,7 @@ impl Question {
         Report {
             authority: self.authority.clone(),
             destination: self.destination.clone(),
-            protocol: Protocol::Http,
+            protocol: self.protocol,
             count,
         }
     }

@@ -3,7 +3,7 @@
 //! Compact and quick to read rather than self-describing: only modules of one version read it, since the version is
 //! in the key. It may still be anything, because other modules may share the VM's data, so reading is total.
 
-use lazymesh_protocol::{Decision, PassthroughReason, Share};
+use lazymesh_protocol::{Decision, PassthroughReason, Protocol, Share};
 
 use crate::answer::usable;
 use crate::decisions::{Decisions, Entry};
@@ -92,6 +92,7 @@ pub(crate) fn decode(bytes: &[u8], max_entries: usize) -> Option<(u64, Decisions
         let question = Question {
             authority: reader.optional()?,
             destination: reader.optional()?,
+            protocol: Protocol::Http,
         };
         let expires_ms = reader.u64()?;
         let decision = reader.decision()?;
@@ -234,6 +235,7 @@ mod tests {
                     Question {
                         authority,
                         destination,
+                        protocol: Protocol::Http,
                     },
                     Entry {
                         decision,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use kube::Client;
 use lazymesh_core::EgressHost;
 use lazymesh_envoyfilters::{Attachment, FilterConfig, IstioVersion};
@@ -56,6 +56,15 @@ pub struct AttachConfig {
         requires = "attach"
     )]
     pub istio: Option<IstioVersion>,
+    /// Whether to count connections that are no HTTP, to record the hosts outside the mesh that they go to
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LAZYMESH_ATTACH_TCP",
+        default_value_t = true,
+        action = ArgAction::Set
+    )]
+    pub attach_tcp: bool,
 }
 
 /// What the attachment follows from besides its configuration.
@@ -98,6 +107,7 @@ impl Attaching {
         let attachment = Attachment {
             namespace: config.namespace.clone(),
             sha256: config.attach.attach_sha256.clone(),
+            tcp: config.attach.attach_tcp,
             ..Attachment::new(config.attach.istio.unwrap_or(newest), image, filter)
         };
         attachment.check()?;

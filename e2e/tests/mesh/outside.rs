@@ -39,33 +39,38 @@ fn a_service_entry_s_wildcard_is_learned_once_for_all_its_hosts() -> Result<()> 
 #[test]
 fn a_host_outside_the_mesh_passes_and_is_recorded() -> Result<()> {
     lab::scenario("outside", async |lab, namespace| {
-        let _outside = lab.external(&["outside.example"]).await?;
+        let _outside = lab.external(&["outside.example", "tls.example"]).await?;
         let lazy = Lazy::start(lab, namespace).await?;
         let first = ask(&lazy.client, "http://outside.example").await?;
         ensure!(first.cluster == PASSTHROUGH, "it took {}", first.cluster);
-        let lazymesh = lab::lazymesh().await?;
-        wait::until("the host to be recorded", async || {
-            let hosts = lazymesh.admin("/v1/external-hosts").await?;
-            ensure!(hosts.contains("\"outside.example\""), "{hosts}");
-            Ok(())
-        })
-        .await?;
-        // What speaks TLS itself is passed on as it is.
-        let arguments = ["https://outside.example/tls", "--insecure"];
+        until_recorded("outside.example").await?;
+        // What is no HTTP is passed on as it is.
+        let arguments = ["https://tls.example/tls", "--insecure"];
         let reply = lazy.client.send(&arguments).await?;
         ensure!(reply.status == 200, "{reply:?}");
         let line = lazy.client.logged(":443 ").await?;
         ensure!(line.contains(PASSTHROUGH), "{line}");
+        until_recorded("tls.example").await?;
 
         // One more host is learned, so that the client has a Sidecar that could have others.
         ask(&lazy.client, "http://server").await?;
         let learned = format!("{namespace}/server.{namespace}.svc.cluster.local");
         until_learned(&lazy, &[learned]).await?;
         let hosts = lazy.sidecar("lazymesh-client").await?;
-        let outside = hosts.iter().any(|host| host.contains("outside.example"));
+        let outside = hosts.iter().any(|host| host.ends_with(".example"));
         ensure!(!outside, "{hosts:?}");
         Ok(())
     })
+}
+
+async fn until_recorded(host: &str) -> Result<()> {
+    let lazymesh = lab::lazymesh().await?;
+    wait::until(&format!("{host} to be recorded"), async || {
+        let hosts = lazymesh.admin("/v1/external-hosts").await?;
+        ensure!(hosts.contains(&format!("\"{host}\"")), "{hosts}");
+        Ok(())
+    })
+    .await
 }
 
 #[test]

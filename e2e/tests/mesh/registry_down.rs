@@ -34,6 +34,7 @@ fn a_pod_starts_and_calls_while_the_registry_is_down() -> Result<()> {
         first.get("http://learned/").await?;
         until_learned(lab, namespace, "lazymesh-client", "learned").await?;
 
+        let _outside = lab.external(&["down.example"]).await?;
         lab.registry().kill().await?;
         let second = lab
             .pod(client("client-2").service_account("client"))
@@ -45,6 +46,11 @@ fn a_pod_starts_and_calls_while_the_registry_is_down() -> Result<()> {
             ensure!(reply.status == 200, "{reply:?}");
             assert_eq!(cluster_of(&second, &path).await?, expect);
         }
+
+        let reply = second
+            .send(&["https://down.example/", "--insecure"])
+            .await?;
+        ensure!(reply.status == 200, "{reply:?}");
 
         lab.registry().start_again()?;
         lab.until_registry_listens().await?;

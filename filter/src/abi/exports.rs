@@ -32,6 +32,13 @@ extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stre
     }
 }
 
+/// Of connections only; bodies of requests do not come here.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_downstream_data(context: u32, _size: usize, _end_of_stream: u32) -> u32 {
+    enter((), |vm| vm.connection_data(context));
+    0
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_http_call_response(
     context: u32,

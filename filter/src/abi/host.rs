@@ -98,6 +98,10 @@ impl Host for Proxy {
         unsafe { proxy_set_effective_context(context) == OK }
     }
 
+    fn connection_data(&self, max: usize) -> Option<Vec<u8>> {
+        buffer(DOWNSTREAM_DATA, max)
+    }
+
     fn call(&mut self, call: &Call<'_>) -> Option<Token> {
         let headers = memory::map(&[
             (":method", "POST"),

@@ -13,6 +13,7 @@ pub(super) const INTERNAL_FAILURE: Status = 10;
 pub(super) const REQUEST_HEADERS: u32 = 0;
 pub(super) const CALL_RESPONSE_HEADERS: u32 = 6;
 /// Buffer types.
+pub(super) const DOWNSTREAM_DATA: u32 = 2;
 pub(super) const CALL_RESPONSE_BODY: u32 = 4;
 pub(super) const PLUGIN_CONFIGURATION: u32 = 7;
 /// Stream types.

@@ -16,7 +16,8 @@ thread_local! {
 pub(super) struct Vm {
     proxy: Proxy,
     plugins: Vec<(ContextId, Plugin)>,
-    /// Requests and whose they are, in the order of the requests' numbers, in which they come.
+    /// Requests, and connections that have sent nothing yet, and whose they are, in the order of their numbers, in which
+    /// they come.
     requests: Vec<(ContextId, ContextId)>,
 }
 
@@ -67,6 +68,18 @@ impl Vm {
         match plugin.and_then(|(_, plugin)| find(&mut self.plugins, *plugin)) {
             Some(plugin) => plugin.on_request(&mut self.proxy, now_ms, context),
             None => Action::Continue,
+        }
+    }
+
+    /// Bytes of a connection have come. Only the first ones count.
+    pub(super) fn connection_data(&mut self, context: ContextId) {
+        let Some(index) = self.request(context) else {
+            return;
+        };
+        let now_ms = self.proxy.now_ms();
+        let (_, plugin) = self.requests.remove(index);
+        if let Some(plugin) = find(&mut self.plugins, plugin) {
+            plugin.on_connection(&mut self.proxy, now_ms);
         }
     }
 

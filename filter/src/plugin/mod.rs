@@ -14,6 +14,7 @@ use crate::catch_all::CatchAll;
 use crate::config::{self, ConfigError};
 use crate::counts::Counts;
 use crate::flights::Flights;
+use crate::hello::MAX_BYTES;
 use crate::holds::{Holds, PROBE_INTERVAL_MS};
 use crate::host::{Action, ContextId, Host, Level, Token};
 use crate::metrics::Metric;
@@ -80,6 +81,16 @@ impl Plugin {
         let action = self.decide(host, now_ms, context, catch_all);
         self.settle(host, now_ms);
         action
+    }
+
+    /// The first bytes have come of a connection that is no HTTP and that nothing but a catch-all filter chain matched.
+    /// It is only counted: it goes on as it is.
+    pub fn on_connection(&mut self, host: &mut impl Host, now_ms: u64) {
+        let bytes = host.connection_data(MAX_BYTES).unwrap_or_default();
+        if let Some(question) = Question::of_connection(host, &bytes) {
+            self.counts.add(&question, now_ms);
+        }
+        self.settle(host, now_ms);
     }
 
     /// A call has ended. It is enough to know the size of the body: a large one is never read.

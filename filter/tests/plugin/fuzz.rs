@@ -41,6 +41,9 @@ enum Event {
     SharedGarbage {
         bytes: Vec<u8>,
     },
+    Connection {
+        bytes: Vec<u8>,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -55,6 +58,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(|there| Event::Cluster { there }),
         1 => any::<bool>().prop_map(|it_is| Event::Reachable { it_is }),
         1 => vec(any::<u8>(), 0..60).prop_map(|bytes| Event::SharedGarbage { bytes }),
+        1 => vec(any::<u8>(), 0..60).prop_map(|bytes| Event::Connection { bytes }),
     ]
 }
 
@@ -96,6 +100,7 @@ fn happen(worker: &mut Worker, event: Event) {
             }
         }
         Event::Reachable { it_is } => worker.proxy.reachable = it_is,
+        Event::Connection { bytes } => worker.connect(&bytes),
         Event::SharedGarbage { bytes } => {
             let mut shared = worker.proxy.shared.borrow_mut();
             for (key, bytes) in [

@@ -53,6 +53,7 @@ pub struct Proxy {
     pub shared: Shared,
     pub shared_reads: RefCell<usize>,
     answer: Option<(&'static str, Vec<u8>)>,
+    connection_data: Option<Vec<u8>>,
     selected: ContextId,
     next_token: Token,
 }
@@ -84,6 +85,7 @@ impl Proxy {
             shared,
             shared_reads: RefCell::new(0),
             answer: None,
+            connection_data: None,
             selected: 0,
             next_token: 1,
         }
@@ -175,6 +177,11 @@ impl Host for Proxy {
             self.selected = context;
         }
         exists
+    }
+
+    fn connection_data(&self, max: usize) -> Option<Vec<u8>> {
+        let data = self.connection_data.as_ref()?;
+        Some(data[..data.len().min(max)].to_vec())
     }
 
     fn call(&mut self, call: &Call<'_>) -> Option<Token> {
@@ -299,6 +306,14 @@ impl Worker {
             self.request(context).state = State::GoneOn;
         }
         context
+    }
+
+    /// A connection to a catch-all filter chain that begins with these bytes.
+    pub fn connect(&mut self, data: &[u8]) {
+        self.proxy.connection_data = Some(data.to_vec());
+        let now_ms = self.proxy.now_ms;
+        self.plugin.on_connection(&mut self.proxy, now_ms);
+        self.proxy.connection_data = None;
     }
 
     /// Ends a call with this status and body.

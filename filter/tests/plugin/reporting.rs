@@ -1,9 +1,12 @@
 //! Counts of what the cache answered.
 
-use lazymesh_protocol::Reports;
+use lazymesh_protocol::{Protocol, Report, Reports};
 
 use crate::EXTERNAL;
 use crate::proxy::{Started, Worker};
+
+/// A ClientHello for `A.example`, with nothing in it that the protocol does not ask for.
+const HELLO: &[u8] = b"\x16\x03\x01\0\x41\x01\0\0\x3d\x03\x0301234567890123456789012345678901\0\0\x02\x13\x01\x01\0\0\x12\0\0\0\x0e\0\x0c\0\0\x09A.example";
 
 /// A worker that knows host `a` and has used its decision so often.
 fn used(times: usize) -> Worker {
@@ -37,6 +40,31 @@ fn hits_are_counted_and_reported_once() {
     worker.pass(100_000);
     assert!(worker.proxy.calls.is_empty());
     assert_eq!(worker.proxy.tick_ms, 0, "nothing to report, no tick");
+}
+
+#[test]
+fn connections_are_counted_by_the_name_of_the_server_where_they_tell_one() {
+    let mut worker = Worker::new();
+    for data in [HELLO, HELLO, b"SSH-2.0-OpenSSH_9.9\r\n", &[]] {
+        worker.connect(data);
+    }
+    worker.pass(10_000);
+    let call = worker.call();
+    let reports: Reports = serde_json::from_slice(&call.body).expect("reports");
+    let destination = Some("10.0.0.1:80".to_owned());
+    let report = |authority: Option<&str>, protocol, count| Report {
+        authority: authority.map(str::to_owned),
+        destination: destination.clone(),
+        protocol,
+        count,
+    };
+    assert_eq!(
+        reports.reports,
+        [
+            report(None, Protocol::Tcp, 2),
+            report(Some("a.example"), Protocol::Tls, 2)
+        ]
+    );
 }
 
 #[test]
