@@ -47,7 +47,7 @@ pub enum Error {
         /// Excerpt of the answer.
         message: String,
     },
-    /// Too many redirects, a circle of them, or one from https to http.
+    /// Too many redirects, a circle of them, one from https to http, or one that takes a token request elsewhere.
     #[error("redirects from {url} were not followed: {reason}")]
     Redirect {
         /// Address without query string.

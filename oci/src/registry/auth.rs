@@ -1,7 +1,8 @@
 //! Answering a registry's `WWW-Authenticate`: basic, or a bearer token from where the registry says.
 //!
 //! Credentials leave for two places only: the registry they are for, and the token server it names, which must speak
-//! https if the registry does. A challenge from wherever a redirect led is not answered.
+//! https if the registry does. A challenge from wherever a redirect led is not answered, and no redirect takes a request
+//! for a token to another server.
 
 use std::collections::HashMap;
 
@@ -116,16 +117,16 @@ impl Authenticator {
         }
         let realm = challenge.realm.clone();
         let request = match &self.credentials {
-            Credentials::Anonymous => http.client.get(realm).query(&fields),
+            Credentials::Anonymous => http.token_client.get(realm).query(&fields),
             Credentials::Basic { username, password } => http
-                .client
+                .token_client
                 .get(realm)
                 .query(&fields)
                 .basic_auth(username, Some(password.expose_secret())),
             Credentials::IdentityToken(token) => {
                 fields.extend([("grant_type", "refresh_token"), ("client_id", "lazymesh")]);
                 fields.push(("refresh_token", token.expose_secret()));
-                http.client.post(realm).form(&fields)
+                http.token_client.post(realm).form(&fields)
             }
         };
         let url = shown(&challenge.realm);

@@ -11,6 +11,8 @@ use crate::{Error, Limits};
 
 pub(super) struct Http {
     pub(super) client: reqwest::Client,
+    /// For token servers. A token request may carry a secret in its body, which reqwest sends on with a redirect.
+    pub(super) token_client: reqwest::Client,
     pub(super) base: Url,
     pub(super) limits: Limits,
     pub(super) auth: Authenticator,
@@ -25,22 +27,13 @@ impl Http {
         let scheme = if options.plain_http { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{host}/"))
             .map_err(|e| Error::malformed("host of the registry", e))?;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("lazymesh/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.limits.idle)
-            .read_timeout(options.limits.idle)
-            .redirect(redirects(options.limits.redirects));
-        if let Some(pem) = &options.ca {
-            let unreadable = |e| Error::malformed("CA certificates", e);
-            builder = builder
-                .tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(unreadable)?);
-        }
-        let client = builder
-            .build()
-            .map_err(|e| Error::malformed("TLS set-up", e))?;
+        let most = options.limits.redirects;
+        let client = client_with(&options, redirects(most))?;
+        let token_client = client_with(&options, redirects_at_home(most))?;
         let auth = Authenticator::new(repository, options.credentials);
         Ok(Self {
             client,
+            token_client,
             base,
             limits: options.limits,
             auth,
@@ -165,6 +158,25 @@ impl Http {
     }
 }
 
+fn client_with(
+    options: &RegistryOptions,
+    redirects: redirect::Policy,
+) -> Result<reqwest::Client, Error> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("lazymesh/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(options.limits.idle)
+        .read_timeout(options.limits.idle)
+        .redirect(redirects);
+    if let Some(pem) = &options.ca {
+        let unreadable = |e| Error::malformed("CA certificates", e);
+        builder = builder
+            .tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(unreadable)?);
+    }
+    builder
+        .build()
+        .map_err(|e| Error::malformed("TLS set-up", e))
+}
+
 /// A path below the registry. Paths are made of checked names and digests.
 pub(super) fn address(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
@@ -183,6 +195,23 @@ fn redirects(most: usize) -> redirect::Policy {
                 .is_some_and(|previous| previous.scheme() == "https");
         if downgrade {
             attempt.error("from https to http")
+        } else if attempt.previous().len() > most {
+            attempt.error("too many of them")
+        } else {
+            attempt.follow()
+        }
+    })
+}
+
+/// Follows at most `most` redirects, and none to another scheme, host or port.
+fn redirects_at_home(most: usize) -> redirect::Policy {
+    redirect::Policy::custom(move |attempt| {
+        let is_elsewhere = attempt
+            .previous()
+            .last()
+            .is_some_and(|previous| previous.origin() != attempt.url().origin());
+        if is_elsewhere {
+            attempt.error("a token request stays at its server")
         } else if attempt.previous().len() > most {
             attempt.error("too many of them")
         } else {

@@ -117,24 +117,22 @@ async fn refusals_without_end() {
     );
 }
 
-/// A token server that answers `body`, at the registry itself.
+/// Answers everything that carries no good token with a challenge, which names a token server at the registry itself.
+fn bearer(seen: &Seen, headers: &HeaderMap) -> Option<Response<Body>> {
+    let host = headers.get("host").and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default();
+    let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"test\"");
+    let challenge = [("www-authenticate", challenge.as_str())];
+    (seen.authorization.as_deref() != Some("Bearer good"))
+        .then(|| with(StatusCode::UNAUTHORIZED, &challenge, ""))
+}
+
+/// A token server that answers `body`.
 async fn with_token_server(body: &'static str, endlessly: bool) -> FakeRegistry {
-    let fake = FakeRegistry::start(move |seen, headers| {
-        let host = headers
-            .get("host")
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or_default();
-        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"test\"");
-        match seen.path.as_str() {
-            "/token" if endlessly => Some(with(StatusCode::OK, &[], endless())),
-            "/token" => Some(with(StatusCode::OK, &[], body)),
-            _ if seen.authorization.as_deref() == Some("Bearer good") => None,
-            _ => Some(with(
-                StatusCode::UNAUTHORIZED,
-                &[("www-authenticate", &challenge)],
-                "",
-            )),
-        }
+    let fake = FakeRegistry::start(move |seen, headers| match seen.path.as_str() {
+        "/token" if endlessly => Some(with(StatusCode::OK, &[], endless())),
+        "/token" => Some(with(StatusCode::OK, &[], body)),
+        _ => bearer(seen, headers),
     })
     .await;
     fake.holds(&artifact(module(1000)));
@@ -170,6 +168,43 @@ async fn an_identity_token_is_exchanged() {
         .expect("authorised");
     let asked = fake.seen().into_iter().find(|seen| seen.path == "/token");
     assert_eq!(asked.expect("asked for a token").method, Method::POST);
+}
+
+/// A token server that sends whoever asks to `location` with this status.
+async fn with_moved_token_server(status: StatusCode, location: String) -> FakeRegistry {
+    let fake = FakeRegistry::start(move |seen, headers| match seen.path.as_str() {
+        "/token" => Some(with(status, &[("location", &location)], "")),
+        "/moved" => Some(with(StatusCode::OK, &[], r#"{"token":"good"}"#)),
+        _ => bearer(seen, headers),
+    })
+    .await;
+    fake.holds(&artifact(module(1000)));
+    fake
+}
+
+#[tokio::test]
+async fn secrets_do_not_follow_a_token_server_that_moved() {
+    for status in [
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ] {
+        for credentials in [
+            Credentials::IdentityToken("refresh".into()),
+            Credentials::basic("user", "secret"),
+        ] {
+            let elsewhere = FakeRegistry::start(|_, _| None).await;
+            let location = format!("http://{}/moved", elsewhere.address);
+            let fake = with_moved_token_server(status, location).await;
+            let error = pull_error_from(&fake, credentials.clone()).await;
+            assert!(error.to_string().contains("token request"), "{error}");
+            expect!(error, Error::Redirect { .. });
+            assert!(elsewhere.seen().is_empty(), "{:?}", elsewhere.seen());
+
+            let fake = with_moved_token_server(status, "/moved".to_owned()).await;
+            let repository = registry(fake.address, credentials);
+            repository.manifest(&latest()).await.expect("authorised");
+        }
+    }
 }
 
 #[tokio::test]
