@@ -78,6 +78,7 @@ pub(crate) struct Seen {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    pub(crate) range: Option<String>,
 }
 
 type Answer = Arc<dyn Fn(&Seen, &HeaderMap) -> Option<Response<Body>> + Send + Sync>;
@@ -154,15 +155,12 @@ impl FakeRegistry {
 
 async fn serve(State(state): State<Arc<Inner>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let authorization = parts
-        .headers
-        .get("authorization")
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let header = |name| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
     let seen = Seen {
         method: parts.method,
         path: parts.uri.path().to_owned(),
-        authorization,
+        authorization: header("authorization"),
+        range: header("range"),
     };
     state.seen.lock().expect("unpoisoned").push(seen.clone());
     if let Some(answer) = (state.misbehave)(&seen, &parts.headers) {
@@ -176,7 +174,7 @@ async fn serve(State(state): State<Arc<Inner>>, request: Request) -> Response<Bo
             "",
         ),
         Method::PUT => store(&state, &parts.uri, &parts.headers, body),
-        _ => fetch(&state, &seen.path, &parts.headers),
+        _ => fetch(&state, &seen),
     }
 }
 
@@ -204,15 +202,13 @@ fn store(state: &Inner, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Response
     with(StatusCode::CREATED, &[("location", uri.path())], "")
 }
 
-fn fetch(state: &Inner, path: &str, headers: &HeaderMap) -> Response<Body> {
+fn fetch(state: &Inner, seen: &Seen) -> Response<Body> {
     let contents = state.contents.lock().expect("unpoisoned");
-    let Some((kind, bytes)) = contents.get(path) else {
+    let Some((kind, bytes)) = contents.get(&seen.path) else {
         return with(StatusCode::NOT_FOUND, &[], "");
     };
-    let range = headers.get("range").and_then(|range| {
+    let range = seen.range.as_deref().and_then(|range| {
         range
-            .to_str()
-            .ok()?
             .strip_prefix("bytes=")?
             .strip_suffix('-')?
             .parse()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use futures::stream::{self, StreamExt as _};
-use lazymesh_oci::{Credentials, Error, pull};
+use lazymesh_oci::{Credentials, Digest, Error, pull};
 
 use super::{endless, is_blob, latest, pull_error, pull_error_from};
 use crate::support::{FakeRegistry, artifact, module, registry, with};
@@ -92,35 +92,38 @@ async fn silence() {
     expect!(error, Error::TimedOut { .. });
 }
 
-/// Cuts the first answer for a blob in half; `ranges` says whether the registry then can go on in the middle.
+/// Cuts the first answer for the module in half; `ranges` says whether the registry then can go on in the middle.
 async fn resumes(ranges: bool) {
-    let artifact = artifact(module(100_000));
-    let whole = artifact
-        .blobs()
-        .map(|(_, bytes)| bytes.clone())
-        .max_by_key(Bytes::len)
-        .expect("blobs");
+    let whole = module(100_000);
+    let artifact = artifact(whole.clone());
+    let path = format!("/v2/lazymesh/filter/blobs/{}", Digest::of(&whole));
+    let half = whole.len() / 2;
     let count = AtomicU32::new(0);
+    let (sent, asked) = (whole.clone(), path.clone());
     let fake = FakeRegistry::start(move |seen, _| {
-        let first = is_blob(seen) && count.fetch_add(1, Ordering::Relaxed) == 0;
-        let half = || with(StatusCode::OK, &[], whole.slice(..whole.len() / 2));
-        first.then(half).or_else(|| {
-            (is_blob(seen) && !ranges).then(|| with(StatusCode::OK, &[], whole.clone()))
-        })
+        if seen.path != asked {
+            return None;
+        }
+        let first = count.fetch_add(1, Ordering::Relaxed) == 0;
+        let bytes = if first { &sent[..half] } else { &sent[..] };
+        (first || !ranges).then(|| with(StatusCode::OK, &[], bytes.to_vec()))
     })
     .await;
     fake.holds(&artifact);
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("filter.wasm");
+    let target = dir.path().join("filter.wasm");
     pull(
         &registry(fake.address, Credentials::Anonymous),
         &latest(),
-        &path,
+        &target,
         &|_, _| {},
     )
     .await
     .expect("pulled");
-    assert_eq!(std::fs::read(&path).expect("there"), module(100_000));
+    assert_eq!(std::fs::read(&target).expect("there"), whole);
+    let asked = fake.seen().into_iter().filter(|seen| seen.path == path);
+    let ranges: Vec<_> = asked.map(|seen| seen.range).collect();
+    assert_eq!(ranges, [None, Some(format!("bytes={half}-"))]);
 }
 
 #[tokio::test]
