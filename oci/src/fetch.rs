@@ -6,8 +6,8 @@ use futures::StreamExt as _;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::digest::Hasher;
-use crate::manifest::Descriptor;
-use crate::{Error, Repository};
+use crate::manifest::{Descriptor, Manifest};
+use crate::{Digest, Error, Repository};
 
 /// Told how far a transfer is: content, bytes so far, bytes in all.
 pub type Progress<'a> = &'a (dyn Fn(&Descriptor, u64) + Send + Sync);
@@ -52,6 +52,20 @@ pub(crate) async fn blob(repository: &dyn Repository, blob: &Descriptor) -> Resu
     let mut bytes = Vec::new();
     blob_into(repository, blob, &mut bytes, &unobserved).await?;
     Ok(bytes.into())
+}
+
+/// Reads the blobs of `manifest`, without that of digest `read`, only to see that each is what it is said to be.
+pub(crate) async fn check_others(
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    read: Option<&Digest>,
+) -> Result<(), Error> {
+    for blob in manifest.blobs() {
+        if read != Some(&blob.digest) {
+            blob_into(repository, blob, &mut tokio::io::sink(), &unobserved).await?;
+        }
+    }
+    Ok(())
 }
 
 struct Transfer<'a> {

@@ -23,7 +23,7 @@ pub struct Inspection {
     pub signed: bool,
 }
 
-/// Looks at the artifact at `pointer`: fetches manifest and module, verifies their digests, lists its referrers.
+/// Looks at the artifact at `pointer`: fetches all that is in it, verifies the digests, lists its referrers.
 ///
 /// # Errors
 /// Anything that is not as announced, or not within the repository's limits.

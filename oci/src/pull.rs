@@ -26,8 +26,8 @@ pub struct Pulled {
 
 /// Fetches the module of the artifact at `pointer` into the file `path`.
 ///
-/// The file appears with its final name only when it is complete, verified, a Wasm module, and on disk. A file that
-/// was there before is replaced then, and untouched by any failure.
+/// The file appears with its final name only when it is complete, a Wasm module, and on disk, and all that the manifest
+/// names was verified. A file that was there before is replaced then, and untouched by any failure.
 ///
 /// # Errors
 /// Anything that is not as announced, or not within the repository's limits.
@@ -54,6 +54,7 @@ async fn pull_unbounded(
     let content = content_of(&manifest)?;
     let download = file::temporary_in(file::directory_of(path)).map_err(Error::io(path))?;
     download_to(repository, content.blob(), &download, progress).await?;
+    fetch::check_others(repository, &manifest, Some(&content.blob().digest)).await?;
     let (module, finished) = finish(download, content, repository.limits().module_bytes).await?;
     let target = path.to_owned();
     let persisted = tokio::task::spawn_blocking(move || file::persist(finished, &target)).await;
@@ -68,13 +69,14 @@ async fn pull_unbounded(
     })
 }
 
-/// Fetches the module of an artifact into memory.
+/// Fetches the module of an artifact into memory, and verifies all else that the manifest names.
 pub(crate) async fn module(
     repository: &dyn Repository,
     manifest: &Manifest,
 ) -> Result<Bytes, Error> {
     let content = content_of(manifest)?;
     let bytes = fetch::blob(repository, content.blob()).await?;
+    fetch::check_others(repository, manifest, Some(&content.blob().digest)).await?;
     content.module(bytes, repository.limits().module_bytes)
 }
 

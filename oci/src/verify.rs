@@ -98,10 +98,7 @@ async fn check_image(repository: &dyn Repository, raw: &RawManifest) -> Result<(
             raw.digest()
         )));
     }
-    for blob in manifest.blobs() {
-        fetch::blob(repository, blob).await?;
-    }
-    Ok(())
+    fetch::check_others(repository, &manifest, None).await
 }
 
 fn check_pin(pointer: &Pointer, expected: Option<Digest>, actual: Digest) -> Result<(), Error> {

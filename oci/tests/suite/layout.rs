@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use lazymesh_oci::{
-    Artifact, Error, Layout, Limits, Metadata, Pointer, PrivateKey, RegistryOptions, Variant,
-    attach, copy, inspect, media, open, pull, push, referrers, sign,
+    Artifact, Error, Expectations, Layout, Limits, Metadata, Pointer, PrivateKey, RegistryOptions,
+    Variant, attach, copy, inspect, media, open, pull, push, referrers, sign, verify,
 };
 
 use crate::support::{FakeRegistry, artifact, limits, module, registry, sbom};
@@ -71,17 +71,21 @@ async fn tampering_is_seen() {
         *tampered.last_mut().expect("no blob is empty") ^= 1;
         std::fs::write(&blob, tampered).expect("written");
         let target = dir.path().join("filter.wasm");
-        let pulled = pull(&layout, &tag("1"), &target, &|_, _| {}).await;
-        // The empty configuration is of no use to anybody, so nobody reads it.
-        if bytes == b"{}" {
-            std::fs::remove_file(&target).expect("pulled");
-        } else {
+        let seen = [
+            pull(&layout, &tag("1"), &target, &|_, _| {}).await.err(),
+            verify(&layout, &tag("1"), &Expectations::default())
+                .await
+                .err(),
+            inspect(&layout, &tag("1")).await.err(),
+        ];
+        for error in seen {
             assert!(
-                matches!(pulled, Err(Error::DigestMismatch { .. })),
-                "{pulled:?}"
+                matches!(error, Some(Error::DigestMismatch { .. })),
+                "{}: {error:?}",
+                blob.display()
             );
-            assert!(!target.exists());
         }
+        assert_eq!(files(dir.path()).len(), 3, "something was left behind");
         std::fs::write(&blob, bytes).expect("written");
     }
 }
@@ -136,13 +140,13 @@ async fn a_mirror_has_everything() {
         referrers(&source, &digest).await.expect("listed"),
         referrers(&target, &digest).await.expect("listed"),
     );
-    let expectations = lazymesh_oci::Expectations {
+    let expectations = Expectations {
         digest: Some(digest),
         key: Some(key.public_key()),
         sbom: true,
-        ..lazymesh_oci::Expectations::default()
+        ..Expectations::default()
     };
-    let verified = lazymesh_oci::verify(&target, &tag("3"), &expectations)
+    let verified = verify(&target, &tag("3"), &expectations)
         .await
         .expect("verified");
     assert_eq!(verified.sboms[0].media_type, media::CYCLONEDX);
