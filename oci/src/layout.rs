@@ -3,6 +3,7 @@
 //! Files appear under their names only when complete, so a process that dies leaves a valid layout behind. Two
 //! processes that write to one layout at the same time may lose a tag of one of them, as with every tool.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -53,16 +54,67 @@ impl Layout {
         }
     }
 
-    async fn resolve(&self, pointer: &Pointer) -> Result<Descriptor, Error> {
-        let not_found = || Error::NotFound {
-            what: format!("{pointer} in {}", self.dir.display()),
+    /// What `index.json` lists, and what the indexes in it list: an image for several platforms is one index there.
+    async fn entries(&self) -> Result<Vec<Descriptor>, Error> {
+        let mut listed = VecDeque::from(self.index().await?.manifests);
+        let mut known = BTreeSet::new();
+        let mut entries = Vec::new();
+        while let Some(entry) = listed.pop_front() {
+            if !known.insert(entry.digest) {
+                continue;
+            }
+            if entry.is_index() {
+                listed.extend(self.members(&entry).await?);
+            }
+            entries.push(entry);
+            let count = entries.len() + listed.len();
+            if count > MOST_MANIFESTS {
+                return Err(Error::TooMany {
+                    what: format!("manifests in {}", self.dir.display()),
+                    count,
+                    limit: MOST_MANIFESTS,
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn members(&self, index: &Descriptor) -> Result<Vec<Descriptor>, Error> {
+        let Some(raw) = self.find(index).await? else {
+            return Ok(Vec::new());
         };
-        let index = self.index().await?;
-        index
-            .manifests
-            .into_iter()
-            .find(|entry| is_named(entry, pointer))
-            .ok_or_else(not_found)
+        Ok(Index::parse("index", &raw.bytes, MOST_MANIFESTS)?.manifests)
+    }
+
+    async fn resolve(&self, pointer: &Pointer) -> Result<Descriptor, Error> {
+        let listed = self.index().await?.manifests;
+        let mut found = listed.into_iter().find(|entry| is_named(entry, pointer));
+        if let (None, Pointer::Digest(digest)) = (&found, pointer) {
+            let mut entries = self.entries().await?.into_iter();
+            found = entries.find(|entry| entry.digest == *digest);
+        }
+        found.ok_or_else(|| Error::NotFound {
+            what: format!("{pointer} in {}", self.dir.display()),
+        })
+    }
+
+    /// `None` if it is not there: a layout need not hold all that its indexes list.
+    async fn find(&self, entry: &Descriptor) -> Result<Option<RawManifest>, Error> {
+        match self.read(entry).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read(&self, entry: &Descriptor) -> Result<RawManifest, Error> {
+        let bytes = read_bounded(&self.path_of(&entry.digest), self.limits.manifest_bytes).await?;
+        let manifest = RawManifest {
+            media_type: entry.media_type.clone(),
+            bytes: bytes.into(),
+        };
+        check_digest(&manifest, entry.digest)?;
+        Ok(manifest)
     }
 
     async fn write_index(&self, index: &Index) -> Result<(), Error> {
@@ -96,14 +148,7 @@ impl Repository for Layout {
     }
 
     async fn manifest(&self, pointer: &Pointer) -> Result<RawManifest, Error> {
-        let entry = self.resolve(pointer).await?;
-        let bytes = read_bounded(&self.path_of(&entry.digest), self.limits.manifest_bytes).await?;
-        let manifest = RawManifest {
-            media_type: entry.media_type,
-            bytes: bytes.into(),
-        };
-        check_digest(&manifest, entry.digest)?;
-        Ok(manifest)
+        self.read(&self.resolve(pointer).await?).await
     }
 
     async fn blob(&self, blob: &Descriptor, offset: u64) -> Result<BlobStream, Error> {
@@ -160,7 +205,7 @@ impl Repository for Layout {
 
     async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
         let mut referrers = Vec::new();
-        for entry in self.index().await?.manifests {
+        for entry in self.entries().await? {
             if let Some(referrer) = self.referrer(&entry, subject).await? {
                 referrers.push(referrer);
             }
@@ -175,7 +220,9 @@ impl Layout {
         entry: &Descriptor,
         subject: &Digest,
     ) -> Result<Option<Descriptor>, Error> {
-        let manifest = self.manifest(&Pointer::Digest(entry.digest)).await?;
+        let Some(manifest) = self.find(entry).await? else {
+            return Ok(None);
+        };
         let Ok(image) = manifest.image(&self.limits) else {
             return Ok(None);
         };

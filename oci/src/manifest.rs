@@ -47,11 +47,23 @@ impl Descriptor {
         }
     }
 
+    /// Whether the content lists manifests rather than layers.
+    pub(crate) fn is_index(&self) -> bool {
+        is_index(&self.media_type)
+    }
+
     /// The same with one more annotation.
     pub fn annotated(mut self, key: &str, value: impl Into<String>) -> Self {
         self.annotations.insert(key.to_owned(), value.into());
         self
     }
+}
+
+fn is_index(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        OCI_IMAGE_INDEX_MEDIA_TYPE | oci_client::manifest::IMAGE_MANIFEST_LIST_MEDIA_TYPE
+    )
 }
 
 /// A manifest as it is stored: the bytes, what they are called, and what kind they are.
@@ -76,10 +88,7 @@ impl RawManifest {
 
     /// Whether it lists manifests rather than layers.
     pub fn is_index(&self) -> bool {
-        matches!(
-            self.media_type.as_str(),
-            OCI_IMAGE_INDEX_MEDIA_TYPE | oci_client::manifest::IMAGE_MANIFEST_LIST_MEDIA_TYPE
-        )
+        is_index(&self.media_type)
     }
 
     /// The manifest of an image or artifact.

@@ -4,15 +4,26 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use lazymesh_oci::{Artifact, Credentials, Metadata, Registry, Variant, inspect, pull, push};
+use lazymesh_oci::{
+    Artifact, Credentials, Expectations, Layout, Limits, Metadata, Pointer, Registry, Variant,
+    copy, inspect, pull, push, verify,
+};
 
 use crate::docker_registry::{plain, tag};
 use crate::launcher::DockerRegistry;
+use crate::layout::nested;
 use crate::support::{artifact, module, run};
+
+fn skopeo(arguments: &[&str]) -> String {
+    run(
+        Command::new("skopeo").args(arguments),
+        "apt-get install skopeo",
+    )
+}
 
 /// skopeo inspects both variants, and copies them unchanged.
 #[tokio::test]
-async fn skopeo() {
+async fn skopeo_takes_ours() {
     let registry = DockerRegistry::start("", &[]).await;
     let ours = registry.open(plain(Credentials::Anonymous));
     for variant in [Variant::Wasm, Variant::Compat] {
@@ -22,12 +33,6 @@ async fn skopeo() {
             .expect("pushed")
             .digest;
         let image = |repository: &str| format!("docker://{}/{repository}:1.2.3", registry.address);
-        let skopeo = |arguments: &[&str]| {
-            run(
-                Command::new("skopeo").args(arguments),
-                "apt-get install skopeo",
-            )
-        };
         let raw = skopeo(&[
             "inspect",
             "--raw",
@@ -35,6 +40,11 @@ async fn skopeo() {
             &image("lazymesh/filter"),
         ]);
         assert_eq!(raw.as_bytes(), artifact.manifest().bytes);
+        // More than the raw manifest it shows of what looks like an image only.
+        if variant == Variant::Compat {
+            let shown = skopeo(&["inspect", "--tls-verify=false", &image("lazymesh/filter")]);
+            assert!(shown.contains(&digest.to_string()), "{shown}");
+        }
         let (from, to) = (image("lazymesh/filter"), image("skopeo/filter"));
         let copy = [
             "copy",
@@ -53,6 +63,39 @@ async fn skopeo() {
             .expect("there");
         assert_eq!(seen.digest, digest);
     }
+}
+
+/// A layout that skopeo wrote, whose `index.json` lists an index and not its members.
+#[tokio::test]
+async fn ours_takes_an_index_from_skopeo() {
+    let registry = DockerRegistry::start("", &[]).await;
+    let ours = registry.open(plain(Credentials::Anonymous));
+    let dir = tempfile::tempdir().expect("a directory");
+    let source = dir.path().join("source");
+    let members = nested(&source, 1).await;
+    let all = Pointer::Tag("all".to_owned());
+    let source = Layout::new(source, Limits::default());
+    copy(&source, &all, &ours, &all).await.expect("copied");
+
+    let from = format!("docker://{}/lazymesh/filter:all", registry.address);
+    let written = dir.path().join("skopeo");
+    let to = format!("oci:{}:all", written.display());
+    let copy_all = [
+        "copy",
+        "--all",
+        "--insecure-policy",
+        "--src-tls-verify=false",
+    ];
+    skopeo(&[&copy_all[..], &[&from, &to]].concat());
+    let layout = Layout::new(written, Limits::default());
+    for digest in members {
+        let pointer = Pointer::Digest(digest);
+        verify(&layout, &pointer, &Expectations::default())
+            .await
+            .expect("verified");
+    }
+    let again = copy(&layout, &all, &ours, &all).await.expect("copied");
+    assert_eq!((again.companions, again.uploads), (members.len(), 0));
 }
 
 /// Where `pip install --target` has put oras.

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use lazymesh_oci::{
-    Artifact, Error, Expectations, Layout, Limits, Metadata, Pointer, PrivateKey, RegistryOptions,
-    Variant, attach, copy, inspect, media, open, pull, push, referrers, sign, verify,
+    Artifact, Credentials, Descriptor, Digest, Error, Expectations, Layout, Limits, Metadata,
+    Pointer, PrivateKey, RawManifest, RegistryOptions, Repository, Variant, attach, copy, inspect,
+    media, open, pull, push, referrers, sign, verify,
 };
+use serde_json::json;
 
 use crate::support::{FakeRegistry, artifact, limits, module, registry, sbom};
 
@@ -122,7 +124,7 @@ async fn a_mirror_has_everything() {
 
     // Through a registry without the referrers API, and on into another directory.
     let fake = FakeRegistry::start(|_, _| None).await;
-    let between = registry(fake.address, lazymesh_oci::Credentials::Anonymous);
+    let between = registry(fake.address, Credentials::Anonymous);
     let copied = copy(&source, &tag("1"), &between, &tag("2"))
         .await
         .expect("copied");
@@ -166,4 +168,92 @@ async fn a_location_opens_it() {
     inspect(&*repository, &location.pointer())
         .await
         .expect("there");
+}
+
+/// A layout as other tools write it: `index.json` lists, under the tag `all`, an index of two filters, or an index of
+/// that one, and so on.
+pub(crate) async fn nested(dir: &Path, levels: usize) -> [Digest; 2] {
+    let layout = layout(dir);
+    let mut entries = Vec::new();
+    for size in [1, 2] {
+        let artifact = artifact(module(size));
+        push(&layout, "member", &artifact, &|_, _| {})
+            .await
+            .expect("stored");
+        entries.push(artifact.manifest().descriptor());
+    }
+    let digests = [entries[0].digest, entries[1].digest];
+    for _ in 0..levels {
+        let index = index_of(&entries);
+        let path = dir.join("blobs/sha256").join(index.digest().hex());
+        std::fs::write(path, &index.bytes).expect("written");
+        entries = vec![index.descriptor()];
+    }
+    let entry = entries
+        .remove(0)
+        .annotated("org.opencontainers.image.ref.name", "all");
+    std::fs::write(dir.join("index.json"), index_of(&[entry]).bytes).expect("written");
+    digests
+}
+
+fn index_of(entries: &[Descriptor]) -> RawManifest {
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
+    RawManifest {
+        media_type: media_type.to_owned(),
+        bytes: index.to_string().into(),
+    }
+}
+
+#[tokio::test]
+async fn members_of_an_index() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let source = layout(&dir.path().join("source"));
+    let [first, second] = nested(&dir.path().join("source"), 2).await;
+    let fake = FakeRegistry::start(|_, _| None).await;
+    let between = registry(fake.address, Credentials::Anonymous);
+    let target = layout(&dir.path().join("target"));
+    let copied = copy(&source, &tag("all"), &between, &tag("all")).await;
+    assert_eq!(copied.expect("copied").companions, 3);
+    let copied = copy(&source, &tag("all"), &target, &tag("all")).await;
+    assert_eq!(copied.expect("copied").companions, 3);
+
+    let repositories: [&dyn Repository; 3] = [&source, &between, &target];
+    for repository in repositories {
+        for (digest, size) in [(first, 1), (second, 2)] {
+            let pointer = Pointer::Digest(digest);
+            verify(repository, &pointer, &Expectations::default())
+                .await
+                .expect("verified");
+            let path = dir.path().join("filter.wasm");
+            pull(repository, &pointer, &path, &|_, _| {})
+                .await
+                .expect("pulled");
+            assert_eq!(std::fs::read(&path).expect("there"), module(size));
+        }
+    }
+    // Blobs that are no manifests stay so.
+    let blob = Pointer::Digest(Digest::of(&module(1)));
+    let missing = inspect(&source, &blob).await;
+    assert!(
+        matches!(missing, Err(Error::NotFound { .. })),
+        "{missing:?}"
+    );
+}
+
+/// Referrers of a member, stored where the member itself is listed by an index only.
+#[tokio::test]
+async fn a_member_of_an_index_has_referrers() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let layout = layout(dir.path());
+    let [first, _] = nested(dir.path(), 1).await;
+    let member = layout.manifest(&Pointer::Digest(first)).await;
+    let attached = attach(&layout, &member.expect("there"), &sbom(&module(1))).await;
+    let attached = attached.expect("attached").digest;
+    let wanted = Expectations {
+        sbom: true,
+        ..Expectations::default()
+    };
+    let verified = verify(&layout, &Pointer::Digest(first), &wanted).await;
+    assert_eq!(verified.expect("verified").sboms[0].digest, attached);
 }
