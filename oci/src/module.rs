@@ -17,7 +17,7 @@ pub struct Module {
     pub abi_version: Option<String>,
     /// What the host must provide, as `module.name`.
     pub imports: Vec<String>,
-    /// Functions that the host may call.
+    /// What the host may use: functions, memories, globals and tables.
     pub exports: Vec<String>,
     /// Linear memories, own and imported.
     pub memories: Vec<Memory>,
@@ -79,9 +79,7 @@ impl Module {
             Payload::ExportSection(exports) => {
                 for export in exports {
                     let export = export.map_err(not_wasm)?;
-                    if export.kind == ExternalKind::Func {
-                        self.export(export.name);
-                    }
+                    self.export(export.name, export.kind);
                 }
             }
             _ => {}
@@ -89,8 +87,8 @@ impl Module {
         Ok(())
     }
 
-    fn export(&mut self, name: &str) {
-        if let Some(version) = name.strip_prefix(ABI_PREFIX) {
+    fn export(&mut self, name: &str, kind: ExternalKind) {
+        if let (ExternalKind::Func, Some(version)) = (kind, name.strip_prefix(ABI_PREFIX)) {
             self.abi_version = Some(version.replace('_', "."));
         }
         self.exports.push(name.to_owned());
@@ -130,19 +128,27 @@ mod tests {
         refused(b"\0asm\x01\0\0\0\x05\xff", "not a WebAssembly module");
     }
 
-    /// Type, import `env.log`, function, memory 1..2 pages, export `proxy_abi_version_0_2_1`.
+    /// Type, import `env.log`, function, memory 1..2 pages, global, exports, code.
     #[test]
     fn a_small_proxy_wasm_module() {
         let mut bytes =
             b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x0b\x01\x03env\x03log\0\0".to_vec();
-        bytes.extend(
-            b"\x03\x02\x01\0\x05\x04\x01\x01\x01\x02\x07\x1b\x01\x17proxy_abi_version_0_2_1\0\x01",
-        );
+        bytes.extend(b"\x03\x02\x01\0\x05\x04\x01\x01\x01\x02\x06\x06\x01\x7f\0\x41\0\x0b");
+        bytes.extend(b"\x07\x3e\x03\x17proxy_abi_version_0_2_1\0\x01\x06memory\x02\0");
+        // A version is told by a function only.
+        bytes.extend(b"\x17proxy_abi_version_9_9_9\x03\0");
         bytes.extend(b"\x0a\x04\x01\x02\0\x0b");
         let module = Module::read(&bytes).expect("a module");
         assert_eq!(module.abi_version.as_deref(), Some("0.2.1"));
         assert_eq!(module.imports, ["env.log"]);
-        assert_eq!(module.exports, ["proxy_abi_version_0_2_1"]);
+        assert_eq!(
+            module.exports,
+            [
+                "proxy_abi_version_0_2_1",
+                "memory",
+                "proxy_abi_version_9_9_9"
+            ]
+        );
         assert_eq!(
             module.memories,
             [Memory {
