@@ -29,7 +29,7 @@ pub enum Error {
         /// What was tried.
         detail: String,
     },
-    /// The registry is limiting us, longer than we wait.
+    /// The registry is limiting us, or busy, longer than we wait.
     #[error("{registry} asks to slow down{}", retry_text(*retry_after))]
     TooManyRequests {
         /// Host of the registry.

@@ -1,7 +1,7 @@
 //! What a registry answers, read within bounds and told without secrets.
 
 use std::error::Error as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::RETRY_AFTER;
@@ -15,15 +15,17 @@ const ERROR_BYTES: u64 = 8 << 10;
 
 /// What a registry that is busy asks for.
 pub(super) fn retry_after(answer: &Response) -> Option<Duration> {
-    let seconds = answer
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    pause_of(text.trim(), SystemTime::now())
+}
+
+/// A number of seconds, or a date. One that has passed asks for no pause.
+fn pause_of(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// What the body of an error says: the messages of a registry's error document, else its beginning.
@@ -103,5 +105,27 @@ pub(super) fn failure(url: &str, idle: Duration, error: reqwest::Error) -> Error
         Error::Redirect { url, reason }
     } else {
         Error::Connection { url, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: Option<u64>) {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(pause_of(text, now), expect.map(Duration::from_secs));
+    }
+
+    #[test]
+    fn pauses_that_are_asked_for() {
+        check("120", Some(120));
+        check("Sun, 06 Nov 1994 08:51:37 GMT", Some(120));
+        check("Sunday, 06-Nov-94 08:51:37 GMT", Some(120));
+        check("Sun, 06 Nov 1994 08:00:00 GMT", Some(0));
+        check("-1", None);
+        check("soon", None);
     }
 }

@@ -1,5 +1,7 @@
 //! Asking a registry within bounds: authentication, redirects, patience.
 
+use std::time::Duration;
+
 use reqwest::header::{ACCEPT, AUTHORIZATION, RANGE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
 
@@ -138,15 +140,22 @@ impl Http {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(self.unauthorized(self.auth.describe(status)))
             }
-            StatusCode::TOO_MANY_REQUESTS => Err(Error::TooManyRequests {
-                registry: self.registry(),
-                retry_after: retry_after(&answer),
-            }),
+            StatusCode::TOO_MANY_REQUESTS => Err(self.busy(retry_after(&answer))),
+            StatusCode::SERVICE_UNAVAILABLE if retry_after(&answer).is_some() => {
+                Err(self.busy(retry_after(&answer)))
+            }
             status => Err(Error::Status {
                 url,
                 status: status.as_u16(),
                 message: message(answer).await,
             }),
+        }
+    }
+
+    fn busy(&self, retry_after: Option<Duration>) -> Error {
+        Error::TooManyRequests {
+            registry: self.registry(),
+            retry_after,
         }
     }
 

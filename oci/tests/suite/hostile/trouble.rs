@@ -1,7 +1,7 @@
 //! Registries that are busy, broken, or not there.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -10,45 +10,68 @@ use lazymesh_oci::{Credentials, Error, Repository as _};
 use super::{endless, latest, pull_error};
 use crate::support::{FakeRegistry, Seen, artifact, module, registry, with};
 
-/// A registry that says 429 the first `times` times, with `after` as `Retry-After`.
+/// A registry that answers with `status` the first `times` times, and with `after` as `Retry-After`.
 fn slow_down(
+    status: StatusCode,
     times: u32,
-    after: &'static str,
+    after: impl Into<String>,
 ) -> impl Fn(&Seen, &HeaderMap) -> Option<Response<Body>> {
-    let count = AtomicU32::new(0);
+    let (count, after) = (AtomicU32::new(0), after.into());
     move |_, _| {
         let busy = count.fetch_add(1, Ordering::Relaxed) < times;
-        busy.then(|| with(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", after)], ""))
+        busy.then(|| with(status, &[("retry-after", &after)], ""))
     }
 }
 
-#[tokio::test]
-async fn retry_after_is_waited_for() {
-    let fake = FakeRegistry::start(slow_down(1, "1")).await;
-    fake.holds(&artifact(module(1000)));
+const BUSY: [StatusCode; 2] = [
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
+/// In so many seconds, as HTTP writes it.
+fn date(seconds: u64) -> String {
+    httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds))
+}
+
+async fn waits_a_second(status: StatusCode, after: String) {
     let start = Instant::now();
+    let fake = FakeRegistry::start(slow_down(status, 1, after)).await;
+    fake.holds(&artifact(module(1000)));
     registry(fake.address, Credentials::Anonymous)
         .manifest(&latest())
         .await
         .expect("the second time");
-    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert!(start.elapsed() >= Duration::from_millis(900));
+}
+
+#[tokio::test]
+async fn retry_after_is_waited_for() {
+    for status in BUSY {
+        waits_a_second(status, "1".to_owned()).await;
+        // A date has no fractions of a second, so it is one to two away.
+        waits_a_second(status, date(2)).await;
+    }
 }
 
 #[tokio::test]
 async fn retry_after_beyond_our_patience() {
-    let start = Instant::now();
-    expect!(
-        pull_error(slow_down(u32::MAX, "3600")).await,
-        Error::TooManyRequests {
-            retry_after: Some(_),
-            ..
+    for status in BUSY {
+        for after in ["3600".to_owned(), date(3600)] {
+            let start = Instant::now();
+            expect!(
+                pull_error(slow_down(status, u32::MAX, after)).await,
+                Error::TooManyRequests {
+                    retry_after: Some(_),
+                    ..
+                }
+            );
+            assert!(start.elapsed() < Duration::from_secs(1));
         }
-    );
-    assert!(start.elapsed() < Duration::from_secs(1));
-    expect!(
-        pull_error(slow_down(u32::MAX, "0")).await,
-        Error::TooManyRequests { .. }
-    );
+        expect!(
+            pull_error(slow_down(status, u32::MAX, "0")).await,
+            Error::TooManyRequests { .. }
+        );
+    }
 }
 
 #[tokio::test]
