@@ -1,11 +1,12 @@
 use lazymesh_oci::{Location, copy};
 
-use crate::oci_registry::{RegistryArgs, interruptible};
+use crate::oci_registry::{LoginArgs, interruptible};
 use crate::output::OutputArgs;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Bills of materials, provenance and signatures come along. Credentials are those that docker keeps for either registry.
+Bills of materials, provenance and signatures come along. Between two registries, credentials are those that docker keeps \
+for either.
 
 Examples:
   lazymesh copy registry.example/lazymesh/filter:0.1.0 oci-layout:usb:0.1.0
@@ -24,13 +25,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
-    registry: RegistryArgs,
+    login: LoginArgs,
 }
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let source = args.registry.open(&args.source).await?;
-    let target = args.registry.open(&args.target).await?;
+    let [source, target] = args.login.open_both(&args.source, &args.target).await?;
     let (from, to) = (args.source.pointer(), args.target.pointer());
     let copied = interruptible(copy(&*source, &from, &*target, &to)).await?;
     args.output.print(&copied, || {

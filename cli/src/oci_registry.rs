@@ -14,7 +14,7 @@ const MOST_PASSWORD: u64 = 64 * 1024;
 /// How to speak to registries.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Registry")]
-pub(crate) struct RegistryArgs {
+struct RegistryArgs {
     /// Speak http instead of https; credentials then travel in clear
     #[arg(long)]
     insecure: bool,
@@ -23,7 +23,7 @@ pub(crate) struct RegistryArgs {
     ca_file: Option<PathBuf>,
 }
 
-/// How to speak to a registry, and as whom. Without a user, what docker, podman and oras keep: ~/.docker/config.json and credential helpers.
+/// How to speak to a registry, and as whom. Without a user, what docker and oras keep: ~/.docker/config.json and credential helpers.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Registry")]
 pub(crate) struct LoginArgs {
@@ -39,7 +39,7 @@ pub(crate) struct LoginArgs {
 
 impl RegistryArgs {
     /// The repository of `location`, with the credentials that docker keeps for it.
-    pub(crate) async fn open(&self, location: &Location) -> anyhow::Result<Box<dyn Repository>> {
+    async fn open(&self, location: &Location) -> anyhow::Result<Box<dyn Repository>> {
         let credentials = match &location.home {
             Home::Registry { host, .. } => Credentials::from_docker_config(host).await?,
             Home::Layout(_) => Credentials::Anonymous,
@@ -69,13 +69,32 @@ impl LoginArgs {
     /// The repository of `location`.
     pub(crate) async fn open(&self, location: &Location) -> anyhow::Result<Box<dyn Repository>> {
         match &self.username {
-            Some(name) => {
+            Some(name) if is_registry(location) => {
                 let credentials = Credentials::basic(name, password()?);
                 self.registry.open_as(location, credentials)
             }
-            None => self.registry.open(location).await,
+            _ => self.registry.open(location).await,
         }
     }
+
+    /// The repositories of a copy. A user is one of the registry among them.
+    pub(crate) async fn open_both(
+        &self,
+        source: &Location,
+        target: &Location,
+    ) -> anyhow::Result<[Box<dyn Repository>; 2]> {
+        if self.username.is_some() && is_registry(source) && is_registry(target) {
+            bail!(
+                "--username: SRC and DST are both registries; keep the credentials for either in docker's config.json \
+                 (`docker login`)"
+            );
+        }
+        Ok([self.open(source).await?, self.open(target).await?])
+    }
+}
+
+fn is_registry(location: &Location) -> bool {
+    matches!(location.home, Home::Registry { .. })
 }
 
 /// Runs an operation until it ends, or somebody wants it to end: coming back from it, rather than being killed in it,
