@@ -15,6 +15,9 @@ use crate::oci_registry::{Bar, LoginArgs, interruptible};
 use crate::oci_sign::{read_key, signed_name};
 use crate::output::OutputArgs;
 
+const WHERE_DOCUMENTS_COME_FROM: &str =
+    "cargo xtask build-filter leaves a bill of materials and provenance beside the module";
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 Documents that lie beside the module under its name (filter.cdx.json, filter.spdx.json, filter.provenance.json), as \
@@ -176,6 +179,9 @@ impl Answer {
         let mut text = format!("reference: {}\ndigest: {}\n", self.reference, self.digest);
         for Attached { media_type, digest } in &self.attached {
             writeln!(text, "attached: {media_type} {digest}")?;
+        }
+        if self.attached.is_empty() {
+            writeln!(text, "attached: nothing; {WHERE_DOCUMENTS_COME_FROM}")?;
         }
         if self.signed {
             let documents = if self.attached.is_empty() {

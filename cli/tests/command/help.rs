@@ -12,6 +12,7 @@ fn every_command_helps() {
         "push",
         "pull",
         "inspect",
+        "sign",
         "verify",
         "copy",
         "completions",

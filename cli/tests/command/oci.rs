@@ -115,6 +115,11 @@ fn the_same_bytes_in_any_folder() {
         Run::from(again.expect("the binary runs")).json()["uploads"],
         0
     );
+    let seen = place.run(&["inspect", &place.layout("1"), "-o", "json"]);
+    assert_eq!(
+        seen.json()["manifest"]["annotations"]["org.opencontainers.image.created"],
+        "1970-01-01T00:00:00Z"
+    );
 }
 
 const REVISION: &str = "8e758fd7a639e759e3c65d75e912778bf8f860d2";
@@ -160,6 +165,30 @@ fn what_lies_beside_the_module_is_attached() {
     let again = place.push(&[]);
     assert_eq!(again["digest"], pushed["digest"]);
     assert_eq!(again["uploads"], 0);
+}
+
+#[test]
+fn what_a_push_did_is_shown() {
+    let place = Place::new();
+    let (target, key) = (place.layout("1"), fixture("cosign.key"));
+    let digest = place.push(&[])["digest"].as_str().expect("one").to_owned();
+    assert_eq!(
+        place.run(&["push", &target, "--sign-key", &key]).ok(),
+        format!(
+            "reference: {target}\ndigest: {digest}\nattached: nothing; cargo xtask build-filter leaves a bill of materials \
+             and provenance beside the module\nsigned: yes\n"
+        )
+    );
+    fs::write(place.path("filter.cdx.json"), bill(HASH)).expect("written");
+    let pushed = place.push(&[]);
+    let bill = pushed["attached"][0]["digest"].as_str().expect("one");
+    assert_eq!(
+        place.run(&["push", &target, "--sign-key", &key]).ok(),
+        format!(
+            "reference: {target}\ndigest: {digest}\nattached: application/vnd.cyclonedx+json {bill}\n\
+             signed: yes, with its documents\n"
+        )
+    );
 }
 
 #[test]
@@ -291,10 +320,17 @@ fn failures_are_told() {
 
 #[test]
 fn secrets_have_no_place_on_the_command_line() {
-    for command in ["push", "pull", "inspect", "verify", "copy"] {
+    for command in ["push", "pull", "inspect", "sign", "verify", "copy"] {
         let help = run(&[command, "--help"]).ok();
-        assert!(!help.contains("--password "), "{help}");
+        assert!(
+            help.contains("--password-stdin") && !help.contains("--password "),
+            "{help}"
+        );
     }
     let run = Place::new().run(&["pull", "localhost:1/x", "--password-stdin"]);
     assert!(run.stderr.contains("--username"), "{}", run.stderr);
+    let login = ["--username", "robot", "--password-stdin"];
+    let copy = ["copy", "localhost:1/x", "localhost:2/x"];
+    let error = Place::new().run(&[copy, login].concat()).error();
+    assert!(error.contains("both registries"), "{error}");
 }
