@@ -89,6 +89,7 @@ async fn after_a_kill_the_next_pull_works() {
     child.wait().expect("gone");
     let target = || std::fs::read(place.path("filter.wasm")).expect("there");
     assert_eq!(target(), b"old");
+    assert_eq!(files_begun(&folder), 1, "what was begun stays, hidden");
 
     let good = FakeRegistry::start(|_, _| None).await;
     good.holds(&artifact(module(100_000)));
@@ -96,4 +97,5 @@ async fn after_a_kill_the_next_pull_works() {
     let pulled = place.run(&["pull", &reference, "--insecure"]);
     pulled.expect("pulled");
     assert_eq!(target(), module(100_000));
+    assert_eq!(files_begun(&folder), 1, "and is in nobody's way");
 }

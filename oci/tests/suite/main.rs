@@ -5,6 +5,7 @@ mod command;
 mod cosign;
 mod docker_registry;
 mod evidence;
+mod example;
 mod hostile;
 mod image;
 mod interrupt;
