@@ -20,6 +20,7 @@ struct Index {
 #[serde(rename_all = "camelCase")]
 struct Manifest {
     artifact_type: Option<String>,
+    config: Descriptor,
     layers: Vec<Descriptor>,
 }
 
@@ -33,7 +34,7 @@ struct Descriptor {
     annotations: BTreeMap<String, String>,
 }
 
-/// Name, digest and size in bytes, a line each; layers are indented.
+/// Name, kind, digest and size in bytes, a line each; config and layers are indented.
 pub(super) fn list(layout: &Path) -> Result<String> {
     let index: Index = read(&layout.join("index.json"))?;
     let mut text = String::new();
@@ -47,6 +48,8 @@ pub(super) fn list(layout: &Path) -> Result<String> {
             kind,
             entry,
         )?;
+        let config = &manifest.config;
+        line(&mut text, "  config", &config.media_type, config)?;
         for layer in &manifest.layers {
             let name = layer.annotations.get(TITLE).map_or("", String::as_str);
             line(&mut text, &format!("  {name}"), &layer.media_type, layer)?;
@@ -75,4 +78,65 @@ fn line(text: &mut String, name: &str, kind: &str, entry: &Descriptor) -> Result
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let shown = || path.display().to_string();
     serde_json::from_slice(&fs::read(path).with_context(shown)?).with_context(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn descriptor(digest: &str, name: &str) -> Value {
+        json!({
+            "mediaType": format!("a/{digest}"), "digest": format!("sha256:{digest}"), "size": 7,
+            "annotations": {TAG: name, TITLE: name},
+        })
+    }
+
+    fn write(path: &Path, document: &Value) {
+        fs::write(path, document.to_string()).expect("written");
+    }
+
+    /// An artifact, what was attached to it, and a signature: all that is in the folder is in the list.
+    #[test]
+    fn nothing_is_left_out() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let blobs = dir.path().join("blobs/sha256");
+        fs::create_dir_all(&blobs).expect("a folder");
+        let signature = format!("sha256-{}.sig", "e".repeat(64));
+        for (manifest, config, layers) in [
+            ("artifact", "c1", ["l1", "l2"]),
+            ("bill", "c2", ["l3", "l4"]),
+            ("signature", "c3", ["l5", "l6"]),
+        ] {
+            let contents = json!({
+                "artifactType": format!("kind/{manifest}"), "config": descriptor(config, ""),
+                "layers": layers.map(|layer| descriptor(layer, "file")),
+            });
+            write(&blobs.join(manifest), &contents);
+            for blob in [&[config][..], &layers].concat() {
+                fs::write(blobs.join(blob), "").expect("written");
+            }
+        }
+        let entries = [
+            descriptor("artifact", "0.1.0"),
+            descriptor("bill", ""),
+            descriptor("signature", &signature),
+        ];
+        write(
+            &dir.path().join("index.json"),
+            &json!({ "manifests": entries }),
+        );
+
+        let text = list(dir.path()).expect("listed");
+        let files = fs::read_dir(&blobs).expect("a folder");
+        for name in files.map(|file| file.expect("a file").file_name()) {
+            let digest = format!(" sha256:{} ", name.display());
+            assert!(text.contains(&digest), "{digest} in\n{text}");
+        }
+        assert_eq!(text.lines().count(), 12);
+        let names: Vec<_> = text.lines().map(|line| line[..26].trim_end()).collect();
+        assert_eq!(names[..5], ["0.1.0", "  config", "  file", "  file", ""]);
+        assert_eq!(names[8], "sha256-eeeeeeee….sig");
+    }
 }
