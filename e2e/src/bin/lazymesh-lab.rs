@@ -6,15 +6,15 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use lazymesh_e2e::lab::{self, Lab, Life, Options, PodSpec};
 
-/// The one lab of a machine that people use; tests have their own.
-const NAME: &str = "up";
-
 #[derive(Parser)]
 #[command(
     name = "cargo xtask lab",
     about = "A real Istio control plane and pods, without containers."
 )]
 struct Cli {
+    /// Which lab, if there are several
+    #[arg(long, default_value = "up")]
+    name: String,
     #[command(subcommand)]
     command: Command,
 }
@@ -42,25 +42,26 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    match Cli::parse().command {
-        Command::Up { pods } => up(&pods).await,
-        Command::Down => down().await,
+    let Cli { name, command } = Cli::parse();
+    match command {
+        Command::Up { pods } => up(name, &pods).await,
+        Command::Down => down(&name).await,
         Command::Status => {
-            print!("{}", lab::status(NAME)?);
+            print!("{}", lab::status(&name)?);
             Ok(())
         }
-        Command::Shell { pod, command } => shell(&pod, &command),
+        Command::Shell { pod, command } => shell(&name, &pod, &command),
     }
 }
 
-async fn up(pods: &[String]) -> Result<()> {
+async fn up(name: String, pods: &[String]) -> Result<()> {
     let pods = pods
         .iter()
         .map(|pod| parse(pod))
         .collect::<Result<Vec<_>>>()?;
     let start = Instant::now();
     let lab = Lab::start(Options {
-        name: NAME.to_owned(),
+        name,
         life: Life::UntilDown,
         ..Options::default()
     })
@@ -86,8 +87,8 @@ async fn up(pods: &[String]) -> Result<()> {
     Ok(())
 }
 
-async fn down() -> Result<()> {
-    let was = lab::down(NAME).await?;
+async fn down(name: &str) -> Result<()> {
+    let was = lab::down(name).await?;
     println!(
         "{}",
         if was {
@@ -99,12 +100,12 @@ async fn down() -> Result<()> {
     Ok(())
 }
 
-fn shell(pod: &str, command: &[String]) -> Result<()> {
+fn shell(lab: &str, pod: &str, command: &[String]) -> Result<()> {
     let (namespace, name) = parse(pod)?;
     let Some((program, arguments)) = command.split_first() else {
         bail!("an empty command");
     };
-    let mut command = lab::enter(NAME, namespace, name, program)?;
+    let mut command = lab::enter(lab, namespace, name, program)?;
     if let Some(terminal) = std::env::var_os("TERM") {
         command.env("TERM", terminal);
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     cluster::{Cluster, reference},
+    lazymesh::NAMESPACE,
     network::{DNS, KUBERNETES, PODS, SERVICES, Uplink, connect},
     part::Part,
     sandbox::Sandbox,
@@ -102,6 +103,11 @@ pub(super) fn kubeconfig(folder: &Path) -> PathBuf {
     folder.join("kubeconfig")
 }
 
+/// The path of what kube-apiserver was asked by lazymesh's accounts, an event a line.
+pub(super) fn audit_log(folder: &Path) -> PathBuf {
+    folder.join("kubernetes/audit.log")
+}
+
 /// The path of the certificate that kube-apiserver's is signed by.
 pub(super) fn certificate_authority(folder: &Path) -> PathBuf {
     folder.join("kubernetes/ca.crt")
@@ -156,7 +162,17 @@ impl Files<'_> {
             } }],
             "users": [{ "name": "admin", "user": { "token": token } }],
         });
+        let audit = json!({
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [
+                { "level": "Metadata", "userGroups": [format!("system:serviceaccounts:{NAMESPACE}")] },
+                { "level": "None" },
+            ],
+        });
         // JSON is YAML.
+        fs::write(self.at("audit.yaml"), audit.to_string())?;
         fs::write(
             kubeconfig(self.folder),
             serde_json::to_string_pretty(&config)?,
@@ -181,6 +197,8 @@ impl Files<'_> {
             ),
             ("--token-auth-file", self.at("tokens.csv")),
             ("--cert-dir", self.at("certificates")),
+            ("--audit-policy-file", self.at("audit.yaml")),
+            ("--audit-log-path", audit_log(self.folder)),
         ];
         Part::start("kube-apiserver", &self.folder.join("logs"), move || {
             let mut command = node.command(&program);

@@ -404,6 +404,14 @@ impl Lab {
         kubernetes::kubeconfig(&self.folder)
     }
 
+    /// What kube-apiserver was asked by the accounts of lazymesh's namespace: audit events, one a line.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn audit_log(&self) -> Result<String> {
+        fs::read_to_string(kubernetes::audit_log(&self.folder)).context("no audit log")
+    }
+
     /// Keeps the folder when the lab ends.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use kube::{
     discovery::{self, Scope},
 };
 use lazymesh_e2e::lab::{self, Lab};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::repository;
 
@@ -101,6 +101,49 @@ fn the_chart_is_sound() -> Result<()> {
             .err()
             .with_context(|| format!("{value} is taken"))?;
         ensure!(refused.to_string().contains(expect), "{refused}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_chart_is_fit_for_production() -> Result<()> {
+    let objects = render(&["admin.tokenSecret=token", "serviceMonitor.enabled=true"])?;
+    let expect = json!({
+        "Deployment": {
+            "/spec/template/spec/serviceAccountName": "lazymesh-collector",
+            "/spec/template/spec/containers/0/securityContext": {
+                "allowPrivilegeEscalation": false,
+                "capabilities": { "drop": ["ALL"] },
+                "privileged": false,
+                "readOnlyRootFilesystem": true,
+                "runAsGroup": 65532,
+                "runAsNonRoot": true,
+                "runAsUser": 65532,
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+            "/spec/template/spec/containers/0/startupProbe/httpGet/path": "/livez",
+            "/spec/template/spec/containers/0/livenessProbe/httpGet/path": "/livez",
+            "/spec/template/spec/containers/0/readinessProbe/httpGet/path": "/readyz",
+            "/spec/template/spec/containers/0/resources": {
+                "requests": { "cpu": "100m", "memory": "128Mi" },
+                "limits": { "memory": "512Mi" },
+            },
+        },
+        "PodDisruptionBudget": { "/spec/maxUnavailable": 1 },
+        "NetworkPolicy": { "/spec/ingress/0/ports": [{ "port": 8480 }] },
+        "ServiceMonitor": {
+            "/spec/endpoints/0/authorization/credentials": { "name": "token", "key": "token" },
+            "/spec/endpoints/0/port": "http-admin",
+        },
+        "Service": { "/spec/ports/1/name": "http-admin" },
+    });
+    for (kind, fields) in expect.as_object().context("a map")? {
+        let object = objects.iter().find(|object| object["kind"] == **kind);
+        let object = object.with_context(|| format!("no {kind}"))?;
+        for (pointer, value) in fields.as_object().context("a map")? {
+            let found = object.pointer(pointer);
+            ensure!(found == Some(value), "{kind} {pointer}: {found:?}");
+        }
     }
     Ok(())
 }

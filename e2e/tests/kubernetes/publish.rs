@@ -57,6 +57,49 @@ fn a_namespace_waits_for_its_first_filter_once() -> Result<()> {
 }
 
 #[test]
+fn what_sidecars_need_and_users_list_is_in_every_scope() -> Result<()> {
+    lab::disturbance("k8s-visible", async |lab, namespace| {
+        let entry = |name: &str| format!("{namespace}/{name}.{namespace}.svc.cluster.local");
+        for name in ["provider", "listed", "other"] {
+            lab.service(namespace, name).await?;
+        }
+        let istio = format!("{namespace}-istio");
+        lab.namespace(&istio, &[]).await?;
+        let mut mesh = reference("v1", "ConfigMap", &istio, "istio");
+        let service = entry("provider");
+        let provider = json!({ "name": "a", "zipkin": { "service": service, "port": 80 } });
+        let config = json!({ "extensionProviders": [provider] });
+        mesh["data"] = json!({ "mesh": config.to_string() });
+        lab.cluster().apply_object(&mesh).await?;
+        set_mode(lab, namespace, Some("enforce")).await?;
+        let flags = [
+            "--istio-namespace",
+            &istio,
+            "--always-visible",
+            &entry("listed"),
+        ];
+        let _collector = Collector::start(lab, &flags).await?;
+        let has = async |expect: [(&str, bool); 3]| {
+            wait::until("the scope", async || {
+                let now = sidecar(lab, namespace, DEFAULT).await?.context("none")?;
+                let now = hosts(&now).as_array().context("no hosts")?;
+                for (name, is_there) in expect {
+                    let found = now.contains(&json!(entry(name)));
+                    ensure!(found == is_there, "{name}: {now:?}");
+                }
+                Ok(())
+            })
+            .await
+        };
+        has([("provider", true), ("listed", true), ("other", false)]).await?;
+        mesh["data"] = json!({ "mesh": "{}" });
+        lab.cluster().apply_object(&mesh).await?;
+        has([("provider", false), ("listed", true), ("other", false)]).await?;
+        lab.delete_namespace(&istio).await
+    })
+}
+
+#[test]
 fn what_somebody_does_to_a_sidecar_is_put_right() -> Result<()> {
     lab::disturbance("k8s-drift", async |lab, namespace| {
         set_mode(lab, namespace, Some("enforce")).await?;

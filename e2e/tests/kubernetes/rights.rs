@@ -1,6 +1,6 @@
 //! The chart's RBAC rules: enough for everything that the collector does, and for nothing else.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::authorization::v1::{
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     chart,
     process::{ATTACH, Collector, set_mode, until_gone, until_sidecar},
+    uninstall,
 };
 
 const USER: &str = "system:serviceaccount:lazymesh-system:lazymesh-collector";
@@ -40,6 +41,85 @@ pub(crate) async fn become_account(lab: &Lab, account: &str) -> Result<PathBuf> 
     let path = lab.folder().join(format!("{account}.kubeconfig"));
     fs::write(&path, serde_json::to_vec(&kubeconfig)?)?;
     Ok(path)
+}
+
+/// Group, resource and verb. A right to create is one to patch: server-side apply asks for both, and says only the latter.
+type Right = (String, String, String);
+
+fn right(group: &Value, resource: &str, verb: &Value) -> Right {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let verb = match text(verb).as_str() {
+        "create" => "patch".to_owned(),
+        other => other.to_owned(),
+    };
+    (text(group), resource.to_owned(), verb)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// What the chart's roles grant to an account.
+fn granted(account: &str) -> Result<BTreeSet<Right>> {
+    let objects = chart::render(&[])?;
+    let is_its = |binding: &&Value| {
+        list(&binding["subjects"])
+            .iter()
+            .any(|it| it["name"] == account)
+    };
+    let mut rights = BTreeSet::new();
+    for binding in objects.iter().filter(is_its) {
+        let role = &binding["roleRef"];
+        let is_bound = |object: &&Value| {
+            object["kind"] == role["kind"] && object["metadata"]["name"] == role["name"]
+        };
+        let role = objects.iter().find(is_bound).context("a role is missing")?;
+        for rule in list(&role["rules"]) {
+            for resource in list(&rule["resources"]) {
+                let resource = resource.as_str().context("no text")?;
+                for group in list(&rule["apiGroups"]) {
+                    let verbs = list(&rule["verbs"]).iter();
+                    rights.extend(verbs.map(|verb| right(group, resource, verb)));
+                }
+            }
+        }
+    }
+    Ok(rights)
+}
+
+/// What an account has asked kube-apiserver for, all of which must have been allowed.
+fn used(lab: &Lab, account: &str) -> Result<BTreeSet<Right>> {
+    let user = format!(
+        "system:serviceaccount:{}:{account}",
+        lab::LAZYMESH_NAMESPACE
+    );
+    let mut rights = BTreeSet::new();
+    for line in lab.audit_log()?.lines() {
+        let event: Value = serde_json::from_str(line)?;
+        let object = &event["objectRef"];
+        if event["user"]["username"] != user || object.is_null() {
+            continue;
+        }
+        ensure!(event["responseStatus"]["code"] != 403, "{event}");
+        let mut resource = object["resource"].as_str().unwrap_or_default().to_owned();
+        if let Some(subresource) = object["subresource"].as_str() {
+            resource = format!("{resource}/{subresource}");
+        }
+        rights.insert(right(&object["apiGroup"], &resource, &event["verb"]));
+    }
+    Ok(rights)
+}
+
+/// Fails unless an account was granted what it has used, and nothing else.
+pub(crate) fn are_exact(lab: &Lab, account: &str) -> Result<()> {
+    let (granted, used) = (granted(account)?, used(lab, account)?);
+    ensure!(
+        granted == used,
+        "{account} was granted and did not use {:?}, and used without a right of its own {:?}",
+        granted.difference(&used).collect::<Vec<_>>(),
+        used.difference(&granted).collect::<Vec<_>>()
+    );
+    Ok(())
 }
 
 async fn may(
@@ -76,6 +156,12 @@ fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
         lab.namespace(lab::LAZYMESH_NAMESPACE, &[]).await?;
         lab.service(namespace, "web").await?;
         set_mode(lab, namespace, Some("enforce")).await?;
+        // What another scenario has left in place would only be looked at.
+        for object in uninstall::attachment() {
+            if lab.cluster().find(&object).await?.is_some() {
+                lab.cluster().delete_object(&object).await?;
+            }
+        }
         let kubeconfig = become_account(lab, "lazymesh-collector").await?;
         let flags = [&ATTACH[..], &["--enforce-unheard"]].concat();
         let collector = Collector::start_as(&kubeconfig, &flags).await?;
@@ -88,6 +174,7 @@ fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
             .await
             .with_context(|| collector.log())?;
         drop(collector);
+        are_exact(lab, "lazymesh-collector")?;
 
         let client = lab.cluster().client();
         let networking = "networking.istio.io";

@@ -12,18 +12,26 @@ use lazymesh_e2e::{
 };
 use serde_json::{Value, json};
 
+use crate::chart;
 use crate::process::{ATTACH, Collector, set_mode, sidecar, until_sidecar};
 use crate::rights;
 
 const MODE: &str = "lazymesh.io/mode";
 
-fn attachment() -> [Value; 3] {
+/// What the collector attaches.
+pub(crate) fn attachment() -> [Value; 4] {
     [
         reference(
             "extensions.istio.io/v1alpha1",
             "WasmPlugin",
             "istio-system",
             "lazymesh",
+        ),
+        reference(
+            "extensions.istio.io/v1alpha1",
+            "WasmPlugin",
+            "istio-system",
+            "lazymesh-tcp",
         ),
         reference(
             "networking.istio.io/v1alpha3",
@@ -58,12 +66,7 @@ fn uninstall_leaves_nothing_though_the_collector_still_runs() -> Result<()> {
         until_attached(lab).await.with_context(|| collector.log())?;
         until_sidecar(lab, namespace, "lazymesh-default").await?;
 
-        let uninstall = Command::new(parts::lazymesh()?)
-            .args(["uninstall", "--settle", "0s", "--kubeconfig"])
-            .arg(rights::become_account(lab, "lazymesh-uninstall").await?)
-            .output()?;
-        ensure!(uninstall.status.success(), "{uninstall:?}");
-        let said = String::from_utf8(uninstall.stdout)?;
+        let said = uninstall(lab).await?;
         let order = ["Sidecars: all ", "WasmPlugin ", "EnvoyFilter ", "Service "]
             .map(|kind| said.find(kind));
         ensure!(
@@ -94,6 +97,32 @@ fn uninstall_leaves_nothing_though_the_collector_still_runs() -> Result<()> {
         namespaces
             .patch(lab::LAZYMESH_NAMESPACE, &params, &Patch::Merge(&on))
             .await?;
-        Ok(())
+
+        // A collector that has died leaves its Sidecars and its Deployment.
+        let collector = Collector::start(lab, &ATTACH).await?;
+        until_sidecar(lab, namespace, "lazymesh-default").await?;
+        drop(collector);
+        let objects = chart::render(&[])?;
+        let deployment = objects.iter().find(|it| it["kind"] == "Deployment");
+        let deployment = deployment.context("no Deployment")?;
+        lab.cluster().apply_object(deployment).await?;
+        let said = uninstall(lab).await?;
+        ensure!(
+            sidecar(lab, namespace, "lazymesh-default").await?.is_none()
+                && said.contains("stopped"),
+            "{said}"
+        );
+        lab.cluster().delete_object(deployment).await?;
+        rights::are_exact(lab, "lazymesh-uninstall")
     })
+}
+
+/// Runs `lazymesh uninstall` with the chart's rights for it; gives what it said.
+async fn uninstall(lab: &Lab) -> Result<String> {
+    let uninstall = Command::new(parts::lazymesh()?)
+        .args(["uninstall", "--settle", "0s", "--kubeconfig"])
+        .arg(rights::become_account(lab, "lazymesh-uninstall").await?)
+        .output()?;
+    ensure!(uninstall.status.success(), "{uninstall:?}");
+    Ok(String::from_utf8(uninstall.stdout)?)
 }

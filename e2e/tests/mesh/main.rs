@@ -2,6 +2,7 @@
 
 mod asking;
 mod busy;
+mod by_hand;
 mod control_plane;
 mod discovery_selectors;
 mod dns_capture;
