@@ -98,20 +98,13 @@ async fn cluster_ip(lab: &Lab, namespace: &str, service: &str) -> Result<String>
 fn a_headless_service_is_learned() -> Result<()> {
     lab::scenario("names-headless", async |lab, namespace| {
         for name in ["peers", "peers-by-pod"] {
-            let mut service = lab::reference("v1", "Service", namespace, name);
-            service["spec"] = json!({
-                "clusterIP": "None",
-                "selector": { "app": "server" },
-                "ports": [{ "name": "http", "port": lab::HTTP }],
-            });
-            lab.cluster().apply_object(&service).await?;
+            apply_headless(lab, namespace, name).await?;
         }
         let lazy = Lazy::start(lab, namespace).await?;
         listens(&lazy, lab::HTTP).await?;
         let learned = |name| host(namespace, name);
         let later = |name| format!("outbound|{}||{}", lab::HTTP, host(namespace, name));
-        let address = lazy.server.address();
-        let pod = address.to_string().replace('.', "-");
+        let pod = lazy.server.address().to_string().replace('.', "-");
         for (name, origin) in [
             ("peers", "http://peers:8080".to_owned()),
             ("peers-by-pod", format!("http://{pod}.peers-by-pod:8080")),
@@ -120,13 +113,39 @@ fn a_headless_service_is_learned() -> Result<()> {
                 .await
                 .with_context(|| origin)?;
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_headless_service_is_learned_by_a_pod_s_address() -> Result<()> {
+    lab::scenario("names-address", async |lab, namespace| {
+        apply_headless(lab, namespace, "peers").await?;
+        let lazy = Lazy::start(lab, namespace).await?;
+        listens(&lazy, lab::HTTP).await?;
+        let origin = format!("http://{}:{}", lazy.server.address(), lab::HTTP);
+        let caller = format!("spiffe://cluster.local/ns/{namespace}/sa/caller");
         // Istio has no route for a pod's address, so that all requests for it are as the first.
         for _ in 0..2 {
-            let asked = ask(&lazy.client, &format!("http://{address}:8080")).await?;
+            let asked = ask(&lazy.client, &origin).await?;
             ensure!(asked.cluster == DIRECT, "it took {}", asked.cluster);
+            ensure!(asked.echo.caller() == Some(&caller), "{:?}", asked.echo);
+            let learned = format!("{namespace}/{}", host(namespace, "peers"));
+            until_learned(&lazy, &[learned]).await?;
         }
         Ok(())
     })
+}
+
+/// A headless Service for the pods of `server`.
+async fn apply_headless(lab: &Lab, namespace: &str, name: &str) -> Result<()> {
+    let mut service = lab::reference("v1", "Service", namespace, name);
+    service["spec"] = json!({
+        "clusterIP": "None",
+        "selector": { "app": "server" },
+        "ports": [{ "name": "http", "port": lab::HTTP }],
+    });
+    lab.cluster().apply_object(&service).await.map(drop)
 }
 
 #[test]

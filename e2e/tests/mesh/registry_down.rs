@@ -1,8 +1,9 @@
-//! A sidecar that cannot fetch the module: what it has learned works, and what it has not goes as Istio sends it.
+//! A sidecar that cannot fetch the module: what it has learned works, and what it has not goes as Istio sends it. Where no
+//! sidecar has fetched it yet, all goes as without lazymesh.
 
 use anyhow::{Result, ensure};
 use lazymesh_e2e::{
-    lab::{self, PodSpec},
+    lab::{self, Lab, PodSpec},
     wait,
 };
 use serde_json::json;
@@ -51,6 +52,7 @@ fn a_pod_starts_and_calls_while_the_registry_is_down() -> Result<()> {
             .send(&["https://down.example/", "--insecure"])
             .await?;
         ensure!(reply.status == 200, "{reply:?}");
+        starts_with_its_full_scope(lab, &format!("{namespace}-new")).await?;
 
         lab.registry().start_again()?;
         lab.until_registry_listens().await?;
@@ -77,4 +79,23 @@ fn a_pod_starts_and_calls_while_the_registry_is_down() -> Result<()> {
         let later = format!("outbound|80||{}", host(namespace, "later"));
         until_known(&second, &later).await
     })
+}
+
+/// Where no filter has called yet, a sidecar without one knows all services, STRICT ones too.
+async fn starts_with_its_full_scope(lab: &Lab, namespace: &str) -> Result<()> {
+    enforce(lab, namespace).await?;
+    lab.strict_mtls(namespace).await?;
+    lab.service(namespace, "server").await?;
+    let (client, _server) = tokio::try_join!(
+        lab.pod(PodSpec::new(namespace, "client")),
+        lab.pod(PodSpec::new(namespace, "server")),
+    )?;
+    lab.until_reachable(namespace, "server", 80).await?;
+    let reply = client.get("http://server/strict").await?;
+    ensure!(reply.status == 200, "{reply:?}");
+    let took = cluster_of(&client, "/strict").await?;
+    ensure!(took == cluster(namespace, "server"), "it took {took}");
+    ensure!(!has_filter(&client).await?, "it has fetched the module");
+    drop(client);
+    lab.delete_namespace(namespace).await
 }
