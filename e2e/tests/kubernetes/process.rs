@@ -40,6 +40,19 @@ impl Collector {
 
     /// Starts one with the rights of a kubeconfig.
     pub(crate) async fn start_as(kubeconfig: &Path, flags: &[&str]) -> Result<Self> {
+        let collector = Self::spawn(kubeconfig, flags).await?;
+        wait::until("the collector to be ready", async || {
+            let ready = reqwest::get(collector.url("/readyz")).await?;
+            ensure!(ready.status().is_success(), "{}", ready.text().await?);
+            Ok(())
+        })
+        .await
+        .with_context(|| collector.log())?;
+        Ok(collector)
+    }
+
+    /// As [`Collector::start_as`], but waits only until it listens.
+    pub(crate) async fn spawn(kubeconfig: &Path, flags: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         // No sidecar has to follow.
         let settle: &[&str] = if flags.contains(&"--settle") {
@@ -77,12 +90,12 @@ impl Collector {
             admin: nobody,
             ingest: nobody,
         };
-        let ready = collector.until_ready().await;
-        ready.with_context(|| collector.log())?;
+        let listens = collector.until_it_listens().await;
+        listens.with_context(|| collector.log())?;
         Ok(collector)
     }
 
-    async fn until_ready(&mut self) -> Result<()> {
+    async fn until_it_listens(&mut self) -> Result<()> {
         let file = self.folder.path().join("addresses");
         let addresses = wait::until("the collector's addresses", async || {
             let addresses: Value = serde_json::from_slice(&fs::read(&file)?)?;
@@ -93,12 +106,7 @@ impl Collector {
             Ok(addresses[name].as_str().context("no address")?.parse()?)
         };
         (self.admin, self.ingest) = (address("admin")?, address("ingest")?);
-        wait::until("the collector to be ready", async || {
-            let ready = reqwest::get(self.url("/readyz")).await?;
-            ensure!(ready.status().is_success(), "{}", ready.text().await?);
-            Ok(())
-        })
-        .await
+        Ok(())
     }
 
     fn url(&self, path: &str) -> String {

@@ -7,12 +7,15 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
 use kube::{Api, Client, api::PostParams};
-use lazymesh_e2e::lab::{self, Lab, reference};
+use lazymesh_e2e::{
+    lab::{self, Lab, reference},
+    wait,
+};
 use serde_json::{Value, json};
 
 use crate::{
     chart,
-    process::{ATTACH, Collector, set_mode, until_gone, until_sidecar},
+    process::{ATTACH, Collector, set_mode, sidecar, until_gone, until_sidecar},
     uninstall,
 };
 
@@ -88,13 +91,13 @@ fn granted(account: &str) -> Result<BTreeSet<Right>> {
 }
 
 /// What an account has asked kube-apiserver for, all of which must have been allowed.
-fn used(lab: &Lab, account: &str) -> Result<BTreeSet<Right>> {
+fn used(audit_log: &str, account: &str) -> Result<BTreeSet<Right>> {
     let user = format!(
         "system:serviceaccount:{}:{account}",
         lab::LAZYMESH_NAMESPACE
     );
     let mut rights = BTreeSet::new();
-    for line in lab.audit_log()?.lines() {
+    for line in audit_log.lines() {
         let event: Value = serde_json::from_str(line)?;
         let object = &event["objectRef"];
         if event["user"]["username"] != user || object.is_null() {
@@ -111,8 +114,8 @@ fn used(lab: &Lab, account: &str) -> Result<BTreeSet<Right>> {
 }
 
 /// Fails unless an account was granted what it has used, and nothing else.
-pub(crate) fn are_exact(lab: &Lab, account: &str) -> Result<()> {
-    let (granted, used) = (granted(account)?, used(lab, account)?);
+pub(crate) fn are_exact(audit_log: &str, account: &str) -> Result<()> {
+    let (granted, used) = (granted(account)?, used(audit_log, account)?);
     ensure!(
         granted == used,
         "{account} was granted and did not use {:?}, and used without a right of its own {:?}",
@@ -120,6 +123,42 @@ pub(crate) fn are_exact(lab: &Lab, account: &str) -> Result<()> {
         used.difference(&granted).collect::<Vec<_>>()
     );
     Ok(())
+}
+
+#[test]
+fn nothing_is_published_before_every_watch_has_synced() -> Result<()> {
+    lab::disturbance("k8s-blind", async |lab, namespace| {
+        lab.namespace(lab::LAZYMESH_NAMESPACE, &[]).await?;
+        set_mode(lab, namespace, Some("enforce")).await?;
+        let kubeconfig = become_account(lab, "lazymesh-collector").await?;
+        let objects = chart::render(&[])?;
+        let role = objects.iter().find(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            object["kind"] == "ClusterRole" && name.starts_with("lazymesh-collector")
+        });
+        let role = role.context("no ClusterRole")?;
+        let mut blind = role.clone();
+        for rule in blind["rules"].as_array_mut().context("no rules")? {
+            let resources = rule["resources"].as_array_mut().context("no resources")?;
+            resources.retain(|resource| resource != "virtualservices");
+        }
+        lab.cluster().apply_object(&blind).await?;
+        let collector = Collector::spawn(&kubeconfig, &["--enforce-unheard"]).await?;
+        wait::until("the collector to say what it waits for", async || {
+            let checks = collector.get("/readyz").await?["checks"].to_string();
+            ensure!(checks.contains("virtualservices"), "{checks}");
+            Ok(())
+        })
+        .await
+        .with_context(|| collector.log())?;
+        ensure!(sidecar(lab, namespace, "lazymesh-default").await?.is_none());
+
+        lab.cluster().apply_object(role).await?;
+        until_sidecar(lab, namespace, "lazymesh-default")
+            .await
+            .with_context(|| collector.log())?;
+        Ok(())
+    })
 }
 
 async fn may(
@@ -163,6 +202,7 @@ fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
             }
         }
         let kubeconfig = become_account(lab, "lazymesh-collector").await?;
+        let before = lab.audit_log()?.len();
         let flags = [&ATTACH[..], &["--enforce-unheard"]].concat();
         let collector = Collector::start_as(&kubeconfig, &flags).await?;
         // Sidecars are published only once the filter is attached.
@@ -174,7 +214,7 @@ fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
             .await
             .with_context(|| collector.log())?;
         drop(collector);
-        are_exact(lab, "lazymesh-collector")?;
+        are_exact(&lab.audit_log()?[before..], "lazymesh-collector")?;
 
         let client = lab.cluster().client();
         let networking = "networking.istio.io";

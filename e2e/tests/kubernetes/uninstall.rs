@@ -113,7 +113,7 @@ fn uninstall_leaves_nothing_though_the_collector_still_runs() -> Result<()> {
             "{said}"
         );
         lab.cluster().delete_object(deployment).await?;
-        rights::are_exact(lab, "lazymesh-uninstall")
+        rights::are_exact(&lab.audit_log()?, "lazymesh-uninstall")
     })
 }
 
