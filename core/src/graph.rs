@@ -1,6 +1,7 @@
 //! Who needs what: the dependencies that were learned or pinned, and the hosts outside the mesh that were seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -154,8 +155,10 @@ impl Graph {
                     || node.dependencies.contains_key(host)
             }
             Learned::External(host) => {
-                node.externals.len() < self.limits.externals_per_workload
-                    || node.externals.contains_key(host)
+                let most = self.limits.externals_per_workload;
+                // There may be any number of addresses behind one name. They leave room for names.
+                let most = if is_address(host) { most / 2 } else { most };
+                node.externals.len() < most || node.externals.contains_key(host)
             }
             Learned::Nothing => true,
         }
@@ -252,6 +255,12 @@ impl Graph {
     }
 }
 
+/// Whether an external host is no name, with a port or without.
+fn is_address(host: &str) -> bool {
+    let alone = host.trim_start_matches('[').trim_end_matches(']');
+    alone.parse::<IpAddr>().is_ok() || host.parse::<SocketAddr>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +319,35 @@ mod tests {
             .map(|found| found.source.name.as_str());
         assert_eq!(dependents.collect::<Vec<_>>(), ["cart", "web"]);
         assert_eq!(graph.dependents(&host("c")).count(), 0);
+    }
+
+    #[test]
+    fn addresses_leave_room_for_names() {
+        let mut graph = Graph::new(Limits {
+            externals_per_workload: 2,
+            ..Limits::default()
+        });
+        let first = "203.0.113.1:5432";
+        graph.insert_external(ExternalHost {
+            source: workload("cart"),
+            host: first.into(),
+            first_seen_ms: 1,
+            last_seen_ms: 1,
+            count: 1,
+        });
+        for (host, expect) in [
+            (first, true),
+            ("203.0.113.2:5432", false),
+            ("203.0.113.2", false),
+            ("[2001:db8::1]:443", false),
+            ("[2001:db8::1]", false),
+            ("2001:db8::1", false),
+            ("example.org", true),
+            ("example.org:8443", true),
+        ] {
+            let learned = Learned::External(host.into());
+            assert_eq!(graph.admits(&workload("cart"), &learned), expect, "{host}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(5);
 const INGEST_PORT: u16 = 8480;
 
 /// What to attach to the mesh's sidecars.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Attachment")]
 pub struct AttachConfig {
     /// Attach the filter to all sidecars, and keep it attached: where they fetch the module, as in
@@ -56,7 +56,8 @@ pub struct AttachConfig {
         requires = "attach"
     )]
     pub istio: Option<IstioVersion>,
-    /// Whether to count connections that are no HTTP, to record the hosts outside the mesh that they go to
+    /// Whether to count connections that are no HTTP, to record the hosts outside the mesh that they go to. A WasmPlugin that
+    /// is there for it stays, without effect
     #[arg(
         long,
         value_name = "BOOL",
@@ -163,9 +164,13 @@ impl Attaching {
         outcome.ok()
     }
 
-    /// Whether there is an attachment, be it of another version.
+    /// Whether there is an attachment that decides requests, be it of another version.
     async fn is_there(&self) -> bool {
-        for object in self.attachment.objects() {
+        let least = Attachment {
+            tcp: false,
+            ..self.attachment.clone()
+        };
+        for object in least.objects() {
             let Some((applier, name)) = self.applier(&object) else {
                 continue;
             };

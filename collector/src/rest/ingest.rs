@@ -8,7 +8,7 @@ use axum::extract::{FromRef, FromRequestParts, State};
 use http::request::Parts;
 use lazymesh_core::QuestionError;
 use lazymesh_protocol::{
-    MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Reports, ReportsResponse, ResolveRequest,
+    MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Protocol, Reports, ReportsResponse, ResolveRequest,
     ResolveResponse, Source,
 };
 use utoipa_axum::router::OpenApiRouter;
@@ -55,9 +55,7 @@ impl Ingest {
             .map_err(|refusal| {
                 self.collector.metrics.identity_refused.inc();
                 Problem::from(refusal)
-            })?;
-        self.collector.hear(&source.namespace);
-        Ok(())
+            })
     }
 }
 
@@ -83,6 +81,7 @@ async fn resolve(
     Body(request): Body<ResolveRequest, MAX_RESOLVE_BYTES>,
 ) -> Result<Json<ResolveResponse>, Problem> {
     ingest.check(&evidence, &request.source)?;
+    ingest.collector.hear(&request.source.namespace);
     Ok(Json(ingest.collector.resolve(&request, now_ms()).await?))
 }
 
@@ -102,6 +101,11 @@ async fn reports(
     Body(reports): Body<Reports, MAX_REPORTS_BYTES>,
 ) -> Result<Json<ReportsResponse>, Problem> {
     ingest.check(&evidence, &reports.source)?;
+    // What counts connections says nothing about what decides requests.
+    let mut protocols = reports.reports.iter().map(|report| report.protocol);
+    if reports.reports.is_empty() || protocols.any(|it| it == Protocol::Http) {
+        ingest.collector.hear(&reports.source.namespace);
+    }
     Ok(Json(ingest.collector.report(&reports, now_ms()).await?))
 }
 

@@ -122,7 +122,7 @@ impl Lab {
         let folder = folder(&options.name);
         ensure!(
             !folder.exists(),
-            "there is a lab {:?} already, or what is left of one, in {}: `cargo xtask lab down`",
+            "there is a lab {0:?} already, or what is left of one, in {1}: `cargo xtask lab --name {0} down`",
             options.name,
             folder.display()
         );

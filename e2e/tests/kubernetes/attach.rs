@@ -104,7 +104,10 @@ fn an_unknown_version_of_istio_is_refused() -> Result<()> {
         ensure!(lab.cluster().find(&plugin).await?.is_some(), "not attached");
         drop(collector);
 
-        // To upgrade Istio too far does not end what goes on.
+        // To upgrade Istio too far does not end what goes on, be it from before connections were counted.
+        let mut tcp = plugin.clone();
+        tcp["metadata"]["name"] = json!("lazymesh-tcp");
+        lab.cluster().delete_object(&tcp).await?;
         run_istiod(lab, &istio, "1.99.0").await?;
         let collector = Collector::start(lab, &flags).await?;
         set_mode(lab, namespace, Some("enforce")).await?;

@@ -120,11 +120,21 @@ impl Collector {
 
     /// Says what the filter of a workload says when it is there.
     pub(crate) async fn greet(&self, namespace: &str, workload: &str) -> Result<()> {
+        self.report(namespace, workload, json!([])).await
+    }
+
+    /// Says what the filter of a workload has counted.
+    pub(crate) async fn report(
+        &self,
+        namespace: &str,
+        workload: &str,
+        reports: Value,
+    ) -> Result<()> {
         let source = json!({ "namespace": namespace, "workload": workload });
         let url = format!("http://{}/v1/reports", self.ingest);
         let call = reqwest::Client::new()
             .post(url)
-            .json(&json!({ "source": source, "reports": [] }));
+            .json(&json!({ "source": source, "reports": reports }));
         call.send().await?.error_for_status()?;
         Ok(())
     }

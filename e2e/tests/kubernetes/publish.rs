@@ -39,6 +39,9 @@ fn a_namespace_waits_for_its_first_filter_once() -> Result<()> {
         lab.namespace(&other, &[]).await?;
         let collector = Collector::start_as(&lab.kubeconfig(), &[]).await?;
         set_mode(lab, &other, Some("enforce")).await?;
+        // Nor does it have a filter for requests where only connections were counted.
+        let tcp = json!([{ "destination": "203.0.113.1:5432", "protocol": "tcp", "count": 1 }]);
+        collector.report(namespace, "any", tcp).await?;
         collector.greet(&other, "any").await?;
         until_sidecar(lab, &other, DEFAULT).await?;
         ensure!(sidecar(lab, namespace, DEFAULT).await?.is_none());

@@ -103,7 +103,8 @@ fn used(audit_log: &str, account: &str) -> Result<BTreeSet<Right>> {
         if event["user"]["username"] != user || object.is_null() {
             continue;
         }
-        ensure!(event["responseStatus"]["code"] != 403, "{event}");
+        let decision = &event["annotations"]["authorization.k8s.io/decision"];
+        ensure!(decision == "allow", "{event}");
         let mut resource = object["resource"].as_str().unwrap_or_default().to_owned();
         if let Some(subresource) = object["subresource"].as_str() {
             resource = format!("{resource}/{subresource}");
@@ -143,10 +144,17 @@ fn nothing_is_published_before_every_watch_has_synced() -> Result<()> {
             resources.retain(|resource| resource != "virtualservices");
         }
         lab.cluster().apply_object(&blind).await?;
+        let before = lab.audit_log()?.len();
         let collector = Collector::spawn(&kubeconfig, &["--enforce-unheard"]).await?;
-        wait::until("the collector to say what it waits for", async || {
+        wait::until("the collector to try again and again", async || {
             let checks = collector.get("/readyz").await?["checks"].to_string();
             ensure!(checks.contains("virtualservices"), "{checks}");
+            let log = lab.audit_log()?;
+            let refused = |line: &&str| {
+                line.contains(r#""resource":"virtualservices""#) && line.contains(r#""forbid""#)
+            };
+            let tries = log[before..].lines().filter(refused).count();
+            ensure!(tries > 2, "{tries} tries");
             Ok(())
         })
         .await

@@ -117,7 +117,7 @@ impl Authenticator {
         }
         let realm = challenge.realm.clone();
         let request = match &self.credentials {
-            Credentials::Anonymous => http.token_client.get(realm).query(&fields),
+            Credentials::Anonymous => http.client.get(realm).query(&fields),
             Credentials::Basic { username, password } => http
                 .token_client
                 .get(realm)
