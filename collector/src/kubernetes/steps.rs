@@ -217,8 +217,13 @@ fn arrives(
     if before.routes.has(entry) || is_warm || warm_up.is_zero() {
         return true;
     }
-    if until.is_none() || !has_clusters {
-        coming.insert(entry.to_owned(), now + warm_up);
+    let due = now + warm_up;
+    match coming.get_mut(entry) {
+        // Its routes may have become more urgent meanwhile.
+        Some(until) if has_clusters => *until = due.min(*until),
+        _ => {
+            coming.insert(entry.to_owned(), due);
+        }
     }
     false
 }

@@ -28,6 +28,19 @@ fn what_cannot_wait_has_its_routes_soon() -> Result<()> {
         for name in ["plain", "routed"] {
             lab.service(namespace, name).await?;
         }
+        let [plain, routed, stream] = ["plain", "routed", "stream"]
+            .map(|name| format!("{namespace}/{name}.{namespace}.svc.cluster.local"));
+        for name in ["plain", "routed"] {
+            wait::until(&format!("{name} to be held or direct"), async || {
+                let decision = collector.resolve(namespace, "web", name).await?;
+                ensure!(decision["decision"] != "passthrough", "{decision}");
+                Ok(())
+            })
+            .await?;
+        }
+        until_scope(lab, namespace, "lazymesh-web", (&[], &[&plain, &routed]))
+            .await
+            .with_context(|| collector.log())?;
         let mut route = reference(
             "networking.istio.io/v1",
             "VirtualService",
@@ -39,19 +52,9 @@ fn what_cannot_wait_has_its_routes_soon() -> Result<()> {
             "http": [{ "timeout": "1s", "route": [{ "destination": { "host": "routed" } }] }],
         });
         lab.cluster().apply_object(&route).await?;
-        let mut stream = reference("v1", "Service", namespace, "stream");
-        stream["spec"] = json!({ "ports": [{ "name": "tcp", "port": 5432 }] });
-        lab.cluster().apply_object(&stream).await?;
-        let [plain, routed, stream] = ["plain", "routed", "stream"]
-            .map(|name| format!("{namespace}/{name}.{namespace}.svc.cluster.local"));
-        for name in ["plain", "routed"] {
-            wait::until(&format!("{name} to be held or direct"), async || {
-                let decision = collector.resolve(namespace, "web", name).await?;
-                ensure!(decision["decision"] != "passthrough", "{decision}");
-                Ok(())
-            })
-            .await?;
-        }
+        let mut tcp = reference("v1", "Service", namespace, "stream");
+        tcp["spec"] = json!({ "ports": [{ "name": "tcp", "port": 5432 }] });
+        lab.cluster().apply_object(&tcp).await?;
         let scope: (&[&str], &[&str]) = (&[&routed, &stream], &[&plain]);
         until_scope(lab, namespace, "lazymesh-web", scope)
             .await

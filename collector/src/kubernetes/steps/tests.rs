@@ -8,6 +8,8 @@ struct Fixture {
     place: Published,
     there: Scope,
     now: Instant,
+    /// Namespace of entries that are wanted soon.
+    soon: &'static str,
 }
 
 fn start(settle: Duration, routes: &[&str], clusters: &[&str]) -> Fixture {
@@ -19,6 +21,7 @@ fn start(settle: Duration, routes: &[&str], clusters: &[&str]) -> Fixture {
         },
         there: scope(routes, clusters),
         now: Instant::now(),
+        soon: "soon/",
     }
 }
 
@@ -34,7 +37,7 @@ fn scope(routes: &[&str], clusters: &[&str]) -> Scope {
 }
 
 impl Fixture {
-    /// Entries of `soon/` and `at-once/` are wanted so.
+    /// Entries of `at-once/` are wanted so.
     fn plan(&mut self, seconds: u64, wanted: &[&str]) -> Scope {
         self.now += Duration::from_secs(seconds);
         let of = |namespace: &str| {
@@ -45,7 +48,7 @@ impl Fixture {
         let wanted = Wanted {
             entries: &entries(wanted),
             at_once: &of("at-once/"),
-            soon: &of("soon/"),
+            soon: &of(self.soon),
         };
         self.steps.next(&self.place, &self.there, &wanted, self.now)
     }
@@ -138,6 +141,19 @@ fn what_the_filter_leads_past_waits_for_less() {
     let mut it = start(Duration::from_secs(1), &[], &[]);
     it.publish(0, &wanted, &[], &wanted);
     assert_eq!(it.due(), Some(1));
+}
+
+#[test]
+fn what_gets_a_route_to_be_led_past_waits_for_less_from_then_on() {
+    let mut it = start(SETTLE, &[], &[]);
+    let wanted = ["a/x", "b/y"];
+    it.publish(0, &wanted, &[], &wanted);
+    it.soon = "b/";
+    it.publish(5, &wanted, &[], &wanted);
+    assert_eq!(it.due(), Some(2));
+    it.publish(1, &wanted, &[], &wanted);
+    it.publish(1, &wanted, &["b/y"], &["a/x"]);
+    assert_eq!(it.due(), Some(8));
 }
 
 #[test]
