@@ -91,6 +91,10 @@ impl MeshService {
     pub(crate) fn is_kubernetes(&self) -> bool {
         self.form != Form::Entry
     }
+
+    fn source(&self) -> Source {
+        (self.egress.clone(), self.is_kubernetes(), self.name.clone())
+    }
 }
 
 impl Ranked for MeshService {
@@ -109,9 +113,12 @@ impl Ranked for MeshService {
 pub(crate) struct ServiceIndex {
     hosts: HostIndex<MeshService>,
     addresses: AddressIndex<MeshService>,
-    /// Those with a port that is not declared to be HTTP, by host and by the object's name.
-    beyond_http: BTreeMap<(EgressHost, String), Arc<MeshService>>,
+    /// Those with a port that is not declared to be HTTP.
+    beyond_http: BTreeMap<Source, Arc<MeshService>>,
 }
+
+/// What a service is made from: its host, whether by Kubernetes, and the object's name.
+type Source = (EgressHost, bool, String);
 
 impl ServiceIndex {
     pub(crate) fn insert(&mut self, service: MeshService) {
@@ -121,8 +128,7 @@ impl ServiceIndex {
             self.addresses.insert(block, &service);
         }
         if service.may_speak_beyond_http(false) {
-            let key = (service.egress.clone(), service.name.clone());
-            self.beyond_http.insert(key, service);
+            self.beyond_http.insert(service.source(), service);
         }
     }
 
@@ -131,8 +137,7 @@ impl ServiceIndex {
         for &block in &service.addresses {
             self.addresses.remove(block, service);
         }
-        let key = (service.egress.clone(), service.name.clone());
-        self.beyond_http.remove(&key);
+        self.beyond_http.remove(&service.source());
     }
 
     /// Hosts that a client sees and that speak something else than HTTP on one of their ports, or may do so. The
@@ -285,4 +290,32 @@ fn blocks<'a>(addresses: impl Iterator<Item = &'a String>) -> Vec<IpNet> {
 
 pub(crate) fn normalise(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_service_and_an_entry_of_one_name_are_two() {
+        let mesh = Mesh::default();
+        let metadata = json!({ "name": "db", "namespace": "shop" });
+        let host = "db.shop.svc.cluster.local";
+        let port = json!({ "number": 5432, "protocol": "TCP" });
+        let entry = json!({ "metadata": metadata, "spec": { "hosts": [host], "ports": [port] } });
+        let service = json!({ "metadata": metadata, "spec": { "ports": [{ "port": 5432 }] } });
+        let entry: ServiceEntry = serde_json::from_value(entry).expect("well-formed");
+        let service: Service = serde_json::from_value(service).expect("well-formed");
+        let of_entry = || of_entry(&entry, &mesh).next().expect("a host");
+        let of_service = || of_service(&service, &mesh).expect("a host");
+        let mut index = ServiceIndex::default();
+        index.insert(of_entry());
+        index.insert(of_service());
+        index.remove(&of_service());
+        assert_eq!(index.beyond_http("shop", false).count(), 1);
+        index.remove(&of_entry());
+        assert_eq!(index.beyond_http("shop", false).count(), 0);
+    }
 }
