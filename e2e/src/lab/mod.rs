@@ -290,7 +290,8 @@ impl Lab {
         let mut file = fs::File::options()
             .append(true)
             .open(kubernetes::hosts(&self.folder))?;
-        Ok(writeln!(file, "{address} {name}")?)
+        // At once, for others may write, too.
+        Ok(file.write_all(format!("{address} {name}\n").as_bytes())?)
     }
 
     /// Kubernetes.
