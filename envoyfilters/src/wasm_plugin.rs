@@ -17,7 +17,7 @@ pub(crate) fn http(attachment: &Attachment) -> Value {
 pub(crate) fn tcp(attachment: &Attachment) -> Value {
     let config = FilterConfig {
         // The other one tells.
-        presence_interval_ms: 0,
+        heartbeat_interval_ms: 0,
         ..attachment.config.clone()
     };
     let spec = json!({

@@ -4,39 +4,37 @@
 //! it. What a probe found is remembered for a moment: probing a cluster that already carries traffic would take one
 //! of its connections.
 
-use crate::catch_all::CatchAll;
+use crate::flow::Flow;
 use crate::host::{ContextId, Host};
 
 /// Milliseconds between probes while something is held.
 pub(crate) const PROBE_INTERVAL_MS: u64 = 5;
 /// A cluster that was there is taken to be there for so many milliseconds: longer than its route takes to follow
 /// it, from when on its requests no longer come here, and no longer, for a request to a cluster that has gone fails.
-const HERE_MS: u64 = 250;
+const READY_MS: u64 = 250;
 /// For so many milliseconds after a request has waited in vain, others do not wait for the same cluster.
-const IN_VAIN_MS: u64 = 5_000;
+const TIMED_OUT_MS: u64 = 5_000;
 /// Most clusters that are remembered; one more is just probed again.
 const MAX_REMEMBERED: usize = 64;
 
 /// Whether to send a request through a cluster, now or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presence {
-    /// It is there.
-    Here,
-    /// It is not, and is worth waiting for.
-    Absent,
-    /// It is not, and others have just waited in vain.
-    InVain,
+pub(crate) enum ClusterState {
+    /// This worker has it.
+    Ready,
+    /// It has not, and it is worth waiting for.
+    Missing,
+    /// It has not, and others have just waited in vain.
+    TimedOut,
 }
 
 /// One request that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
-    /// Which one.
-    pub(crate) context: ContextId,
+    /// Which one, and what to do when the cluster does not come.
+    pub(crate) flow: Flow,
     /// For which cluster.
     pub(crate) cluster: String,
-    /// What to do when it does not come.
-    pub(crate) catch_all: CatchAll,
     /// Since when, in milliseconds.
     pub(crate) since_ms: u64,
     /// Until when, in milliseconds.
@@ -44,9 +42,9 @@ pub(crate) struct Held {
 }
 
 #[derive(Debug)]
-struct Memory {
+struct Probed {
     cluster: String,
-    here: bool,
+    ready: bool,
     until_ms: u64,
 }
 
@@ -54,28 +52,33 @@ struct Memory {
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
     held: Vec<Held>,
-    memories: Vec<Memory>,
+    probed: Vec<Probed>,
 }
 
 impl Holds {
     /// Whether this worker has a cluster.
-    pub(crate) fn look(&mut self, host: &mut impl Host, cluster: &str, now_ms: u64) -> Presence {
-        let memory = self
-            .memories
+    pub(crate) fn state(
+        &mut self,
+        host: &mut impl Host,
+        cluster: &str,
+        now_ms: u64,
+    ) -> ClusterState {
+        let last = self
+            .probed
             .iter()
-            .find(|memory| memory.cluster == cluster && memory.until_ms > now_ms);
-        let in_vain = memory.is_some();
-        if memory.is_some_and(|memory| memory.here) {
-            return Presence::Here;
+            .find(|it| it.cluster == cluster && it.until_ms > now_ms);
+        let timed_out = last.is_some();
+        if last.is_some_and(|it| it.ready) {
+            return ClusterState::Ready;
         }
         if host.has_cluster(cluster) {
             self.remember(cluster, true, now_ms);
-            return Presence::Here;
+            return ClusterState::Ready;
         }
-        if in_vain {
-            Presence::InVain
+        if timed_out {
+            ClusterState::TimedOut
         } else {
-            Presence::Absent
+            ClusterState::Missing
         }
     }
 
@@ -90,28 +93,28 @@ impl Holds {
     /// Forgets a request that is gone. True: it was held.
     pub(crate) fn forget(&mut self, context: ContextId) -> bool {
         let before = self.held.len();
-        self.held.retain(|held| held.context != context);
+        self.held.retain(|held| held.flow.context != context);
         self.held.len() < before
     }
 
     /// Takes out all whose cluster has come (true) or whose time has run out (false).
     pub(crate) fn release(&mut self, host: &mut impl Host, now_ms: u64) -> Vec<(Held, bool)> {
         let (mut released, mut kept) = (Vec::new(), Vec::new());
-        let mut looked: Option<(String, bool)> = None;
+        let mut last: Option<(String, bool)> = None;
         for held in std::mem::take(&mut self.held) {
-            let here = match &looked {
-                Some((cluster, here)) if *cluster == held.cluster => *here,
-                _ => self.look(host, &held.cluster, now_ms) == Presence::Here,
+            let ready = match &last {
+                Some((cluster, ready)) if *cluster == held.cluster => *ready,
+                _ => self.state(host, &held.cluster, now_ms) == ClusterState::Ready,
             };
-            looked = Some((held.cluster.clone(), here));
-            if here || held.deadline_ms <= now_ms {
-                released.push((held, here));
+            last = Some((held.cluster.clone(), ready));
+            if ready || held.deadline_ms <= now_ms {
+                released.push((held, ready));
             } else {
                 kept.push(held);
             }
         }
         self.held = kept;
-        for (late, _) in released.iter().filter(|(_, here)| !here) {
+        for (late, _) in released.iter().filter(|(_, ready)| !ready) {
             self.remember(&late.cluster, false, now_ms);
         }
         released
@@ -127,14 +130,14 @@ impl Holds {
         self.held.len()
     }
 
-    fn remember(&mut self, cluster: &str, here: bool, now_ms: u64) {
-        self.memories
-            .retain(|memory| memory.until_ms > now_ms && memory.cluster != cluster);
-        if self.memories.len() < MAX_REMEMBERED {
-            let until_ms = now_ms.saturating_add(if here { HERE_MS } else { IN_VAIN_MS });
-            self.memories.push(Memory {
+    fn remember(&mut self, cluster: &str, ready: bool, now_ms: u64) {
+        self.probed
+            .retain(|it| it.until_ms > now_ms && it.cluster != cluster);
+        if self.probed.len() < MAX_REMEMBERED {
+            let until_ms = now_ms.saturating_add(if ready { READY_MS } else { TIMED_OUT_MS });
+            self.probed.push(Probed {
                 cluster: cluster.to_owned(),
-                here,
+                ready,
                 until_ms,
             });
         }

@@ -2,7 +2,7 @@
 
 use lazymesh_protocol::{MAX_AUTHORITY_BYTES, Protocol, Report, ResolveRequest, Source};
 
-use crate::hello::Hello;
+use crate::client_hello::ClientHello;
 use crate::host::Host;
 
 /// One unresolved host, as one application names it.
@@ -27,9 +27,9 @@ impl Question {
 
     /// What the selected connection is about, by its first bytes.
     pub(crate) fn of_connection(host: &impl Host, bytes: &[u8]) -> Option<Self> {
-        let (authority, protocol) = match Hello::read(bytes) {
-            Hello::Tls(name) => (name.and_then(|name| authority(name.into())), Protocol::Tls),
-            Hello::Other => (None, Protocol::Tcp),
+        let (authority, protocol) = match ClientHello::read(bytes) {
+            ClientHello::Tls(name) => (name.and_then(|name| authority(name.into())), Protocol::Tls),
+            ClientHello::Other => (None, Protocol::Tcp),
         };
         Self::new(host, authority, protocol)
     }

@@ -12,9 +12,9 @@ use crate::question::Question;
 use crate::snapshot;
 
 /// The snapshot. The number is the version of its form.
-const DECISIONS: &str = "lazymesh.decisions.2";
+const DECISIONS: &str = "lazymesh.decisions.3";
 /// Revision of the snapshot, as eight little-endian bytes.
-const REVISION: &str = "lazymesh.decisions.2.revision";
+const REVISION: &str = "lazymesh.decisions.3.revision";
 /// Writes are this far apart, in milliseconds, so that bursts of new hosts share one.
 const WRITE_INTERVAL_MS: u64 = 100;
 /// Compare-and-swap is tried this often; then the next write tries again.

@@ -9,6 +9,10 @@ use crate::answer::usable;
 use crate::decisions::{Decisions, Entry};
 use crate::question::Question;
 
+const HTTP: u8 = 1;
+const TCP: u8 = 2;
+const TLS: u8 = 3;
+
 const DIRECT: u8 = 1;
 const HOLD: u8 = 2;
 const GATEWAY: u8 = 3;
@@ -23,10 +27,19 @@ pub(crate) fn encode(revision: u64, decisions: &Decisions) -> Vec<u8> {
     for (question, entry) in decisions.iter() {
         optional(&mut bytes, question.authority.as_deref());
         optional(&mut bytes, question.destination.as_deref());
+        bytes.push(protocol(question.protocol));
         bytes.extend_from_slice(&entry.expires_ms.to_le_bytes());
         decision(&mut bytes, &entry.decision);
     }
     bytes
+}
+
+fn protocol(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Http => HTTP,
+        Protocol::Tcp => TCP,
+        Protocol::Tls => TLS,
+    }
 }
 
 fn decision(bytes: &mut Vec<u8>, decision: &Decision) {
@@ -92,7 +105,7 @@ pub(crate) fn decode(bytes: &[u8], max_entries: usize) -> Option<(u64, Decisions
         let question = Question {
             authority: reader.optional()?,
             destination: reader.optional()?,
-            protocol: Protocol::Http,
+            protocol: reader.protocol()?,
         };
         let expires_ms = reader.u64()?;
         let decision = reader.decision()?;
@@ -136,6 +149,15 @@ impl Reader<'_> {
     fn optional(&mut self) -> Option<Option<String>> {
         self.text()
             .map(|text| Some(text).filter(|text| !text.is_empty()))
+    }
+
+    fn protocol(&mut self) -> Option<Protocol> {
+        match self.take::<1>()? {
+            [HTTP] => Some(Protocol::Http),
+            [TCP] => Some(Protocol::Tcp),
+            [TLS] => Some(Protocol::Tls),
+            _ => None,
+        }
     }
 
     fn share(&mut self) -> Option<Share> {
@@ -225,17 +247,18 @@ mod tests {
         let entry = (
             option::of("[!-~]{1,20}"),
             option::of("[0-9.:]{1,20}"),
+            prop::sample::select(&[Protocol::Http, Protocol::Tcp, Protocol::Tls]),
             any::<u64>(),
             a_decision(),
         );
         vec(entry, 0..20).prop_map(|entries| {
             let mut decisions = Decisions::default();
-            for (authority, destination, expires_ms, decision) in entries {
+            for (authority, destination, protocol, expires_ms, decision) in entries {
                 decisions.insert(
                     Question {
                         authority,
                         destination,
-                        protocol: Protocol::Http,
+                        protocol,
                     },
                     Entry {
                         decision,

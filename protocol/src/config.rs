@@ -40,8 +40,8 @@ pub struct FilterConfig {
     pub report_interval_ms: u32,
     /// How often, in milliseconds, the filter tells that it is there; 0: never, and then its namespace counts as one
     /// without a filter until the first unresolved request.
-    #[serde(default = "default_presence_interval_ms")]
-    pub presence_interval_ms: u32,
+    #[serde(default = "default_heartbeat_interval_ms")]
+    pub heartbeat_interval_ms: u32,
 }
 
 impl FilterConfig {
@@ -60,7 +60,7 @@ impl FilterConfig {
             breaker_backoff_ms: default_breaker_backoff_ms(),
             breaker_max_backoff_ms: default_breaker_max_backoff_ms(),
             report_interval_ms: default_report_interval_ms(),
-            presence_interval_ms: default_presence_interval_ms(),
+            heartbeat_interval_ms: default_heartbeat_interval_ms(),
         }
     }
 }
@@ -95,6 +95,6 @@ fn default_breaker_max_backoff_ms() -> u32 {
 fn default_report_interval_ms() -> u32 {
     10_000
 }
-fn default_presence_interval_ms() -> u32 {
+fn default_heartbeat_interval_ms() -> u32 {
     60_000
 }

@@ -7,8 +7,9 @@ use lazymesh_protocol::{
 
 use super::{Plugin, size};
 use crate::answer::{self, AnswerError};
+use crate::callouts::Callout;
 use crate::decisions::Entry;
-use crate::flights::{Flight, Waiter};
+use crate::flow::Flow;
 use crate::host::{Call, Host, Token};
 use crate::identity;
 use crate::metrics::Metric;
@@ -26,9 +27,9 @@ impl Plugin {
         host: &mut impl Host,
         now_ms: u64,
         question: &Question,
-        first: Waiter,
+        first: Flow,
     ) -> bool {
-        if self.flights.len() >= size(self.config.max_callouts) {
+        if self.callouts.len() >= size(self.config.max_callouts) {
             return false;
         }
         let Some(request) = self.source(host).map(|source| question.ask(source)) else {
@@ -47,7 +48,7 @@ impl Plugin {
         };
         let timeout_ms = u64::from(self.config.resolve_timeout_ms);
         let deadline_ms = now_ms.saturating_add(timeout_ms).saturating_add(GRACE_MS);
-        self.flights
+        self.callouts
             .start(token, question.clone(), deadline_ms, first);
         true
     }
@@ -63,18 +64,18 @@ impl Plugin {
         let accepted = status.as_deref() == Some(b"200");
         if self.counts.end(token, accepted) {
             if accepted {
-                self.presence.heard(now_ms);
+                self.heartbeat.answered(now_ms);
             }
             return;
         }
-        let Some(landed) = self.flights.land(token) else {
+        let Some(callout) = self.callouts.end(token) else {
             return;
         };
         match answer::read(status, body_bytes, || host.call_body(MAX_RESPONSE_BYTES)) {
             Ok(response) => {
                 self.succeed(host);
-                self.learn(now_ms, &landed, &response);
-                self.release(host, now_ms, landed.waiters, &response.decision);
+                self.learn(now_ms, &callout, &response);
+                self.release(host, now_ms, callout.waiters, &response.decision);
             }
             Err(AnswerError::Refused) => {
                 self.succeed(host);
@@ -87,33 +88,33 @@ impl Plugin {
                     host: None,
                     ttl_ms: REFUSED_TTL_MS,
                 };
-                self.learn(now_ms, &landed, &response);
-                self.give_up(host, landed.waiters);
+                self.learn(now_ms, &callout, &response);
+                self.give_up(host, callout.waiters);
             }
             Err(error) => {
                 self.fail(host, now_ms, &error.to_string());
-                self.fall_back(host, now_ms, landed);
+                self.fall_back(host, now_ms, callout);
             }
         }
     }
 
     pub(super) fn end_overdue_calls(&mut self, host: &mut impl Host, now_ms: u64) {
-        while let Some(landed) = self.flights.land_overdue(now_ms) {
+        while let Some(callout) = self.callouts.end_overdue(now_ms) {
             self.fail(host, now_ms, "no answer in time");
-            self.fall_back(host, now_ms, landed);
+            self.fall_back(host, now_ms, callout);
         }
     }
 
-    /// Sends the counts that are due, or none if only the filter's presence is. They never keep a failing collector
+    /// Sends the counts that are due, or none if only the heartbeat is. They never keep a failing collector
     /// busy.
     pub(super) fn report(&mut self, host: &mut impl Host, now_ms: u64) {
-        let due = [self.counts.due_ms(), self.presence.due_ms()];
+        let due = [self.counts.due_ms(), self.heartbeat.due_ms()];
         if due.into_iter().flatten().all(|due_ms| due_ms > now_ms) {
             return;
         }
         let token = self.send_reports(host);
         self.counts.sent(token, now_ms);
-        self.presence.tried(now_ms);
+        self.heartbeat.sent(now_ms);
     }
 
     fn send_reports(&mut self, host: &mut impl Host) -> Option<Token> {
@@ -140,19 +141,19 @@ impl Plugin {
     }
 
     /// There is no answer: the last one is followed, if there was one.
-    fn fall_back(&mut self, host: &mut impl Host, now_ms: u64, landed: Flight) {
-        match self.decisions.stale(&landed.question).cloned() {
-            Some(decision) => self.release(host, now_ms, landed.waiters, &decision),
-            None => self.give_up(host, landed.waiters),
+    fn fall_back(&mut self, host: &mut impl Host, now_ms: u64, callout: Callout) {
+        match self.decisions.stale(&callout.question).cloned() {
+            Some(decision) => self.release(host, now_ms, callout.waiters, &decision),
+            None => self.give_up(host, callout.waiters),
         }
     }
 
-    fn learn(&mut self, now_ms: u64, landed: &Flight, response: &ResolveResponse) {
+    fn learn(&mut self, now_ms: u64, callout: &Callout, response: &ResolveResponse) {
         if response.ttl_ms > 0 {
             let expires_ms = now_ms.saturating_add(response.ttl_ms.into());
             let decision = response.decision.clone();
             self.decisions.insert(
-                landed.question.clone(),
+                callout.question.clone(),
                 Entry {
                     decision,
                     expires_ms,

@@ -3,12 +3,10 @@
 use lazymesh_protocol::{Decision, Share};
 
 use super::{Plugin, undecided};
-use crate::catch_all::CatchAll;
-use crate::flights::Waiter;
-use crate::holds::{Held, Presence};
-use crate::host::{Action, ContextId, Host};
+use crate::flow::Flow;
+use crate::holds::{ClusterState, Held};
+use crate::host::{Action, Host};
 use crate::metrics::Metric;
-use crate::route;
 
 impl Plugin {
     /// Follows a decision for the selected request.
@@ -16,8 +14,7 @@ impl Plugin {
         &mut self,
         host: &mut impl Host,
         now_ms: u64,
-        context: ContextId,
-        catch_all: CatchAll,
+        flow: Flow,
         decision: &Decision,
     ) -> Action {
         match decision {
@@ -25,8 +22,8 @@ impl Plugin {
                 subject_alt_names,
                 server_name,
             } => {
-                if !route::direct(host, subject_alt_names, server_name) {
-                    return undecided(host, catch_all);
+                if !flow.direct(host, subject_alt_names, server_name) {
+                    return undecided(host, flow);
                 }
                 host.add(Metric::Direct, 1);
             }
@@ -37,15 +34,15 @@ impl Plugin {
             } => {
                 host.add(Metric::Hold, 1);
                 let cluster = self.choose(split).unwrap_or(cluster);
-                return self.hold(host, now_ms, context, catch_all, cluster, *timeout_ms);
+                return self.hold(host, now_ms, flow, cluster, *timeout_ms);
             }
             Decision::Passthrough { .. } => {
                 host.add(Metric::Passthrough, 1);
-                route::as_dialled(host, catch_all);
+                flow.as_dialled(host);
             }
             Decision::Gateway { cluster } => {
                 host.add(Metric::Gateway, 1);
-                route::through(host, cluster);
+                flow.through(host, cluster);
             }
         }
         Action::Continue
@@ -68,12 +65,12 @@ impl Plugin {
         &mut self,
         host: &mut impl Host,
         now_ms: u64,
-        waiters: Vec<Waiter>,
+        waiters: Vec<Flow>,
         decision: &Decision,
     ) {
-        for (context, catch_all) in waiters {
-            if host.select(context)
-                && self.follow(host, now_ms, context, catch_all, decision) == Action::Continue
+        for flow in waiters {
+            if host.select(flow.context)
+                && self.follow(host, now_ms, flow, decision) == Action::Continue
             {
                 host.resume();
             }
@@ -81,10 +78,10 @@ impl Plugin {
     }
 
     /// Sends on all who waited in vain.
-    pub(super) fn give_up(&self, host: &mut impl Host, waiters: Vec<Waiter>) {
-        for (context, catch_all) in waiters {
-            if host.select(context) {
-                undecided(host, catch_all);
+    pub(super) fn give_up(&self, host: &mut impl Host, waiters: Vec<Flow>) {
+        for flow in waiters {
+            if host.select(flow.context) {
+                undecided(host, flow);
                 host.resume();
             }
         }
@@ -92,24 +89,24 @@ impl Plugin {
 
     /// Sends on those held requests whose cluster has come or whose time has run out.
     pub(super) fn release_held(&mut self, host: &mut impl Host, now_ms: u64) {
-        for (held, here) in self.holds.release(host, now_ms) {
-            self.end_hold(host, now_ms, &held, here);
+        for (held, ready) in self.holds.release(host, now_ms) {
+            self.end_hold(host, now_ms, &held, ready);
         }
     }
 
-    pub(super) fn end_hold(&self, host: &mut impl Host, now_ms: u64, held: &Held, here: bool) {
+    pub(super) fn end_hold(&self, host: &mut impl Host, now_ms: u64, held: &Held, ready: bool) {
         host.add(Metric::Held, -1);
         host.record(Metric::HoldTime, now_ms.saturating_sub(held.since_ms));
-        if !here {
+        if !ready {
             host.add(Metric::HoldTimeouts, 1);
         }
-        if !host.select(held.context) {
+        if !host.select(held.flow.context) {
             return;
         }
-        if here {
-            route::through(host, &held.cluster);
+        if ready {
+            held.flow.through(host, &held.cluster);
         } else {
-            route::as_dialled(host, held.catch_all);
+            held.flow.as_dialled(host);
         }
         host.resume();
     }
@@ -118,32 +115,30 @@ impl Plugin {
         &mut self,
         host: &mut impl Host,
         now_ms: u64,
-        context: ContextId,
-        catch_all: CatchAll,
+        flow: Flow,
         cluster: &str,
         timeout_ms: u32,
     ) -> Action {
-        match self.holds.look(host, cluster, now_ms) {
-            Presence::Here => {
-                route::through(host, cluster);
+        match self.holds.state(host, cluster, now_ms) {
+            ClusterState::Ready => {
+                flow.through(host, cluster);
                 Action::Continue
             }
-            Presence::Absent if self.has_room() => {
+            ClusterState::Missing if self.has_room() => {
                 let timeout_ms = timeout_ms.min(self.config.max_hold_ms);
                 let deadline_ms = now_ms.saturating_add(timeout_ms.into());
                 let cluster = cluster.to_owned();
                 self.holds.hold(Held {
-                    context,
+                    flow,
                     cluster,
-                    catch_all,
                     since_ms: now_ms,
                     deadline_ms,
                 });
                 host.add(Metric::Held, 1);
                 Action::Pause
             }
-            Presence::Absent | Presence::InVain => {
-                route::as_dialled(host, catch_all);
+            ClusterState::Missing | ClusterState::TimedOut => {
+                flow.as_dialled(host);
                 Action::Continue
             }
         }

@@ -10,18 +10,18 @@ use lazymesh_protocol::{FilterConfig, Source};
 
 use crate::alarm::Alarm;
 use crate::breaker::{Breaker, Change};
+use crate::callouts::Callouts;
 use crate::catch_all::CatchAll;
+use crate::client_hello::MAX_BYTES;
 use crate::config::{self, ConfigError};
 use crate::counts::Counts;
-use crate::flights::Flights;
-use crate::hello::MAX_BYTES;
+use crate::flow::{self, Flow};
+use crate::heartbeat::Heartbeat;
 use crate::holds::{Holds, PROBE_INTERVAL_MS};
 use crate::host::{Action, ContextId, Host, Level, Token};
 use crate::metrics::Metric;
-use crate::presence::Presence;
 use crate::question::Question;
 use crate::random::Random;
-use crate::route;
 use crate::shared::SharedDecisions;
 
 /// One configured filter in one worker.
@@ -30,12 +30,12 @@ pub struct Plugin {
     config: FilterConfig,
     source: Option<Source>,
     decisions: SharedDecisions,
-    flights: Flights,
+    callouts: Callouts,
     holds: Holds,
     random: Random,
     breaker: Breaker,
     counts: Counts,
-    presence: Presence,
+    heartbeat: Heartbeat,
     alarm: Alarm,
 }
 
@@ -49,7 +49,7 @@ impl Plugin {
         Ok(Self {
             source: None,
             decisions: SharedDecisions::new(size(config.max_hosts)),
-            flights: Flights::default(),
+            callouts: Callouts::default(),
             holds: Holds::default(),
             random: Random::new(seed),
             breaker: Breaker::new(
@@ -59,7 +59,7 @@ impl Plugin {
                 seed,
             ),
             counts: Counts::new(config.report_interval_ms),
-            presence: Presence::new(config.presence_interval_ms, seed),
+            heartbeat: Heartbeat::new(config.heartbeat_interval_ms, seed),
             alarm: Alarm::default(),
             config,
         })
@@ -67,8 +67,8 @@ impl Plugin {
 
     /// The plugin is in place: its timer may be set.
     pub fn on_start(&mut self, host: &mut impl Host, now_ms: u64) {
-        self.presence.start(now_ms);
-        self.settle(host, now_ms);
+        self.heartbeat.start(now_ms);
+        self.finish(host, now_ms);
     }
 
     /// The headers of a request have come; it is the selected context.
@@ -77,9 +77,9 @@ impl Plugin {
             return Action::Continue;
         };
         host.add(Metric::Unresolved, 1);
-        route::strip(host);
-        let action = self.decide(host, now_ms, context, catch_all);
-        self.settle(host, now_ms);
+        flow::strip_header(host);
+        let action = self.decide(host, now_ms, Flow { context, catch_all });
+        self.finish(host, now_ms);
         action
     }
 
@@ -90,7 +90,7 @@ impl Plugin {
         if let Some(question) = Question::of_connection(host, &bytes) {
             self.counts.add(&question, now_ms);
         }
-        self.settle(host, now_ms);
+        self.finish(host, now_ms);
     }
 
     /// A call has ended. It is enough to know the size of the body: a large one is never read.
@@ -102,7 +102,7 @@ impl Plugin {
         body_bytes: usize,
     ) {
         self.end_call(host, now_ms, token, body_bytes);
-        self.settle(host, now_ms);
+        self.finish(host, now_ms);
     }
 
     /// The timer that [`Host::set_tick`] has set rings.
@@ -118,7 +118,7 @@ impl Plugin {
 
     /// A request is gone, whether it was paused or not.
     pub fn on_request_gone(&mut self, host: &mut impl Host, context: ContextId) {
-        self.flights.forget(context);
+        self.callouts.forget(context);
         if self.holds.forget(context) {
             host.add(Metric::Held, -1);
         }
@@ -126,8 +126,8 @@ impl Plugin {
 
     /// The plugin itself goes, and with it its calls and its timer: nobody may be left waiting for them.
     pub fn on_shutdown(&mut self, host: &mut impl Host, now_ms: u64) {
-        while let Some(landed) = self.flights.land_any() {
-            self.give_up(host, landed.waiters);
+        while let Some(callout) = self.callouts.end_any() {
+            self.give_up(host, callout.waiters);
         }
         while let Some(held) = self.holds.release_any() {
             self.end_hold(host, now_ms, &held, false);
@@ -137,39 +137,32 @@ impl Plugin {
         }
     }
 
-    fn decide(
-        &mut self,
-        host: &mut impl Host,
-        now_ms: u64,
-        context: ContextId,
-        catch_all: CatchAll,
-    ) -> Action {
+    fn decide(&mut self, host: &mut impl Host, now_ms: u64, flow: Flow) -> Action {
         let Some(question) = Question::of(host) else {
-            return undecided(host, catch_all);
+            return undecided(host, flow);
         };
         if let Some(decision) = self.decisions.get(host, &question, now_ms).cloned() {
             host.add(Metric::CacheHits, 1);
             self.counts.add(&question, now_ms);
-            return self.follow(host, now_ms, context, catch_all, &decision);
+            return self.follow(host, now_ms, flow, &decision);
         }
         let waits = self.has_room()
-            && (self.flights.join(&question, (context, catch_all))
-                || self.ask(host, now_ms, &question, (context, catch_all)));
+            && (self.callouts.join(&question, flow) || self.ask(host, now_ms, &question, flow));
         if waits {
             return Action::Pause;
         }
         match self.decisions.stale(&question).cloned() {
-            Some(decision) => self.follow(host, now_ms, context, catch_all, &decision),
-            None => undecided(host, catch_all),
+            Some(decision) => self.follow(host, now_ms, flow, &decision),
+            None => undecided(host, flow),
         }
     }
 
     fn has_room(&self) -> bool {
-        self.flights.waiting().saturating_add(self.holds.len()) < size(self.config.max_paused)
+        self.callouts.waiting().saturating_add(self.holds.len()) < size(self.config.max_paused)
     }
 
     /// What every callback ends with: shares what was learned, and sets the alarm.
-    fn settle(&mut self, host: &mut impl Host, now_ms: u64) {
+    fn finish(&mut self, host: &mut impl Host, now_ms: u64) {
         self.decisions.write(host, now_ms);
         if let Some(period_ms) = self.alarm.by(self.due_ms(now_ms), now_ms) {
             host.set_tick(period_ms);
@@ -179,10 +172,10 @@ impl Plugin {
     fn due_ms(&self, now_ms: u64) -> Option<u64> {
         let probe_ms = (self.holds.len() > 0).then(|| now_ms.saturating_add(PROBE_INTERVAL_MS));
         [
-            self.flights.due_ms(),
+            self.callouts.due_ms(),
             probe_ms,
             self.counts.due_ms(),
-            self.presence.due_ms(),
+            self.heartbeat.due_ms(),
             self.decisions.due_ms(),
         ]
         .into_iter()
@@ -210,9 +203,9 @@ impl Plugin {
 }
 
 /// Sends the selected request on without a decision.
-fn undecided(host: &mut impl Host, catch_all: CatchAll) -> Action {
+fn undecided(host: &mut impl Host, flow: Flow) -> Action {
     host.add(Metric::Undecided, 1);
-    route::as_dialled(host, catch_all);
+    flow.as_dialled(host);
     Action::Continue
 }
 

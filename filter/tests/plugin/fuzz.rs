@@ -104,8 +104,8 @@ fn happen(worker: &mut Worker, event: Event) {
         Event::SharedGarbage { bytes } => {
             let mut shared = worker.proxy.shared.borrow_mut();
             for (key, bytes) in [
-                ("lazymesh.decisions.2", bytes.as_slice()),
-                ("lazymesh.decisions.2.revision", b"12345678"),
+                ("lazymesh.decisions.3", bytes.as_slice()),
+                ("lazymesh.decisions.3.revision", b"12345678"),
             ] {
                 let version = shared.get(key).map_or(1, |(_, version)| version + 1);
                 shared.insert(key.to_owned(), (bytes.to_vec(), version));

@@ -5,8 +5,9 @@
 mod deciding;
 mod failing;
 mod fuzz;
+mod heartbeat;
 mod holding;
-mod presence;
+
 mod proxy;
 mod reporting;
 mod sharing;

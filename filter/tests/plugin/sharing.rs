@@ -57,7 +57,7 @@ fn a_burst_of_new_hosts_shares_a_write() {
     for index in 0..100 {
         learn(&mut worker, &format!("{index}"));
     }
-    let writes = |worker: &Worker| worker.proxy.shared.borrow()["lazymesh.decisions.2"].1;
+    let writes = |worker: &Worker| worker.proxy.shared.borrow()["lazymesh.decisions.3"].1;
     assert_eq!(writes(&worker), 1);
     worker.pass(200);
     assert_eq!(writes(&worker), 2);
@@ -90,7 +90,7 @@ fn an_unmoved_snapshot_is_not_read_again() {
 #[test]
 fn garbage_in_shared_data_is_written_over() {
     let (mut one, mut other) = workers();
-    for key in ["lazymesh.decisions.2", "lazymesh.decisions.2.revision"] {
+    for key in ["lazymesh.decisions.3", "lazymesh.decisions.3.revision"] {
         one.proxy
             .shared
             .borrow_mut()

@@ -4,9 +4,9 @@ use lazymesh_protocol::{FilterConfig, Reports};
 
 use crate::proxy::{Shared, Started, Worker};
 
-fn started(presence_interval_ms: u32) -> Worker {
+fn started(heartbeat_interval_ms: u32) -> Worker {
     let config = FilterConfig {
-        presence_interval_ms,
+        heartbeat_interval_ms,
         ..FilterConfig::new("collector")
     };
     let mut worker = Worker::with(&config, &Shared::default());

@@ -1,4 +1,4 @@
-//! Tells the collector that there is a filter: it makes no namespace lazy before it has heard one there.
+//! Tells the collector that there is a filter: it makes no namespace lazy before it has heard from one there.
 
 /// Workers begin at different times within this, in milliseconds: a module is rolled out to a whole mesh at once.
 const SPREAD_MS: u64 = 1_000;
@@ -7,14 +7,14 @@ const RETRY_MS: u64 = 5_000;
 
 /// When to tell.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(crate) struct Heartbeat {
     interval_ms: u64,
     delay_ms: u64,
     due_ms: Option<u64>,
 }
 
-impl Presence {
-    /// Told every so many milliseconds; 0: never. Nothing is due before [`Presence::start`].
+impl Heartbeat {
+    /// Told every so many milliseconds; 0: never. Nothing is due before [`Heartbeat::start`].
     pub(crate) fn new(interval_ms: u32, seed: u64) -> Self {
         Self {
             interval_ms: interval_ms.into(),
@@ -29,12 +29,12 @@ impl Presence {
     }
 
     /// It is being told; until the collector has answered, that may have failed.
-    pub(crate) fn tried(&mut self, now_ms: u64) {
+    pub(crate) fn sent(&mut self, now_ms: u64) {
         self.put_off(now_ms, RETRY_MS);
     }
 
     /// The collector knows.
-    pub(crate) fn heard(&mut self, now_ms: u64) {
+    pub(crate) fn answered(&mut self, now_ms: u64) {
         self.put_off(now_ms, self.interval_ms);
     }
 

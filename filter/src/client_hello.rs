@@ -13,14 +13,14 @@ const HOST_NAME: u8 = 0;
 
 /// What a client says first.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Hello<'a> {
+pub(crate) enum ClientHello<'a> {
     /// That it wants TLS, and from which server, if it says so within these bytes.
     Tls(Option<&'a str>),
     /// Something else.
     Other,
 }
 
-impl<'a> Hello<'a> {
+impl<'a> ClientHello<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
         let [HANDSHAKE, 3, _, _, _, CLIENT_HELLO, ..] = bytes else {
             return Self::Other;
@@ -104,18 +104,27 @@ mod tests {
     #[test]
     fn a_server_s_name() {
         let bytes = client_hello(&named(b"example.org"));
-        assert_eq!(Hello::read(&bytes), Hello::Tls(Some("example.org")));
+        assert_eq!(
+            ClientHello::read(&bytes),
+            ClientHello::Tls(Some("example.org"))
+        );
         let part = &bytes[..bytes.len() - 1];
-        assert_eq!(Hello::read(part), Hello::Tls(None));
+        assert_eq!(ClientHello::read(part), ClientHello::Tls(None));
         let mut longer = bytes.clone();
         longer.extend(b"early data");
-        assert_eq!(Hello::read(&longer), Hello::Tls(Some("example.org")));
+        assert_eq!(
+            ClientHello::read(&longer),
+            ClientHello::Tls(Some("example.org"))
+        );
     }
 
     #[test]
     fn no_name() {
         for extensions in [&[][..], &[0, 10, 0, 2, 0, 29], &named(b"\xff")] {
-            assert_eq!(Hello::read(&client_hello(extensions)), Hello::Tls(None));
+            assert_eq!(
+                ClientHello::read(&client_hello(extensions)),
+                ClientHello::Tls(None)
+            );
         }
         for bytes in [
             &b""[..],
@@ -123,18 +132,18 @@ mod tests {
             &[22, 3, 1, 0, 1],
             &[22, 3, 1, 0, 1, 2],
         ] {
-            assert_eq!(Hello::read(bytes), Hello::Other);
+            assert_eq!(ClientHello::read(bytes), ClientHello::Other);
         }
     }
 
     proptest! {
         #[test]
         fn anything(bytes: Vec<u8>, cut: usize) {
-            Hello::read(&bytes);
+            ClientHello::read(&bytes);
             let mut hello = client_hello(&named(b"example.org"));
             let cut = cut % hello.len();
             hello.splice(cut.., bytes);
-            Hello::read(&hello);
+            ClientHello::read(&hello);
         }
     }
 }
