@@ -4,7 +4,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lazymesh_collector::kubernetes::{ConnectConfig, Uninstall, duration};
+use lazymesh_collector::attach::Uninstall;
+use lazymesh_collector::kubernetes::{ConnectConfig, duration};
 
 #[derive(clap::Args)]
 #[command(after_help = "\

@@ -8,30 +8,24 @@
 //! All of it is pure: the same objects and the same graph give the same answer, in whatever order they came.
 //! There is no I/O and no async here; the collector brings both.
 
-mod authority;
-mod decision;
-mod dns;
+mod decide;
 mod graph;
 mod inventory;
-mod mesh;
 mod names;
-pub mod object;
-mod question;
-mod render;
-mod sidecar;
+mod resolve;
+pub mod resource;
+mod scope;
 
-pub use authority::{Authority, AuthorityError, Host};
-pub use decision::{Learned, Outcome, decide};
-pub use graph::{Dependency, ExternalHost, Graph, Limits, Origin};
-pub use inventory::{Inventory, Mode, Reach};
-pub use mesh::{DefaultExportTo, Mesh};
-pub use names::{EgressHost, NameError, Workload};
-pub use object::{
-    DestinationRule, EndpointSlice, Kind, Namespace, Object, ObjectError, ObjectKey,
-    PeerAuthentication, Pod, Service, ServiceEntry, Sidecar, VirtualService,
+pub use decide::{Outcome, decide};
+pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, dot, mermaid};
+pub use inventory::{Inventory, Reach};
+pub use names::{Authority, AuthorityError, EgressHost, Host, NameError, Workload};
+pub use resolve::{Question, QuestionError};
+pub use resource::{
+    DefaultExportTo, DestinationRule, EndpointSlice, Kind, Mesh, Mode, Namespace, Object,
+    ObjectError, ObjectKey, PeerAuthentication, Pod, Service, ServiceEntry, Sidecar,
+    VirtualService,
 };
-pub use question::{Question, QuestionError};
-pub use render::{dot, mermaid};
-pub use sidecar::{
+pub use scope::{
     DEFAULT_NAME as DEFAULT_SIDECAR, Plan, SidecarSpec, Visibility, plan_namespace, plan_workload,
 };

@@ -8,25 +8,25 @@ use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
 
-use super::KubernetesError;
-use super::error::ask;
-use super::owner::{FIELD_MANAGER, Owner, content, is_as_wanted};
-use crate::publisher::PublishOutcome;
+use crate::kubernetes::KubernetesError;
+use crate::kubernetes::error::ask;
+use crate::publish::kubernetes::owner::{FIELD_MANAGER, Owner, content, is_as_wanted};
+use crate::publish::sink::PublishOutcome;
 
 /// How often somebody else may be faster.
 const ATTEMPTS: usize = 4;
 
 /// Applies and removes objects of one kind and namespace.
-pub(super) struct Applier<'a> {
-    pub(super) api: Api<DynamicObject>,
-    pub(super) owner: &'a Owner,
-    pub(super) kind: &'static str,
-    pub(super) namespace: &'a str,
+pub(crate) struct Applier<'a> {
+    pub(crate) api: Api<DynamicObject>,
+    pub(crate) owner: &'a Owner,
+    pub(crate) kind: &'static str,
+    pub(crate) namespace: &'a str,
 }
 
 impl Applier<'_> {
     /// Makes the object look like `wanted`; returns it as it then is.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         name: &str,
         wanted: &Value,
@@ -99,7 +99,7 @@ impl Applier<'_> {
     }
 
     /// Deletes the object; `false` if there is none.
-    pub(super) async fn take_out(&self, name: &str) -> Result<bool, KubernetesError> {
+    pub(crate) async fn take_out(&self, name: &str) -> Result<bool, KubernetesError> {
         let place = self.place(name);
         for _ in 0..ATTEMPTS {
             let Some(live) = ask(&place, self.api.get_opt(name)).await? else {

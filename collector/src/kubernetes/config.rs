@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::attach::AttachConfig;
-use super::connect::ConnectConfig;
-use super::duration::duration;
-use super::owner::Owner;
-use super::source::SourceOptions;
-use crate::config::NAMESPACE;
+use crate::attach::AttachConfig;
+use crate::inventory::kubernetes::source::SourceOptions;
+use crate::kubernetes::connect::ConnectConfig;
+use crate::kubernetes::duration::duration;
+use crate::publish::kubernetes::owner::Owner;
+use crate::runtime::config::NAMESPACE;
 
 /// The name of Istio's ConfigMap of a control plane without a revision.
 const MESH_CONFIG: &str = "istio";
@@ -56,7 +56,7 @@ pub struct KubernetesConfig {
 }
 
 impl KubernetesConfig {
-    pub(super) fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> Owner {
         Owner {
             revision: self
                 .revision
@@ -66,14 +66,14 @@ impl KubernetesConfig {
     }
 
     /// What the control plane's object of this name is called.
-    pub(super) fn of_revision(&self, name: &str) -> String {
+    pub(crate) fn of_revision(&self, name: &str) -> String {
         match self.owner().revision.as_deref() {
             None | Some("default") => name.to_owned(),
             Some(revision) => format!("{name}-{revision}"),
         }
     }
 
-    pub(super) fn source(&self, cluster_domain: &str) -> SourceOptions {
+    pub(crate) fn source(&self, cluster_domain: &str) -> SourceOptions {
         let owner = self.owner();
         SourceOptions {
             owner,

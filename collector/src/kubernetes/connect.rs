@@ -7,7 +7,7 @@ use clap::Args;
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
-use super::KubernetesError;
+use crate::kubernetes::KubernetesError;
 
 const CONNECT: Duration = Duration::from_secs(10);
 

@@ -42,7 +42,7 @@ pub enum KubernetesError {
 }
 
 impl KubernetesError {
-    pub(super) fn refused(place: &str, error: &kube::Error) -> Self {
+    pub(crate) fn refused(place: &str, error: &kube::Error) -> Self {
         let code = match error {
             kube::Error::Api(status) => Some(status.code),
             _ => None,
@@ -63,7 +63,7 @@ impl KubernetesError {
     }
 
     /// Whether somebody else changed the object in the meantime.
-    pub(super) fn is_conflict(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         matches!(
             self,
             Self::Refused {
@@ -74,7 +74,7 @@ impl KubernetesError {
     }
 
     /// Whether there is no such object, or no such kind.
-    pub(super) fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         matches!(
             self,
             Self::Refused {
@@ -86,7 +86,7 @@ impl KubernetesError {
 }
 
 /// An answer of the API server, or why there was none in time.
-pub(super) async fn ask<T>(
+pub(crate) async fn ask<T>(
     place: &str,
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, KubernetesError> {
@@ -98,14 +98,14 @@ pub(super) async fn ask<T>(
 }
 
 /// What went wrong, in one line: kube's own text repeats the whole answer.
-pub(super) fn explain(error: &kube::Error) -> String {
+pub(crate) fn explain(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => explain_status(status),
         error => chain(error),
     }
 }
 
-pub(super) fn explain_status(status: &Status) -> String {
+pub(crate) fn explain_status(status: &Status) -> String {
     if status.message.is_empty() {
         format!("status {} {}", status.code, status.reason)
     } else {

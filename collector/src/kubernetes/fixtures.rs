@@ -22,7 +22,7 @@ type Answer = UnsyncBoxBody<Bytes, Infallible>;
 
 /// The API server's side.
 #[derive(Clone, Default)]
-pub(super) struct FakeApi {
+pub(crate) struct FakeApi {
     state: Arc<Mutex<State>>,
 }
 
@@ -52,7 +52,7 @@ struct Target {
 
 impl FakeApi {
     /// A server, and a client of it.
-    pub(super) fn start() -> (Self, Client) {
+    pub(crate) fn start() -> (Self, Client) {
         let (service, mut handle) = mock::pair::<Request<Body>, Response<Answer>>();
         let api = Self::default();
         let server = api.clone();
@@ -65,16 +65,16 @@ impl FakeApi {
     }
 
     /// Puts an object in place, as somebody else would.
-    pub(super) fn put(&self, plural: &str, object: Value) {
+    pub(crate) fn put(&self, plural: &str, object: Value) {
         self.state.lock().put(plural, object);
     }
 
     /// Deletes an object, as somebody else would.
-    pub(super) fn delete(&self, plural: &str, place: &str) {
+    pub(crate) fn delete(&self, plural: &str, place: &str) {
         self.state.lock().delete(plural, place);
     }
 
-    pub(super) fn get(&self, plural: &str, place: &str) -> Option<Value> {
+    pub(crate) fn get(&self, plural: &str, place: &str) -> Option<Value> {
         self.state
             .lock()
             .objects
@@ -82,7 +82,7 @@ impl FakeApi {
             .cloned()
     }
 
-    pub(super) fn set_unknown(&self, plural: &str, unknown: bool) {
+    pub(crate) fn set_unknown(&self, plural: &str, unknown: bool) {
         let mut state = self.state.lock();
         if unknown {
             state.unknown.insert(plural.to_owned());
@@ -93,7 +93,7 @@ impl FakeApi {
 
     /// Ends all watches as a server does that has forgotten what they have seen, with these changes that no
     /// watch is told of.
-    pub(super) fn restart(&self, change: impl FnOnce(&Self)) {
+    pub(crate) fn restart(&self, change: impl FnOnce(&Self)) {
         let watches = std::mem::take(&mut self.state.lock().watches);
         change(self);
         let mut state = self.state.lock();
@@ -105,7 +105,7 @@ impl FakeApi {
     }
 
     /// `verb plural` of every request since the last call.
-    pub(super) fn take_requests(&self) -> Vec<String> {
+    pub(crate) fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().requests)
     }
 
@@ -360,12 +360,12 @@ fn failure(code: u16, message: &str) -> Response<Answer> {
 }
 
 /// A namespace with labels.
-pub(super) fn namespace(name: &str, labels: Value) -> Value {
+pub(crate) fn namespace(name: &str, labels: Value) -> Value {
     json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } })
 }
 
 /// A service with an HTTP port.
-pub(super) fn service(namespace: &str, name: &str) -> Value {
+pub(crate) fn service(namespace: &str, name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": { "namespace": namespace, "name": name },
         "spec": { "clusterIP": "10.0.0.1", "ports": [{ "name": "http", "port": 80 }] },
@@ -373,7 +373,7 @@ pub(super) fn service(namespace: &str, name: &str) -> Value {
 }
 
 /// The mesh's configuration.
-pub(super) fn mesh_config(mesh: &str) -> Value {
+pub(crate) fn mesh_config(mesh: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "namespace": "istio-system", "name": "istio" },
         "data": { "mesh": mesh },
@@ -381,7 +381,7 @@ pub(super) fn mesh_config(mesh: &str) -> Value {
 }
 
 /// A Sidecar with one host, with or without our label.
-pub(super) fn sidecar(namespace: &str, name: &str, owner: &str, host: &str) -> Value {
+pub(crate) fn sidecar(namespace: &str, name: &str, owner: &str, host: &str) -> Value {
     json!({
         "apiVersion": "networking.istio.io/v1", "kind": "Sidecar",
         "metadata": {

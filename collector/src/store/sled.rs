@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use super::group_commit::{Backend, GroupCommit};
 use super::record::Op;
 use super::{Change, Snapshot, Store, StoreError, schema};
-use crate::fsync;
+use crate::runtime::fsync;
 
 /// Cache of pages in memory, in bytes. The store is read once, so more would be wasted.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;

@@ -7,7 +7,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use lazymesh_collector::rest::{self, Token};
+use lazymesh_collector::api::{self, Token};
 use lazymesh_collector::store::Store;
 use lazymesh_collector::{Collector, IngestIdentity};
 use lazymesh_core::{EgressHost, Limits, Mesh, Visibility};
@@ -69,8 +69,8 @@ impl Setup {
             collector.sync_inventory(mesh::objects());
         }
         Api {
-            ingest: rest::ingest(Arc::clone(&collector), self.identity),
-            admin: rest::admin(Arc::clone(&collector), self.token),
+            ingest: api::ingest(Arc::clone(&collector), self.identity),
+            admin: api::admin(Arc::clone(&collector), self.token),
             collector,
             store,
         }

@@ -22,7 +22,7 @@ impl Listener {
 }
 
 fn document() -> Value {
-    serde_json::to_value(lazymesh_collector::rest::document()).expect("the document is JSON")
+    serde_json::to_value(lazymesh_collector::api::document()).expect("the document is JSON")
 }
 
 /// Checks an answer against the document.

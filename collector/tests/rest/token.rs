@@ -2,7 +2,7 @@ use std::path::Path;
 
 use axum::body::Body;
 use http::Request;
-use lazymesh_collector::rest::{Token, TokenError};
+use lazymesh_collector::api::{Token, TokenError};
 
 use crate::api::Setup;
 

@@ -5,7 +5,7 @@
 //! same rules in the metadata of its proxy.
 
 use crate::names::Workload;
-use crate::object::{OwnerReference, Pod};
+use crate::resource::{OwnerReference, Pod};
 
 /// Label by which the injector says what a pod's workload is called.
 pub(crate) const CANONICAL_NAME_LABEL: &str = "service.istio.io/canonical-name";
@@ -61,7 +61,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::object::Object;
+    use crate::resource::Object;
 
     #[track_caller]
     fn check(labels: Value, owner: Value, containers: Value, expect: Option<&str>) {

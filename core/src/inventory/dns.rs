@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use super::Inventory;
 use super::services::of_entry;
-use crate::mesh::Mesh;
 use crate::names::EgressHost;
-use crate::object::ServiceEntry;
+use crate::resource::Mesh;
+use crate::resource::ServiceEntry;
 
 /// Hosts of ServiceEntries that nothing shows to be in any other DNS than Istio's, with how many entries have them.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::object::Object;
+    use crate::resource::Object;
 
     #[test]
     fn names_that_only_istio_knows() {

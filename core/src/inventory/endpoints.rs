@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::namespaced::Namespaced;
-use crate::object;
+use crate::resource;
 
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
@@ -12,7 +12,7 @@ const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 #[derive(Debug)]
 pub(crate) struct Slice {
     pub(crate) endpoints: Vec<Endpoint>,
-    ports: Vec<object::EndpointPort>,
+    ports: Vec<resource::EndpointPort>,
 }
 
 /// One endpoint.
@@ -40,7 +40,7 @@ pub(crate) struct EndpointIndex {
 }
 
 impl EndpointIndex {
-    pub(crate) fn insert(&mut self, object: &object::EndpointSlice) {
+    pub(crate) fn insert(&mut self, object: &resource::EndpointSlice) {
         let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
         let Some(service) = object.metadata.labels.get(SERVICE_LABEL) else {
             return;
@@ -62,7 +62,7 @@ impl EndpointIndex {
             .insert(name.clone(), slice);
     }
 
-    pub(crate) fn remove(&mut self, object: &object::EndpointSlice) {
+    pub(crate) fn remove(&mut self, object: &resource::EndpointSlice) {
         let (namespace, name) = (&object.metadata.namespace, &object.metadata.name);
         let Some(service) = object.metadata.labels.get(SERVICE_LABEL) else {
             return;
@@ -127,7 +127,7 @@ impl EndpointIndex {
     }
 }
 
-fn read_endpoint(endpoint: &object::Endpoint) -> Endpoint {
+fn read_endpoint(endpoint: &resource::Endpoint) -> Endpoint {
     let target = endpoint.target_ref.as_ref();
     Endpoint {
         addresses: endpoint

@@ -9,7 +9,6 @@ mod dns;
 mod endpoints;
 mod export;
 mod hosts;
-mod mode;
 mod namespaced;
 mod peers;
 mod pods;
@@ -23,9 +22,8 @@ mod user_sidecars;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::mesh::Mesh;
 use crate::names::{EgressHost, Workload};
-use crate::object::{Kind, Object, ObjectKey};
+use crate::resource::{Kind, Mesh, Mode, Object, ObjectKey};
 
 use self::dns::DnsIndex;
 use self::endpoints::EndpointIndex;
@@ -38,7 +36,6 @@ use self::user_sidecars::UserSidecars;
 
 pub(crate) use self::canonical::CANONICAL_NAME_LABEL;
 pub(crate) use self::endpoints::Endpoint;
-pub use self::mode::Mode;
 pub(crate) use self::pods::Pod;
 pub use self::reach::Reach;
 pub(crate) use self::routes::{Route, binds_sidecars};

@@ -2,7 +2,7 @@
 
 use super::namespaced::Namespaced;
 use super::pods::Pod;
-use crate::object::{MutualTls, PeerAuthentication};
+use crate::resource::{MutualTls, PeerAuthentication};
 
 const DISABLE: &str = "DISABLE";
 
@@ -73,7 +73,7 @@ impl PeerIndex {
 }
 
 /// An empty selector is none.
-fn selects(policy: &PeerAuthentication) -> Option<&crate::object::Selector> {
+fn selects(policy: &PeerAuthentication) -> Option<&crate::resource::Selector> {
     policy
         .spec
         .selector

@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::canonical::{self, CANONICAL_NAME_LABEL};
-use super::mode::Mode;
 use super::namespaced::Namespaced;
 use crate::names::Workload;
-use crate::object;
+use crate::resource::{self, Mode};
 
 const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
 /// What Kubernetes gives a pod that names none.
@@ -57,7 +56,7 @@ pub(crate) struct PodIndex {
 }
 
 impl PodIndex {
-    pub(crate) fn insert(&mut self, object: &object::Pod) {
+    pub(crate) fn insert(&mut self, object: &resource::Pod) {
         // A pod that has ended keeps its address in its status, though another may have it by now.
         if matches!(object.status.phase.as_str(), "Succeeded" | "Failed") {
             return;
@@ -145,7 +144,7 @@ impl PodIndex {
     }
 }
 
-fn read_pod(object: &object::Pod) -> Pod {
+fn read_pod(object: &resource::Pod) -> Pod {
     let (metadata, status) = (&object.metadata, &object.status);
     let account = object.spec.service_account_name.as_str();
     Pod {
@@ -173,7 +172,7 @@ fn read_pod(object: &object::Pod) -> Pod {
 }
 
 /// None for a pod that shares its node's address: it says nothing about who answers there.
-fn read_addresses(object: &object::Pod, status: &object::PodStatus) -> Vec<IpAddr> {
+fn read_addresses(object: &resource::Pod, status: &resource::PodStatus) -> Vec<IpAddr> {
     if object.spec.host_network {
         return Vec::new();
     }

@@ -7,7 +7,7 @@ use super::services::{of_entry, of_service};
 use super::user_sidecars::is_ours;
 use super::{Inventory, MeshService};
 use crate::names::EgressHost;
-use crate::object::Object;
+use crate::resource::Object;
 
 impl Inventory {
     /// Ports on which the mesh speaks HTTP, or may speak it because Istio detects the protocol. What lazymesh
@@ -55,7 +55,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::mesh::Mesh;
+    use crate::resource::Mesh;
 
     fn service(name: &str, labels: Value, ports: Value) -> Value {
         json!({

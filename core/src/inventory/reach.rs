@@ -6,7 +6,7 @@
 use super::user_sidecars::is_ours;
 use super::{Inventory, Pod};
 use crate::names::Workload;
-use crate::object::{Object, ObjectKey};
+use crate::resource::{Object, ObjectKey};
 
 /// The Sidecars whose plans an object may count for.
 #[derive(Clone, Debug, PartialEq, Eq)]

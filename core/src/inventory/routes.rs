@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::namespaced::Namespaced;
-use crate::mesh::Mesh;
-use crate::object::{
+use crate::resource::Mesh;
+use crate::resource::{
     Destination, HttpRoute, RouteMatch, VirtualService, VirtualServiceSpec, WeightedDestination,
 };
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::routes::full_host;
-use crate::mesh::Mesh;
-use crate::object::DestinationRule;
+use crate::resource::DestinationRule;
+use crate::resource::Mesh;
 
 #[derive(Debug)]
 struct Rule {

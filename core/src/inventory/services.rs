@@ -10,9 +10,9 @@ use super::addresses::{AddressIndex, parse_block};
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::protocol::Protocol;
-use crate::mesh::Mesh;
 use crate::names::EgressHost;
-use crate::object::{Service, ServiceEntry};
+use crate::resource::Mesh;
+use crate::resource::{Service, ServiceEntry};
 
 /// One host of the mesh.
 #[derive(Debug, PartialEq, Eq)]

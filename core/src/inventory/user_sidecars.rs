@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::namespaced::Namespaced;
-use crate::object::{Kind, Metadata, ObjectKey, Sidecar};
+use crate::resource::{Kind, Metadata, ObjectKey, Sidecar};
 
 /// Label, and its value, of everything that lazymesh owns.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "lazymesh");

@@ -1,0 +1,202 @@
+//! Reads a JSON body from somebody who may be hostile: bounded in size and time, and with an answer that
+//! says where it went wrong without repeating any of it.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequest, Request};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::error::Category;
+
+use crate::api::problem::{Kind, Problem};
+
+/// A body that trickles in for longer is given up.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A JSON body of at most `LIMIT` bytes.
+pub(crate) struct Body<T, const LIMIT: usize>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Sync, const LIMIT: usize> FromRequest<S> for Body<T, LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                Kind::UnsupportedMediaType,
+                "send the header `content-type: application/json`",
+            ));
+        }
+        let body = Limited::new(request.into_body(), LIMIT).collect();
+        let bytes = match tokio::time::timeout(READ_TIMEOUT, body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(LIMIT)),
+            Ok(Err(_)) => {
+                return Err(Problem::new(
+                    Kind::MalformedRequest,
+                    "the body ended before it was complete",
+                ));
+            }
+            Err(_) => {
+                return Err(Problem::new(
+                    Kind::Timeout,
+                    format!("the body must arrive within {} s", READ_TIMEOUT.as_secs()),
+                ));
+            }
+        };
+        parse(&bytes).map(Self)
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        format!("the body may have at most {limit} bytes"),
+    )
+}
+
+/// `application/json` or a type with the suffix `+json`, whatever its parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default()
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+        .to_ascii_lowercase();
+    essence == b"application/json"
+        || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|_| refusal::<T>(bytes))
+}
+
+/// Only a body that was refused is read again: first for whether it is JSON at all, whatever the first reading
+/// stumbled over, then to keep track of the field.
+fn refusal<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
+    if let Err(error) = serde_json::from_slice::<Value>(bytes) {
+        return malformed(&error);
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
+        return Problem::new(Kind::Invalid, "the document has the wrong shape");
+    };
+    let detail = expectation(error.inner());
+    if error.path().iter().next().is_none() {
+        return Problem::new(Kind::Invalid, detail);
+    }
+    Problem::field(error.path().to_string(), detail)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let what = match error.classify() {
+        Category::Eof => "the document ends too early",
+        Category::Syntax | Category::Data | Category::Io => "a syntax error",
+    };
+    let (line, column) = (error.line(), error.column());
+    Problem::new(
+        Kind::MalformedJson,
+        format!("{what} at line {line}, column {column}"),
+    )
+}
+
+/// What serde says, without the value that it quotes.
+fn expectation(error: &serde_json::Error) -> String {
+    // For a number in the place of an enum serde_json speaks of syntax.
+    if error.classify() != Category::Data {
+        let (line, column) = (error.line(), error.column());
+        return format!("the value at line {line}, column {column} has the wrong type");
+    }
+    // Otherwise it writes `invalid type: <what came>, expected <what it wanted> at line 1 column 2`.
+    let message = error.to_string();
+    match message.rsplit_once(", expected ") {
+        Some((_, wanted)) => format!("expected {wanted}"),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lazymesh_protocol::{Reports, ResolveRequest};
+
+    use super::*;
+
+    #[track_caller]
+    fn check<T: DeserializeOwned + std::fmt::Debug>(
+        body: &str,
+        status: u16,
+        field: Option<&str>,
+        detail: &str,
+    ) {
+        let problem = parse::<T>(body.as_bytes()).expect_err("must be refused");
+        assert_eq!(problem.status, status, "{problem:?}");
+        assert_eq!(problem.field.as_deref(), field, "{problem:?}");
+        assert_eq!(problem.detail, detail);
+    }
+
+    #[test]
+    fn says_where_the_json_breaks() {
+        check::<ResolveRequest>(
+            "",
+            400,
+            None,
+            "the document ends too early at line 1, column 0",
+        );
+        check::<ResolveRequest>("{\n  nope", 400, None, "a syntax error at line 2, column 3");
+        check::<ResolveRequest>("{} {}", 400, None, "a syntax error at line 1, column 4");
+    }
+
+    #[test]
+    fn names_the_field() {
+        check::<ResolveRequest>(
+            r#"{"source":{"namespace":5,"workload":"w"},"protocol":"http"}"#,
+            422,
+            Some("source.namespace"),
+            "expected a string at line 1 column 24",
+        );
+        check::<Reports>(
+            r#"{"source":{"namespace":"n","workload":"w"},"reports":[{"protocol":"http","count":-1}]}"#,
+            422,
+            Some("reports[0].count"),
+            "expected u64 at line 1 column 83",
+        );
+        check::<ResolveRequest>(
+            r#"{"source":{"namespace":"n"},"protocol":"http"}"#,
+            422,
+            Some("source"),
+            "missing field `workload` at line 1 column 27",
+        );
+    }
+
+    #[test]
+    fn never_repeats_what_was_sent() {
+        check::<ResolveRequest>(
+            "{\"source\":{\"namespace\":\"n\",\"workload\":\"w\"},\"protocol\":\"\\u001b[31m, expected\"}",
+            422,
+            Some("protocol"),
+            "expected one of `http`, `tcp`, `tls` at line 1 column 76",
+        );
+    }
+
+    #[test]
+    fn knows_json_by_its_media_type() {
+        for (value, json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/merge-patch+json", true),
+            ("text/plain", false),
+            ("text/x+json", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
+            assert_eq!(is_json(&headers), json, "{value}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

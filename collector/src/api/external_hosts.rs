@@ -1,0 +1,47 @@
+//! Hosts outside the mesh that workloads called.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use lazymesh_core::ExternalHost;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::extract::Query;
+use crate::api::page::{ExternalKey, Page, PageQuery};
+use crate::api::problem::Problem;
+use crate::api::responses::ListProblems;
+use crate::api::views::ExternalHostView;
+use crate::state::Collector;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+    OpenApiRouter::default().routes(routes!(list))
+}
+
+/// List hosts outside the mesh
+///
+/// They are recorded and never put into a Sidecar.
+#[utoipa::path(
+    get,
+    path = "/v1/external-hosts",
+    tag = "graph",
+    params(PageQuery),
+    responses((status = 200, description = "A page", body = Page<ExternalHostView>), ListProblems),
+)]
+async fn list(
+    State(collector): State<Arc<Collector>>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<ExternalHostView>>, Problem> {
+    let cut = query.cut()?;
+    let knowledge = collector.look();
+    let page = cut.page(knowledge.graph.externals(), key);
+    Ok(Json(page.map(ExternalHostView::from)))
+}
+
+fn key(external: &&ExternalHost) -> ExternalKey {
+    ExternalKey {
+        source: external.source.clone(),
+        host: external.host.clone(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The whole graph at once, for programs and for eyes.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::extract::Query;
+use crate::api::problem::Problem;
+use crate::api::responses::ListProblems;
+use crate::api::views::{DependencyView, ExternalHostView};
+use crate::state::Collector;
+
+const DOT: &str = "text/vnd.graphviz; charset=utf-8";
+const MERMAID: &str = "text/vnd.mermaid; charset=utf-8";
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+    OpenApiRouter::default().routes(routes!(graph))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct GraphQuery {
+    /// What the graph is written in; JSON by default.
+    #[param(value_type = Option<Format>, inline)]
+    format: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum Format {
+    Json,
+    Dot,
+    Mermaid,
+}
+
+impl Format {
+    fn parse(text: Option<&str>) -> Result<Self, Problem> {
+        match text {
+            None | Some("json") => Ok(Self::Json),
+            Some("dot") => Ok(Self::Dot),
+            Some("mermaid") => Ok(Self::Mermaid),
+            Some(_) => Err(Problem::field("format", "expected json, dot or mermaid")),
+        }
+    }
+}
+
+/// Every dependency and every external host, sorted by workload.
+#[derive(Debug, Serialize, ToSchema)]
+struct GraphView {
+    dependencies: Vec<DependencyView>,
+    external_hosts: Vec<ExternalHostView>,
+}
+
+/// The dependency graph
+#[utoipa::path(
+    get,
+    path = "/v1/graph",
+    tag = "graph",
+    params(GraphQuery),
+    responses(
+        (status = 200, description = "The graph", content(
+            (GraphView = "application/json"),
+            (String = "text/vnd.graphviz"),
+            (String = "text/vnd.mermaid"),
+        )),
+        ListProblems,
+    ),
+)]
+async fn graph(
+    State(collector): State<Arc<Collector>>,
+    Query(query): Query<GraphQuery>,
+) -> Result<Response, Problem> {
+    let format = Format::parse(query.format.as_deref())?;
+    let graph = &collector.look().graph;
+    Ok(match format {
+        Format::Json => Json(GraphView {
+            dependencies: graph.iter().map(DependencyView::from).collect(),
+            external_hosts: graph.externals().map(ExternalHostView::from).collect(),
+        })
+        .into_response(),
+        Format::Dot => ([(CONTENT_TYPE, DOT)], lazymesh_core::dot(graph)).into_response(),
+        Format::Mermaid => {
+            ([(CONTENT_TYPE, MERMAID)], lazymesh_core::mermaid(graph)).into_response()
+        }
+    })
+}

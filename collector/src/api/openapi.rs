@@ -1,0 +1,44 @@
+//! The OpenAPI document, generated from the handlers.
+
+use std::sync::LazyLock;
+
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+
+use crate::api::problem::Problem;
+use crate::api::{admin_routes, ingest_routes};
+use crate::runtime::readiness::Check;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "lazymesh collector",
+        description = "Ingest routes (`ingest`) are on the ingest port, all others on the admin port; `/livez` is on both. \
+            Every error is an RFC 9457 problem document.",
+    ),
+    components(schemas(Problem, Check)),
+    tags(
+        (name = "ingest", description = "What filters call"),
+        (name = "graph", description = "Who depends on what"),
+        (name = "sidecars", description = "What lazymesh publishes"),
+        (name = "operations", description = "Probes, metrics, this document"),
+    ),
+)]
+struct Api;
+
+/// Every route of both listeners.
+#[must_use]
+pub fn document() -> Document {
+    let (_, ingest) = ingest_routes().split_for_parts();
+    let (_, admin) = admin_routes().split_for_parts();
+    let mut document = Api::openapi();
+    document.merge(ingest);
+    document.merge(admin);
+    document
+}
+
+/// The document as JSON, rendered once.
+pub(crate) fn json() -> &'static str {
+    static JSON: LazyLock<String> = LazyLock::new(|| document().to_json().unwrap_or_default());
+    &JSON
+}

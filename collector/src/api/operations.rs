@@ -1,0 +1,113 @@
+//! Probes, metrics and the document of the API.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::openapi;
+use crate::api::problem::{Kind, Problem};
+use crate::api::responses::{PlainProblems, ProbeProblems};
+use crate::runtime::metrics::OPENMETRICS;
+use crate::runtime::readiness::Check;
+use crate::state::Collector;
+
+/// The route that both listeners have.
+pub(crate) fn liveness() -> OpenApiRouter<Arc<Collector>> {
+    OpenApiRouter::default().routes(routes!(livez))
+}
+
+/// Routes that need no token.
+pub(crate) fn readiness() -> OpenApiRouter<Arc<Collector>> {
+    OpenApiRouter::default().routes(routes!(readyz))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+    OpenApiRouter::default()
+        .routes(routes!(metrics))
+        .routes(routes!(openapi_json))
+}
+
+/// What the collector has and what it waits for.
+#[derive(Debug, Serialize, ToSchema)]
+struct Ready {
+    /// Always true in this answer.
+    ready: bool,
+    checks: Vec<Check>,
+}
+
+/// Whether the collector lives
+///
+/// Fails only where a restart helps: when the store has refused a write.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "operations",
+    responses((status = 200, description = "It does", content_type = "text/plain", body = String), ProbeProblems),
+)]
+async fn livez(State(collector): State<Arc<Collector>>) -> Result<&'static str, Problem> {
+    match collector.readiness.dead() {
+        None => Ok("ok\n"),
+        Some(reason) => Err(Problem::new(Kind::Store, reason)),
+    }
+}
+
+/// Whether the collector can answer
+///
+/// It can once the store is loaded and the inventory has synced. A filter that cannot be attached and
+/// Sidecars that cannot be published are told here and change nothing: learning goes on.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operations",
+    responses((status = 200, description = "It can", body = Ready), ProbeProblems),
+)]
+async fn readyz(State(collector): State<Arc<Collector>>) -> Result<Json<Ready>, Problem> {
+    let checks = collector.readiness.checks();
+    match collector.readiness.require() {
+        Ok(()) => Ok(Json(Ready {
+            ready: true,
+            checks,
+        })),
+        Err(missing) => {
+            let mut problem = Problem::new(Kind::NotReady, missing.to_string());
+            problem.checks = checks;
+            Err(problem)
+        }
+    }
+}
+
+/// Metrics in OpenMetrics text
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    responses(
+        (status = 200, description = "The metrics", content_type = "application/openmetrics-text", body = String),
+        PlainProblems,
+    ),
+)]
+async fn metrics(State(collector): State<Arc<Collector>>) -> Result<Response, Problem> {
+    let text = collector.measured().map_err(|error| {
+        tracing::error!(%error, "cannot write the metrics");
+        Problem::new(Kind::Internal, "the metrics cannot be written")
+    })?;
+    Ok(([(CONTENT_TYPE, OPENMETRICS)], text).into_response())
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "operations",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object), PlainProblems),
+)]
+async fn openapi_json() -> Response {
+    ([(CONTENT_TYPE, "application/json")], openapi::json()).into_response()
+}

@@ -1,0 +1,73 @@
+//! Who depends on a service.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use lazymesh_core::{Dependency, EgressHost, Workload};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::extract::{Named, Query};
+use crate::api::page::{Page, PageQuery};
+use crate::api::problem::{Kind, Problem};
+use crate::api::responses::ItemProblems;
+use crate::api::views::DependencyView;
+use crate::state::{Collector, Knowledge};
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+    OpenApiRouter::default().routes(routes!(dependents))
+}
+
+/// List the workloads that depend on a service
+///
+/// A service that is gone is still found while something depends on it.
+#[utoipa::path(
+    get,
+    path = "/v1/services/{namespace}/{name}/dependents",
+    tag = "graph",
+    params(
+        ("namespace" = String, Path, description = "Namespace of the Service"),
+        ("name" = String, Path, description = "Name of the Service"),
+        PageQuery,
+    ),
+    responses((status = 200, description = "A page", body = Page<DependencyView>), ItemProblems),
+)]
+async fn dependents(
+    State(collector): State<Arc<Collector>>,
+    Named(service): Named,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<DependencyView>>, Problem> {
+    let cut = query.cut::<Workload>()?;
+    let knowledge = collector.look();
+    let host = egress_host(&knowledge, &service).ok_or_else(no_service)?;
+    let page = cut.page(knowledge.graph.dependents(&host), source);
+    Ok(Json(page.map(DependencyView::from)))
+}
+
+fn source(dependency: &&Dependency) -> Workload {
+    dependency.source.clone()
+}
+
+/// The host of a Service that exists, or that something still depends on.
+fn egress_host(knowledge: &Knowledge, service: &Workload) -> Option<EgressHost> {
+    let Workload { namespace, name } = service;
+    let inventory = &knowledge.inventory;
+    inventory.egress_host_of(namespace, name).or_else(|| {
+        let domain = &inventory.mesh().cluster_domain;
+        let host = EgressHost::new(
+            namespace.as_str(),
+            format!("{name}.{namespace}.svc.{domain}"),
+        )
+        .ok()?;
+        let needed = knowledge.graph.dependents(&host).next().is_some();
+        needed.then_some(host)
+    })
+}
+
+fn no_service() -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "there is no such Service, and nothing depends on one of that name",
+    )
+}

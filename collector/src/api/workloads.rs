@@ -1,0 +1,198 @@
+//! Workloads and what they depend on.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use lazymesh_core::{EgressHost, Plan, Workload};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::extract::{Named, Query};
+use crate::api::page::{Page, PageQuery};
+use crate::api::problem::{Kind, Problem};
+use crate::api::responses::{ItemProblems, ListProblems};
+use crate::api::views::{DependencyView, ModeView};
+use crate::publish::workqueue::Target;
+use crate::state::{Collector, Knowledge};
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(dependencies))
+}
+
+/// A workload in a list.
+#[derive(Debug, Serialize, ToSchema)]
+struct WorkloadItem {
+    namespace: String,
+    /// Canonical name.
+    name: String,
+    mode: ModeView,
+    /// How many dependencies it has.
+    dependencies: usize,
+}
+
+/// A workload.
+#[derive(Debug, Serialize, ToSchema)]
+struct WorkloadDetail {
+    #[serde(flatten)]
+    item: WorkloadItem,
+    /// How many hosts outside the mesh it has called.
+    external_hosts: usize,
+    /// Service accounts of its pods, sorted; empty when it has no pods.
+    service_accounts: Vec<String>,
+    sidecar: SidecarSummary,
+}
+
+/// What rules a workload's scope.
+#[derive(Debug, Serialize, ToSchema)]
+struct SidecarSummary {
+    state: SidecarState,
+    /// The Sidecar's name: lazymesh's own when `managed`, the user's when `user-managed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum SidecarState {
+    /// A Sidecar that lazymesh publishes.
+    Managed,
+    /// A Sidecar of somebody else, which lazymesh leaves alone.
+    UserManaged,
+    /// Nothing until a filter has called from the workload's namespace: without one it could not be lazy.
+    WaitsForFilter,
+    /// Nothing of lazymesh.
+    None,
+}
+
+impl WorkloadItem {
+    fn new(knowledge: &Knowledge, workload: &Workload) -> Self {
+        Self {
+            namespace: workload.namespace.clone(),
+            name: workload.name.clone(),
+            mode: knowledge.inventory.mode(workload).into(),
+            dependencies: knowledge.graph.dependencies(workload).count(),
+        }
+    }
+}
+
+impl From<Plan> for SidecarSummary {
+    fn from(plan: Plan) -> Self {
+        let (state, name) = match plan {
+            Plan::Publish(sidecar) => (SidecarState::Managed, Some(sidecar.name)),
+            Plan::UserManaged(owner) => (SidecarState::UserManaged, Some(owner.name)),
+            Plan::NotEnforced => (SidecarState::None, None),
+        };
+        Self { state, name }
+    }
+}
+
+/// List workloads
+///
+/// All that have pods, or that something was learned about.
+#[utoipa::path(
+    get,
+    path = "/v1/workloads",
+    tag = "graph",
+    params(PageQuery),
+    responses((status = 200, description = "A page", body = Page<WorkloadItem>), ListProblems),
+)]
+async fn list(
+    State(collector): State<Arc<Collector>>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<WorkloadItem>>, Problem> {
+    let cut = query.cut()?;
+    let knowledge = collector.look();
+    let page = cut.page(knowledge.workloads().into_iter(), Workload::clone);
+    let items = page
+        .items
+        .iter()
+        .map(|workload| WorkloadItem::new(&knowledge, workload))
+        .collect();
+    Ok(Json(Page {
+        items,
+        next: page.next,
+    }))
+}
+
+/// Show a workload
+#[utoipa::path(
+    get,
+    path = "/v1/workloads/{namespace}/{name}",
+    tag = "graph",
+    params(
+        ("namespace" = String, Path, description = "Kubernetes namespace"),
+        ("name" = String, Path, description = "Canonical name"),
+    ),
+    responses((status = 200, description = "The workload", body = WorkloadDetail), ItemProblems),
+)]
+async fn show(
+    State(collector): State<Arc<Collector>>,
+    Named(workload): Named,
+) -> Result<Json<WorkloadDetail>, Problem> {
+    let mut sidecar = SidecarSummary::from(collector.plan(&Target::Workload(workload.clone())));
+    let knowledge = collector.look();
+    require(&knowledge, &workload)?;
+    if matches!(sidecar.state, SidecarState::None) && knowledge.waits_for_filter(&workload) {
+        sidecar.state = SidecarState::WaitsForFilter;
+    }
+    let externals = knowledge.graph.externals();
+    Ok(Json(WorkloadDetail {
+        item: WorkloadItem::new(&knowledge, &workload),
+        external_hosts: externals
+            .filter(|external| external.source == workload)
+            .count(),
+        service_accounts: knowledge
+            .inventory
+            .service_accounts(&workload)
+            .into_iter()
+            .collect(),
+        sidecar,
+    }))
+}
+
+/// List what a workload depends on
+#[utoipa::path(
+    get,
+    path = "/v1/workloads/{namespace}/{name}/dependencies",
+    tag = "graph",
+    params(
+        ("namespace" = String, Path, description = "Kubernetes namespace"),
+        ("name" = String, Path, description = "Canonical name"),
+        PageQuery,
+    ),
+    responses((status = 200, description = "A page", body = Page<DependencyView>), ItemProblems),
+)]
+async fn dependencies(
+    State(collector): State<Arc<Collector>>,
+    Named(workload): Named,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<DependencyView>>, Problem> {
+    let cut = query.cut::<EgressHost>()?;
+    let knowledge = collector.look();
+    require(&knowledge, &workload)?;
+    let page = cut.page(knowledge.graph.dependencies(&workload), |dependency| {
+        dependency.host.clone()
+    });
+    Ok(Json(page.map(DependencyView::from)))
+}
+
+fn require(knowledge: &Knowledge, workload: &Workload) -> Result<(), Problem> {
+    let known = knowledge.graph.workloads().any(|known| known == workload)
+        || knowledge
+            .inventory
+            .workloads_in(&workload.namespace)
+            .contains(workload);
+    if known {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::NotFound,
+        "no pod has that canonical name in that namespace, and nothing was learned about it",
+    ))
+}

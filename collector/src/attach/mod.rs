@@ -1,0 +1,9 @@
+//! Attaches the filter to sidecars through the Kubernetes API, and takes all of lazymesh out again.
+
+mod installer;
+mod istio_version;
+mod uninstall;
+
+pub use self::installer::AttachConfig;
+pub(crate) use self::installer::{Attaching, Wanted};
+pub use self::uninstall::{Uninstall, UninstallError};

@@ -1,0 +1,114 @@
+//! Answers a sidecar that met a host it does not know.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use lazymesh_core::{Learned, Outcome, Question, QuestionError};
+use lazymesh_protocol::{Decision, PassthroughReason, ResolveRequest, ResolveResponse};
+use thiserror::Error;
+
+use crate::learn::Lesson;
+use crate::runtime::readiness::NotReady;
+use crate::state::Collector;
+use crate::store::StoreError;
+
+/// A host that was learned is on its way into the sidecar's scope: the answer is needed only until then.
+const LEARNED_TTL_MS: u32 = 5_000;
+/// A host outside the mesh changes only when somebody adds a ServiceEntry or a Service for it.
+const EXTERNAL_TTL_MS: u32 = 60_000;
+/// A workload at its limit asks again soon, in case there is room again.
+const LIMIT_TTL_MS: u32 = 10_000;
+
+/// Why there is no decision.
+#[derive(Debug, Error)]
+pub enum ResolveError {
+    /// The store is not loaded, or the inventory has not synced: any decision would be a guess.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// The request is not valid.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+    /// What was learned could not be made durable, so it must not be acknowledged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Collector {
+    /// Decides about one unresolved host. What is new is durable when this returns.
+    ///
+    /// # Errors
+    /// Nothing was learned then, as far as the caller may know.
+    pub async fn resolve(
+        self: &Arc<Self>,
+        request: &ResolveRequest,
+        now_ms: u64,
+    ) -> Result<ResolveResponse, ResolveError> {
+        let start = Instant::now();
+        let result = self.try_resolve(request, now_ms).await;
+        self.metrics
+            .resolve_seconds
+            .observe(start.elapsed().as_secs_f64());
+        match &result {
+            Ok(response) => self.metrics.answered(&response.decision),
+            Err(_) => self.metrics.refused(),
+        }
+        result
+    }
+
+    async fn try_resolve(
+        self: &Arc<Self>,
+        request: &ResolveRequest,
+        now_ms: u64,
+    ) -> Result<ResolveResponse, ResolveError> {
+        self.readiness.require()?;
+        let question = Question::try_from(request)?;
+        let outcome = self.decide(&question);
+        if self.settled(&question, &outcome, now_ms) {
+            return Ok(answer(outcome));
+        }
+        let permit = self.permit(1).await?;
+        // While this waited for its turn, others may have learned the same, or used up what room there was.
+        let outcome = self.decide(&question);
+        if !self.settled(&question, &outcome, now_ms) {
+            let lesson = Lesson {
+                source: question.source.clone(),
+                learned: outcome.learned.clone(),
+                count: 1,
+            };
+            self.learn(vec![lesson], now_ms, permit).await?;
+            if matches!(outcome.decision, Decision::Hold { .. }) {
+                for target in self.look().targets_of(&question.source) {
+                    self.queue.hurry(target);
+                }
+            }
+        }
+        Ok(answer(outcome))
+    }
+
+    /// Whether there is nothing new in an outcome.
+    fn settled(&self, question: &Question, outcome: &Outcome, now_ms: u64) -> bool {
+        matches!(outcome.learned, Learned::Nothing)
+            || self.touch(&question.source, &outcome.learned, now_ms, 1)
+    }
+}
+
+fn answer(outcome: Outcome) -> ResolveResponse {
+    let ttl_ms = match (&outcome.decision, &outcome.learned) {
+        (
+            Decision::Passthrough {
+                reason: PassthroughReason::Limit,
+            },
+            _,
+        ) => LIMIT_TTL_MS,
+        (_, Learned::Host(_)) => LEARNED_TTL_MS,
+        (_, Learned::External(_) | Learned::Nothing) => EXTERNAL_TTL_MS,
+    };
+    ResolveResponse {
+        decision: outcome.decision,
+        host: match outcome.learned {
+            Learned::Host(host) => Some(host.to_string()),
+            Learned::External(_) | Learned::Nothing => None,
+        },
+        ttl_ms,
+    }
+}

@@ -1,0 +1,76 @@
+//! The DNS domain of the cluster. MeshConfig does not say it; the values that Istio's injector makes sidecars of do.
+
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::DynamicObject;
+use lazymesh_core::{EgressHost, Mesh};
+use serde_json::Value;
+
+use crate::kubernetes::KubernetesConfig;
+use crate::kubernetes::KubernetesError;
+use crate::kubernetes::error::ask;
+use crate::kubernetes::kinds::CONFIG_MAP;
+
+/// The injector's ConfigMap of a control plane without a revision.
+const INJECTOR: &str = "istio-sidecar-injector";
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The injector's domain, and Kubernetes' default where there is no injector or it says none. Waits for as long as
+/// Kubernetes does not answer: with a wrong domain no name would be resolved.
+pub(crate) async fn find(client: &Client, config: &KubernetesConfig) -> String {
+    loop {
+        match ask_injector(client, config).await {
+            Ok(said) => return said.unwrap_or_else(|| Mesh::default().cluster_domain),
+            Err(error) => {
+                tracing::warn!(%error, "cannot find out the cluster's domain; --cluster-domain would say it");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+async fn ask_injector(
+    client: &Client,
+    config: &KubernetesConfig,
+) -> Result<Option<String>, KubernetesError> {
+    let (namespace, name) = (&config.istio_namespace, config.of_revision(INJECTOR));
+    let place = format!("ConfigMap {namespace}/{name}");
+    let maps = CONFIG_MAP.within(client, namespace);
+    let map = ask(&place, maps.get_opt(&name)).await?;
+    Ok(map.as_ref().and_then(read))
+}
+
+/// What a ConfigMap of the injector says; nothing that could not be a domain.
+fn read(map: &DynamicObject) -> Option<String> {
+    let values = map.data.pointer("/data/values").and_then(Value::as_str)?;
+    let values: Value = serde_json::from_str(values).ok()?;
+    let domain = values
+        .pointer("/global/proxy/clusterDomain")
+        .and_then(Value::as_str)?;
+    EgressHost::new("any", format!("any.any.svc.{domain}"))
+        .ok()
+        .map(|_| domain.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_injector_s_values_say_it() {
+        let check = |values: &str, expect: Option<&str>| {
+            let map = json!({ "metadata": { "name": INJECTOR }, "data": { "values": values } });
+            let map = serde_json::from_value(map).unwrap();
+            assert_eq!(read(&map).as_deref(), expect);
+        };
+        let domain = |domain: &str| json!({"global": {"proxy": {"clusterDomain": domain}}});
+        check(&domain("k8s.example").to_string(), Some("k8s.example"));
+        check(&domain("").to_string(), None);
+        check(&domain("not a domain").to_string(), None);
+        check("{}", None);
+        check("no JSON", None);
+    }
+}

@@ -1,0 +1,186 @@
+//! What lazymesh reads of Istio's mesh configuration, the ConfigMap `istio`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::api::DynamicObject;
+use lazymesh_core::{DefaultExportTo, EgressHost, Inventory, Mesh};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::inventory::kubernetes::selector::LabelSelector;
+
+/// Of Istio's `MeshConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct MeshConfigMap {
+    root_namespace: Option<String>,
+    trust_domain: Option<String>,
+    pub(crate) discovery_selectors: Vec<LabelSelector>,
+    extension_providers: Vec<BTreeMap<String, Value>>,
+    default_service_export_to: Vec<String>,
+    default_virtual_service_export_to: Vec<String>,
+    default_destination_rule_export_to: Vec<String>,
+    default_config: ProxyConfig,
+}
+
+/// Of Istio's `ProxyConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ProxyConfig {
+    proxy_metadata: BTreeMap<String, String>,
+}
+
+/// Proxy metadata by which sidecars answer DNS. Pods say it themselves; this is for what is no pod, and for the time
+/// before the first one.
+const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
+
+impl MeshConfigMap {
+    /// Reads a ConfigMap; the error says what is wrong with it.
+    pub(crate) fn read(map: &DynamicObject) -> Result<Self, String> {
+        let text = map.data.pointer("/data/mesh").and_then(Value::as_str);
+        let text = text.ok_or("it has no key `mesh`")?;
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// Istio's own defaults stand where it says nothing: its namespace, and `cluster.local`.
+    pub(crate) fn mesh(&self, cluster_domain: &str, istio_namespace: &str) -> Mesh {
+        let or = |said: &Option<String>, default: &str| {
+            let said = said.as_deref().filter(|said| !said.is_empty());
+            said.unwrap_or(default).to_owned()
+        };
+        Mesh {
+            cluster_domain: cluster_domain.to_owned(),
+            trust_domain: or(&self.trust_domain, &Mesh::default().trust_domain),
+            root_namespace: or(&self.root_namespace, istio_namespace),
+            default_export_to: DefaultExportTo {
+                services: self.default_service_export_to.clone(),
+                virtual_services: self.default_virtual_service_export_to.clone(),
+                destination_rules: self.default_destination_rule_export_to.clone(),
+            },
+        }
+    }
+
+    /// What every sidecar must see because of this configuration.
+    pub(crate) fn always_visible(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
+        let mut hosts = self.provider_hosts(inventory);
+        let metadata = &self.default_config.proxy_metadata;
+        if metadata
+            .get(DNS_CAPTURE)
+            .is_some_and(|capture| capture == "true")
+        {
+            hosts.extend(inventory.hosts_of_istio_dns().cloned());
+        }
+        hosts
+    }
+
+    /// The services of the extension providers, each `[<namespace>/]<host>`: every sidecar may have to call one.
+    fn provider_hosts(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
+        let providers = self.extension_providers.iter().flat_map(BTreeMap::values);
+        let services = providers.filter_map(|provider| provider.get("service")?.as_str());
+        services
+            .flat_map(|service| resolve(service, inventory))
+            .collect()
+    }
+}
+
+fn resolve(service: &str, inventory: &Inventory) -> BTreeSet<EgressHost> {
+    if let Some((namespace, host)) = service.split_once('/') {
+        return EgressHost::new(namespace, host).into_iter().collect();
+    }
+    let known = inventory.egress_hosts_named(service);
+    if !known.is_empty() {
+        return known;
+    }
+    // It may come later; a Kubernetes name says its namespace.
+    let suffix = format!(".svc.{}", inventory.mesh().cluster_domain);
+    let name = service
+        .strip_suffix(&suffix)
+        .and_then(|name| name.rsplit_once('.'));
+    name.and_then(|(_, namespace)| EgressHost::new(namespace, service).ok())
+        .into_iter()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use lazymesh_core::Object;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(mesh: &str) -> Result<MeshConfigMap, String> {
+        let map = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "istio" }, "data": { "mesh": mesh },
+        });
+        MeshConfigMap::read(&serde_json::from_value(map).unwrap())
+    }
+
+    #[test]
+    fn names_have_istio_s_defaults() {
+        let mesh = |text: &str| read(text).unwrap().mesh("k8s.example", "istio-system");
+        let default = mesh("");
+        assert_eq!(default.trust_domain, "cluster.local");
+        assert_eq!(default.root_namespace, "istio-system");
+        assert_eq!(default.cluster_domain, "k8s.example");
+        let said = mesh("trustDomain: td\nrootNamespace: root\nunknown: [1]");
+        assert_eq!(
+            (said.trust_domain, said.root_namespace),
+            ("td".to_owned(), "root".to_owned())
+        );
+        assert!(read("trustDomain: [").is_err());
+        let export = mesh("defaultServiceExportTo: ['.']").default_export_to;
+        assert_eq!(export.services, ["."]);
+        assert_eq!(mesh("").default_export_to, DefaultExportTo::default());
+    }
+
+    #[test]
+    fn names_of_captured_dns_are_visible() {
+        let mut inventory = Inventory::default();
+        let entry = json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+            "metadata": { "name": "db", "namespace": "shop" },
+            "spec": { "hosts": ["db.internal"], "resolution": "STATIC" },
+        });
+        inventory.apply(Object::from_value(entry).unwrap().unwrap());
+        let visible = |mesh: &str| read(mesh).unwrap().always_visible(&inventory).len();
+        assert_eq!(visible(""), 0);
+        let capture = "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}}";
+        assert_eq!(visible(capture), 1);
+    }
+
+    #[test]
+    fn providers_have_hosts() {
+        let mut inventory = Inventory::default();
+        let entry = json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+            "metadata": { "name": "als", "namespace": "logs" },
+            "spec": { "hosts": ["als.example"], "ports": [{ "number": 80 }] },
+        });
+        inventory.apply(Object::from_value(entry).unwrap().unwrap());
+        let mesh = "extensionProviders:
+        - name: a
+          envoyExtAuthzGrpc: { service: authz/authz.example, port: 9000 }
+        - name: b
+          opentelemetry: { service: otel.tracing.svc.cluster.local, port: 4317 }
+        - name: c
+          envoyOtelAls: { service: als.example, port: 80 }
+        - name: d
+          prometheus: {}
+        - name: e
+          zipkin: { service: nobody.example, port: 80 }";
+        let hosts = read(mesh).unwrap().provider_hosts(&inventory);
+        let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            hosts,
+            [
+                "authz/authz.example",
+                "logs/als.example",
+                "tracing/otel.tracing.svc.cluster.local"
+            ]
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! Reads the mesh from watches of the Kubernetes API.
+
+pub(crate) mod cluster_domain;
+mod convert;
+pub(crate) mod follow;
+mod mesh_config;
+mod selector;
+pub(crate) mod source;
+mod world;

@@ -1,0 +1,406 @@
+//! The mesh as the Kubernetes API says it is, and how that changes.
+//!
+//! One watch a kind. A watch that breaks is taken up again where it was, with a back-off; where that is no
+//! longer possible it begins with a complete list, which also says what is gone. Until then everything stays
+//! as it was last seen: a mesh does not shrink because the API server is away.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::stream::{SelectAll, select_all};
+use futures::{FutureExt, Stream, StreamExt};
+use kube::api::DynamicObject;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, ResourceExt};
+use lazymesh_core::{EgressHost, Inventory, Kind, Mesh, Object, ObjectKey};
+
+use crate::inventory::directory::Event;
+use crate::inventory::kubernetes::convert;
+use crate::inventory::kubernetes::mesh_config::MeshConfigMap;
+use crate::inventory::kubernetes::world::World;
+use crate::kubernetes::error::{explain, explain_status};
+use crate::kubernetes::kinds::{ApiKind, CONFIG_MAP, INVENTORY, NAMESPACE, SIDECAR};
+use crate::publish::kubernetes::ours::Ours;
+use crate::publish::kubernetes::owner::{Owner, content};
+use crate::publish::sink::Published;
+
+/// Most objects in one answer of a list: ten thousand Pods at once are a hundred megabytes.
+const PAGE: u32 = 250;
+/// Most events that one update is made of.
+const BATCH: usize = 4096;
+/// Label of lazymesh's own namespace by which all of it is switched off.
+pub(crate) const MODE: &str = "lazymesh.io/mode";
+
+/// What of a mesh to read.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceOptions {
+    /// Whose objects are ours.
+    pub(crate) owner: Owner,
+    /// DNS domain of the cluster.
+    pub(crate) cluster_domain: String,
+    /// Where istiod runs and has its ConfigMap.
+    pub(crate) istio_namespace: String,
+    /// Name of that ConfigMap.
+    pub(crate) mesh_config: String,
+    /// Where lazymesh itself runs.
+    pub(crate) namespace: String,
+}
+
+/// What there is to know now.
+#[derive(Debug)]
+pub(crate) enum Update {
+    /// Not everything has been read yet; this is missing.
+    Waiting(String),
+    /// The whole mesh, in place of all that was known of it.
+    Whole {
+        /// The names that its configuration decides.
+        mesh: Mesh,
+        /// Every object in it.
+        objects: Vec<Object>,
+    },
+    /// Changes of the mesh that belong together.
+    Changes {
+        /// What changed in the mesh.
+        events: Vec<Event>,
+        /// Whether something else of the source's changed, so that every Sidecar has to be looked at.
+        stirred: bool,
+    },
+}
+
+/// An inventory from watches of the Kubernetes API.
+pub(crate) struct KubernetesSource {
+    events: SelectAll<Watch>,
+    watches: Vec<Progress>,
+    options: SourceOptions,
+    world: World,
+    mesh_config: Option<MeshConfigMap>,
+    /// The mesh that the last [`Update::Whole`] was for.
+    told: Option<Mesh>,
+    /// The last [`Update::Waiting`].
+    waiting: String,
+    ours: Arc<Ours>,
+    drifted: bool,
+    off: bool,
+    /// Whether something changed that is no event.
+    stirred: bool,
+}
+
+type Happening = Result<watcher::Event<DynamicObject>, watcher::Error>;
+/// With the index of the watch.
+type Watch = Pin<Box<dyn Stream<Item = (usize, Happening)> + Send>>;
+
+/// How far a watch has come.
+struct Progress {
+    kind: ApiKind,
+    synced: bool,
+    /// What a list that is not complete yet has had so far.
+    listed: BTreeSet<ObjectKey>,
+    /// Why it does not get on.
+    problem: Option<String>,
+}
+
+impl KubernetesSource {
+    /// Begins to watch. Nothing is known before the first [`Update::Whole`].
+    pub(crate) fn start(client: &Client, options: SourceOptions, ours: Arc<Ours>) -> Self {
+        let everywhere = watcher::Config::default().page_size(PAGE);
+        let one =
+            watcher::Config::default().fields(&format!("metadata.name={}", options.mesh_config));
+        let apis = INVENTORY
+            .iter()
+            .map(|kind| (kind.all(client), everywhere.clone()));
+        let map = (CONFIG_MAP.within(client, &options.istio_namespace), one);
+        let watches = apis.chain([map]).enumerate();
+        let progress = |kind: &ApiKind| Progress {
+            kind: *kind,
+            synced: false,
+            listed: BTreeSet::new(),
+            problem: None,
+        };
+        Self {
+            events: select_all(watches.map(|(index, (api, config))| watch(index, api, config))),
+            watches: INVENTORY
+                .iter()
+                .chain([&CONFIG_MAP])
+                .map(progress)
+                .collect(),
+            options,
+            world: World::default(),
+            mesh_config: None,
+            told: None,
+            waiting: String::new(),
+            ours,
+            drifted: false,
+            off: false,
+            stirred: false,
+        }
+    }
+
+    /// Waits until there is something to know. Safe to cancel.
+    pub(crate) async fn next(&mut self) -> Update {
+        loop {
+            // A watch never ends: it is taken up again for ever.
+            if let Some((watch, happening)) = self.events.next().await {
+                self.take(watch, happening);
+            }
+            for _ in 0..BATCH {
+                let Some(Some((watch, happening))) = self.events.next().now_or_never() else {
+                    break;
+                };
+                self.take(watch, happening);
+            }
+            if let Some(update) = self.update() {
+                return update;
+            }
+        }
+    }
+
+    /// Whether somebody else has changed a Sidecar of ours since the last call.
+    pub(crate) fn take_drift(&mut self) -> bool {
+        std::mem::take(&mut self.drifted)
+    }
+
+    /// Whether all of lazymesh is switched off, by the label of its own namespace.
+    pub(crate) fn is_off(&self) -> bool {
+        self.off
+    }
+
+    /// Hosts that the mesh's configuration makes every sidecar call or ask for.
+    pub(crate) fn always_visible(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
+        let config = self.mesh_config.as_ref();
+        config
+            .map(|config| config.always_visible(inventory))
+            .unwrap_or_default()
+    }
+
+    fn update(&mut self) -> Option<Update> {
+        if let Some(missing) = self.missing() {
+            if missing == self.waiting {
+                return None;
+            }
+            self.waiting.clone_from(&missing);
+            return Some(Update::Waiting(missing));
+        }
+        let stirred = std::mem::take(&mut self.stirred);
+        let mesh = self
+            .mesh_config
+            .as_ref()?
+            .mesh(&self.options.cluster_domain, &self.options.istio_namespace);
+        let events = self.world.take_events();
+        if self.told.as_ref() != Some(&mesh) {
+            self.told = Some(mesh.clone());
+            return Some(Update::Whole {
+                mesh,
+                objects: self.world.visible(),
+            });
+        }
+        (stirred || !events.is_empty()).then_some(Update::Changes { events, stirred })
+    }
+
+    /// What has not been read yet, until all of it has been once.
+    fn missing(&self) -> Option<String> {
+        if self.told.is_some() {
+            return None;
+        }
+        let waiting = self.watches.iter().filter(|watch| !watch.synced);
+        let missing: Vec<String> = waiting
+            .map(|watch| match &watch.problem {
+                Some(problem) => format!("{}: {problem}", watch.kind.kind),
+                None => format!("{}: not listed yet", watch.kind.kind),
+            })
+            .collect();
+        (!missing.is_empty())
+            .then(|| format!("the inventory has not synced yet ({})", missing.join("; ")))
+    }
+
+    fn take(&mut self, watch: usize, happening: Happening) {
+        match happening {
+            Err(error) => self.fail(watch, &error),
+            Ok(watcher::Event::Init) => self.watches[watch].listed.clear(),
+            Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                self.apply(watch, object);
+            }
+            Ok(watcher::Event::Delete(object)) => self.delete(watch, &object),
+            Ok(watcher::Event::InitDone) => self.complete(watch),
+        }
+    }
+
+    fn fail(&mut self, watch: usize, error: &watcher::Error) {
+        let problem = describe(&self.watches[watch].kind, error);
+        let watch = &mut self.watches[watch];
+        if watch.problem.as_ref() != Some(&problem) {
+            tracing::warn!(
+                kind = watch.kind.kind,
+                problem,
+                "a watch broke; it is taken up again"
+            );
+        }
+        watch.problem = Some(problem);
+    }
+
+    fn apply(&mut self, watch: usize, object: DynamicObject) {
+        let progress = &mut self.watches[watch];
+        let kind = progress.kind;
+        progress.problem = None;
+        if kind == CONFIG_MAP {
+            return self.configure(watch, &object);
+        }
+        match kind {
+            NAMESPACE if object.name_any() == self.options.namespace => self.switch(Some(&object)),
+            SIDECAR => {
+                let live = self.options.owner.owns(&object).then(|| content(&object));
+                self.see(place(&object), live);
+            }
+            _ => {}
+        }
+        let place = place(&object);
+        match convert::read(&kind, object, self.options.owner.revision.as_deref()) {
+            Ok(Some(object)) => {
+                self.watches[watch].listed.insert(object.key());
+                self.world.apply(object);
+            }
+            Ok(None) => {
+                // It may have been ours to read before.
+                if let Some(kind) = kind.core {
+                    self.world.remove(&key(kind, &place));
+                }
+            }
+            Err(error) => {
+                // What it said last stays.
+                self.watches[watch]
+                    .listed
+                    .extend(kind.core.map(|kind| key(kind, &place)));
+                tracing::warn!(namespace = place.namespace, name = place.name, %error, "cannot be read");
+            }
+        }
+    }
+
+    fn delete(&mut self, watch: usize, object: &DynamicObject) {
+        let kind = self.watches[watch].kind;
+        if kind == CONFIG_MAP {
+            tracing::warn!("the mesh configuration is gone; what it said last stays");
+            return;
+        }
+        match kind {
+            NAMESPACE if object.name_any() == self.options.namespace => self.switch(None),
+            SIDECAR => self.see(place(object), None),
+            _ => {}
+        }
+        if let Some(kind) = kind.core {
+            let key = key(kind, &place(object));
+            self.watches[watch].listed.remove(&key);
+            self.world.remove(&key);
+        }
+    }
+
+    /// A list is complete: what it did not have is gone.
+    fn complete(&mut self, watch: usize) {
+        let progress = &mut self.watches[watch];
+        let listed = std::mem::take(&mut progress.listed);
+        let Some(kind) = progress.kind.core else {
+            if self.mesh_config.is_none() && progress.problem.is_none() {
+                let SourceOptions {
+                    istio_namespace,
+                    mesh_config,
+                    ..
+                } = &self.options;
+                progress.problem = Some(format!(
+                    "there is no {istio_namespace}/{mesh_config}; is Istio there?"
+                ));
+            }
+            return;
+        };
+        progress.synced = true;
+        progress.problem = None;
+        if kind == Kind::Sidecar {
+            let gone = |place: &Published| !listed.contains(&key(kind, place));
+            for place in self.ours.seen().into_iter().filter(gone) {
+                self.see(place, None);
+            }
+        }
+        self.world.retain(kind, &listed);
+    }
+
+    fn see(&mut self, place: Published, live: Option<serde_json::Value>) {
+        if !self.ours.saw(place, live) {
+            self.drifted = true;
+            self.stirred = true;
+        }
+    }
+
+    fn switch(&mut self, namespace: Option<&DynamicObject>) {
+        let mode = namespace.and_then(|namespace| namespace.labels().get(MODE));
+        let off = mode.is_some_and(|mode| mode == "off");
+        self.stirred |= off != self.off;
+        self.off = off;
+    }
+
+    fn configure(&mut self, watch: usize, map: &DynamicObject) {
+        let progress = &mut self.watches[watch];
+        match MeshConfigMap::read(map) {
+            Ok(config) => {
+                progress.synced = true;
+                self.stirred |= self.mesh_config.as_ref() != Some(&config);
+                self.world.select(config.discovery_selectors.clone());
+                self.mesh_config = Some(config);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error,
+                    "the mesh configuration cannot be read; what it said last stays"
+                );
+                progress.problem = Some(error);
+            }
+        }
+    }
+}
+
+fn watch(index: usize, api: Api<DynamicObject>, config: watcher::Config) -> Watch {
+    let events = watcher(api, config).default_backoff();
+    Box::pin(events.map(move |happening| (index, happening)))
+}
+
+fn place(object: &DynamicObject) -> Published {
+    Published {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
+}
+
+fn key(kind: Kind, place: &Published) -> ObjectKey {
+    ObjectKey {
+        kind,
+        namespace: place.namespace.clone(),
+        name: place.name.clone(),
+    }
+}
+
+/// What is wrong, and what to do about it where that is known.
+fn describe(kind: &ApiKind, error: &watcher::Error) -> String {
+    let (reason, code) = match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => {
+            let code = match error {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            };
+            (explain(error), code)
+        }
+        watcher::Error::WatchError(status) => (explain_status(status), Some(status.code)),
+        watcher::Error::NoResourceVersion => (error.to_string(), None),
+    };
+    match code {
+        Some(404) => format!(
+            "Kubernetes does not know {} of {}; install Istio's CustomResourceDefinitions",
+            kind.plural,
+            kind.api_version()
+        ),
+        Some(403) => format!("{reason}; see the chart's ClusterRole"),
+        _ => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;

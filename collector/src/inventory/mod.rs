@@ -1,0 +1,9 @@
+//! Keeps the inventory as its source says it is, and asks for what that changes.
+
+mod affected;
+pub mod directory;
+pub(crate) mod follow_directory;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod kubernetes;
+
+pub(crate) use self::affected::Effect;

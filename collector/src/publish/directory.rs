@@ -1,0 +1,259 @@
+//! Sidecars as files: `<namespace>/<name>.yaml`, each whole or not there, whatever happens in between.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use lazymesh_core::SidecarSpec;
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+
+use crate::inventory::directory::scan;
+use crate::inventory::directory::yaml;
+use crate::publish::sink::{PublishError, PublishOutcome, Published, Publisher};
+use crate::runtime::fsync;
+
+const HEADER: &str = "# Written by lazymesh, which overwrites changes made here.\n";
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+const EXTENSION: &str = "yaml";
+/// Names that no manifest has: inventories and people skip hidden files.
+const TEMPORARY_PREFIX: &str = ".lazymesh-";
+
+/// [`Publisher`] on a directory, to be committed to git or applied by somebody else.
+///
+/// A file is written beside its place, synced and then renamed, so a reader sees the old file or the new one.
+/// A file that already reads as it should is not touched: its inode and times stay. Files that do not
+/// carry the label `app.kubernetes.io/managed-by: lazymesh`, and those that cannot be read as YAML, are left
+/// alone.
+#[derive(Clone, Debug)]
+pub(crate) struct DirectoryPublisher {
+    root: PathBuf,
+}
+
+impl DirectoryPublisher {
+    /// Publishes below this directory, which is created when it is missing. Blocks.
+    ///
+    /// # Errors
+    /// [`PublishError::Io`] when the directory cannot be created or read.
+    pub(crate) fn open(root: &Path) -> Result<Self, PublishError> {
+        fsync::create_dir_all(root).map_err(PublishError::io(root))?;
+        let publisher = Self {
+            root: root.to_owned(),
+        };
+        publisher.remove_leftovers()?;
+        Ok(publisher)
+    }
+
+    /// Removes what a collector that was killed while writing left behind.
+    fn remove_leftovers(&self) -> Result<(), PublishError> {
+        for (_, dir) in self.namespaces()? {
+            for (name, path) in entries(&dir)? {
+                if name.starts_with(TEMPORARY_PREFIX) {
+                    fs::remove_file(&path).map_err(PublishError::io(&path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, PublishError> {
+        let path = self.path(&sidecar.namespace, &sidecar.name)?;
+        let text = render(sidecar, &path)?;
+        let outcome = match existing(&path)? {
+            None => PublishOutcome::Created,
+            Some(Existing::Ours(there)) if there == text => return Ok(PublishOutcome::Unchanged),
+            Some(Existing::Ours(_)) => PublishOutcome::Updated,
+            Some(Existing::NotOurs) => return Err(not_ours(&path)),
+        };
+        let dir = self.root.join(&sidecar.namespace);
+        fsync::create_dir_all(&dir).map_err(PublishError::io(&dir))?;
+        replace(&dir, &path, &text, outcome)?;
+        Ok(outcome)
+    }
+
+    fn remove(&self, namespace: &str, name: &str) -> Result<bool, PublishError> {
+        let path = self.path(namespace, name)?;
+        match existing(&path)? {
+            None => return Ok(false),
+            Some(Existing::NotOurs) => return Err(not_ours(&path)),
+            Some(Existing::Ours(_)) => {}
+        }
+        fs::remove_file(&path).map_err(PublishError::io(&path))?;
+        let dir = self.root.join(namespace);
+        fsync::sync_dir(&dir).map_err(PublishError::io(&dir))?;
+        Ok(true)
+    }
+
+    fn find(&self) -> Result<Vec<Published>, PublishError> {
+        let mut found = Vec::new();
+        for (namespace, dir) in self.namespaces()? {
+            for (file, path) in entries(&dir)? {
+                let Some(name) = file.strip_suffix(".yaml").filter(|name| is_name(name)) else {
+                    continue;
+                };
+                if let Some(Existing::Ours(_)) = existing(&path)? {
+                    found.push(Published {
+                        namespace: namespace.clone(),
+                        name: name.to_owned(),
+                    });
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn namespaces(&self) -> Result<Vec<(String, PathBuf)>, PublishError> {
+        let mut dirs = entries(&self.root)?;
+        dirs.retain(|(name, path)| is_name(name) && path.is_dir());
+        Ok(dirs)
+    }
+
+    fn path(&self, namespace: &str, name: &str) -> Result<PathBuf, PublishError> {
+        for part in [namespace, name] {
+            if !is_name(part) {
+                return Err(PublishError::Name {
+                    name: part.to_owned(),
+                });
+            }
+        }
+        Ok(self
+            .root
+            .join(namespace)
+            .join(format!("{name}.{EXTENSION}")))
+    }
+}
+
+#[async_trait]
+impl Publisher for DirectoryPublisher {
+    async fn publish(
+        &self,
+        sidecar: &SidecarSpec,
+        _in_use: bool,
+    ) -> Result<PublishOutcome, PublishError> {
+        let (publisher, sidecar) = (self.clone(), sidecar.clone());
+        self.blocking(move || publisher.write(&sidecar)).await
+    }
+
+    async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, PublishError> {
+        let (publisher, namespace, name) = (self.clone(), namespace.to_owned(), name.to_owned());
+        self.blocking(move || publisher.remove(&namespace, &name))
+            .await
+    }
+
+    async fn list(&self) -> Result<Vec<Published>, PublishError> {
+        let publisher = self.clone();
+        self.blocking(move || publisher.find()).await
+    }
+}
+
+impl DirectoryPublisher {
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
+    ) -> Result<T, PublishError> {
+        match spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) => Err(PublishError::io(&self.root)(io::Error::other(error))),
+        }
+    }
+}
+
+enum Existing {
+    Ours(String),
+    NotOurs,
+}
+
+fn existing(path: &Path) -> Result<Option<Existing>, PublishError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Ok(Some(Existing::NotOurs)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(PublishError::io(path)(error)),
+    }
+    match scan::read(path) {
+        Ok(text) if is_ours(&text) => Ok(Some(Existing::Ours(text))),
+        Ok(_) => Ok(Some(Existing::NotOurs)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => Ok(Some(Existing::NotOurs)),
+            io::ErrorKind::NotFound => Ok(None),
+            _ => Err(PublishError::io(path)(error)),
+        },
+    }
+}
+
+/// A file with anything else in it is somebody else's.
+fn is_ours(text: &str) -> bool {
+    let is_ours = |value: &Value| value["metadata"]["labels"][MANAGED_BY] == "lazymesh";
+    yaml::documents(text).is_ok_and(|documents| {
+        !documents.is_empty() && documents.iter().all(|document| is_ours(&document.value))
+    })
+}
+
+fn render(sidecar: &SidecarSpec, path: &Path) -> Result<String, PublishError> {
+    let yaml =
+        serde_saphyr::to_string(&sidecar.manifest()).map_err(|error| PublishError::Render {
+            place: path.display().to_string(),
+            reason: error.to_string(),
+        })?;
+    Ok(format!("{HEADER}{yaml}"))
+}
+
+fn replace(
+    dir: &Path,
+    path: &Path,
+    text: &str,
+    outcome: PublishOutcome,
+) -> Result<(), PublishError> {
+    let write = || {
+        let mut file = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(dir)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        if outcome == PublishOutcome::Created {
+            // Somebody may have put a file there since we looked.
+            file.persist_noclobber(path)?;
+        } else {
+            file.persist(path)?;
+        }
+        fsync::sync_dir(dir)
+    };
+    write().map_err(PublishError::io(path))
+}
+
+fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, PublishError> {
+    let list = || {
+        fs::read_dir(dir)?
+            .map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))
+            .collect::<io::Result<Vec<_>>>()
+    };
+    let entries = list().map_err(PublishError::io(dir))?;
+    let named =
+        |(name, path): (std::ffi::OsString, PathBuf)| Some((name.into_string().ok()?, path));
+    Ok(entries.into_iter().filter_map(named).collect())
+}
+
+/// A DNS subdomain, as names of Kubernetes objects are; so no path separator, `..` or hidden file.
+fn is_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && label.bytes().all(inner)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+fn not_ours(path: &Path) -> PublishError {
+    PublishError::NotOurs {
+        place: path.display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What is known of the Sidecars that are ours: as the watch last saw them, and as they were last published.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::publish::kubernetes::owner::is_as_wanted;
+use crate::publish::sink::Published;
+
+/// Shared by the source, which sees what is there, and the publisher, which knows what should be.
+#[derive(Default)]
+pub(crate) struct Ours {
+    sidecars: Mutex<HashMap<Published, Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    live: Option<Value>,
+    wanted: Option<Value>,
+}
+
+impl Known {
+    fn is_settled(&self) -> bool {
+        match (&self.live, &self.wanted) {
+            (None, None) => true,
+            (Some(live), Some(wanted)) => is_as_wanted(live, wanted),
+            _ => false,
+        }
+    }
+}
+
+impl Ours {
+    /// Notes what is there, `None` for nothing of ours. `false` if somebody else made it differ from what was
+    /// published.
+    pub(crate) fn saw(&self, place: Published, live: Option<Value>) -> bool {
+        self.with(place, |known| {
+            known.live = live;
+            known.is_settled()
+        })
+    }
+
+    /// Notes what should be there, and whether it is.
+    pub(crate) fn want(&self, place: Published, wanted: Option<Value>) -> bool {
+        self.with(place, |known| {
+            known.wanted = wanted;
+            known.is_settled()
+        })
+    }
+
+    /// The Sidecar of ours that is there.
+    pub(crate) fn live(&self, place: &Published) -> Option<Value> {
+        self.sidecars.lock().get(place)?.live.clone()
+    }
+
+    /// Whether exactly this is there, and should be.
+    pub(crate) fn is_settled(&self, place: &Published, wanted: &Value) -> bool {
+        let sidecars = self.sidecars.lock();
+        let known = sidecars.get(place);
+        known.is_some_and(|known| known.wanted.as_ref() == Some(wanted) && known.is_settled())
+    }
+
+    /// The places where something of ours was seen.
+    pub(crate) fn seen(&self) -> Vec<Published> {
+        let sidecars = self.sidecars.lock();
+        let seen = sidecars.iter().filter(|(_, known)| known.live.is_some());
+        seen.map(|(place, _)| place.clone()).collect()
+    }
+
+    fn with(&self, place: Published, change: impl FnOnce(&mut Known) -> bool) -> bool {
+        let mut sidecars = self.sidecars.lock();
+        let known = sidecars.entry(place.clone()).or_default();
+        let settled = change(known);
+        if known.live.is_none() && known.wanted.is_none() {
+            sidecars.remove(&place);
+        }
+        settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_others_do_is_told_from_our_own_echo() {
+        let ours = Ours::default();
+        let place = || Published {
+            namespace: "a".to_owned(),
+            name: "lazymesh-x".to_owned(),
+        };
+        let sidecar = |host: &str| json!({ "spec": { "egress": [{ "hosts": [host] }] } });
+        assert!(!ours.want(place(), Some(sidecar("a/b"))), "not there yet");
+        assert!(ours.saw(place(), Some(sidecar("a/b"))), "our own echo");
+        assert!(ours.want(place(), Some(sidecar("a/b"))), "nothing to do");
+        assert!(!ours.saw(place(), Some(sidecar("*/*"))), "edited");
+        assert_eq!(ours.seen(), [place()]);
+        assert!(!ours.saw(place(), None), "deleted");
+        assert!(!ours.saw(place(), Some(sidecar("a/b"))) || ours.seen() == [place()]);
+        ours.want(place(), None);
+        assert!(ours.saw(place(), None), "withdrawn");
+        assert!(ours.sidecars.lock().is_empty());
+        assert!(!ours.saw(place(), Some(sidecar("a/b"))), "nobody wants it");
+    }
+}

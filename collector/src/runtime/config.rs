@@ -1,0 +1,195 @@
+//! Everything that can be said to a collector on its command line or in its environment.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lazymesh_core::{DefaultExportTo, EgressHost, Limits, Mesh, Visibility};
+
+use crate::runtime::listen::ListenConfig;
+
+/// Configuration of a collector.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Listeners.
+    #[command(flatten)]
+    pub listen: ListenConfig,
+    /// Directories.
+    #[command(flatten)]
+    pub places: PlacesConfig,
+    /// Names that the mesh's own configuration decides.
+    #[command(flatten)]
+    pub mesh: MeshConfig,
+    /// What every sidecar sees.
+    #[command(flatten)]
+    pub visibility: VisibilityConfig,
+    /// How far the graph may grow.
+    #[command(flatten)]
+    pub limits: LimitsConfig,
+    /// Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    #[command(flatten)]
+    pub kubernetes: crate::kubernetes::KubernetesConfig,
+}
+
+/// Where things are read from and written to.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Directories")]
+pub struct PlacesConfig {
+    /// Where the collector keeps what it has learned; made when it is not there
+    #[arg(long, value_name = "DIR", env = "LAZYMESH_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Kubernetes and Istio manifests that say what is in the mesh; watched for changes
+    #[arg(long, value_name = "DIR", env = "LAZYMESH_MANIFESTS")]
+    #[cfg_attr(feature = "kubernetes", arg(required_unless_present = "kubernetes"))]
+    #[cfg_attr(not(feature = "kubernetes"), arg(required = true))]
+    pub manifests: Option<PathBuf>,
+    /// Where Sidecars are published, one YAML file each; without it they are only planned
+    #[arg(long, value_name = "DIR", env = "LAZYMESH_PUBLISH_DIR")]
+    pub publish_dir: Option<PathBuf>,
+}
+
+/// The names of [`Mesh`].
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Mesh")]
+pub struct MeshConfig {
+    /// DNS domain of the cluster; without it, what Istio's injector gives to sidecars where --kubernetes is given, else
+    /// cluster.local
+    #[arg(long, value_name = "DOMAIN", env = "LAZYMESH_CLUSTER_DOMAIN")]
+    pub cluster_domain: Option<String>,
+    /// Trust domain of the workloads' SPIFFE identities
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = "cluster.local",
+        env = "LAZYMESH_TRUST_DOMAIN"
+    )]
+    pub trust_domain: String,
+    /// Istio's root namespace
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "istio-system",
+        env = "LAZYMESH_ROOT_NAMESPACE"
+    )]
+    pub root_namespace: String,
+}
+
+impl From<MeshConfig> for Mesh {
+    fn from(config: MeshConfig) -> Self {
+        Self {
+            cluster_domain: config
+                .cluster_domain
+                .unwrap_or_else(|| Mesh::default().cluster_domain),
+            trust_domain: config.trust_domain,
+            root_namespace: config.root_namespace,
+            default_export_to: DefaultExportTo::default(),
+        }
+    }
+}
+
+/// What stands in every Sidecar.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Sidecars")]
+pub struct VisibilityConfig {
+    /// The collector's own host: without it in scope, filters cannot call; by default Service lazymesh-collector of
+    /// lazymesh's own namespace
+    #[arg(long, value_name = "NS/HOST", env = "LAZYMESH_COLLECTOR_HOST")]
+    pub collector_host: Option<EgressHost>,
+    /// Host of the port anchor, which keeps HTTP listeners alive in otherwise empty sidecars; by default Service
+    /// lazymesh-ports of lazymesh's own namespace
+    #[arg(long, value_name = "NS/HOST", env = "LAZYMESH_ANCHOR_HOST")]
+    pub anchor_host: Option<EgressHost>,
+    /// A host that every sidecar must see; may be given many times
+    #[arg(
+        long,
+        value_name = "NS/HOST",
+        env = "LAZYMESH_ALWAYS_VISIBLE",
+        value_delimiter = ','
+    )]
+    pub always_visible: Vec<EgressHost>,
+    /// Take ports whose protocol Istio detects for HTTP. Without this their hosts are in every Sidecar, as all are that
+    /// have a port which does not speak HTTP, for the filter learns only what does
+    #[arg(long, env = "LAZYMESH_ASSUME_HTTP")]
+    pub assume_http: bool,
+}
+
+/// Namespace of lazymesh itself, where nothing says another.
+pub(crate) const NAMESPACE: &str = "lazymesh-system";
+
+/// Where lazymesh itself is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home<'a> {
+    /// Its namespace.
+    pub(crate) namespace: &'a str,
+    /// DNS domain of the cluster.
+    pub(crate) cluster_domain: &'a str,
+}
+
+impl Home<'_> {
+    fn host(self, service: &str) -> EgressHost {
+        let Self {
+            namespace,
+            cluster_domain,
+        } = self;
+        EgressHost {
+            namespace: namespace.to_owned(),
+            host: format!("{service}.{namespace}.svc.{cluster_domain}"),
+        }
+    }
+}
+
+impl VisibilityConfig {
+    pub(crate) fn collector_host(&self, home: Home<'_>) -> EgressHost {
+        let given = self.collector_host.clone();
+        given.unwrap_or_else(|| home.host("lazymesh-collector"))
+    }
+
+    fn anchor_host(&self, home: Home<'_>) -> EgressHost {
+        let given = self.anchor_host.clone();
+        given.unwrap_or_else(|| home.host("lazymesh-ports"))
+    }
+
+    pub(crate) fn visibility(&self, home: Home<'_>) -> Visibility {
+        let own = [self.collector_host(home), self.anchor_host(home)];
+        let always = own.into_iter().chain(self.always_visible.iter().cloned());
+        Visibility {
+            always: always.collect(),
+            assume_http: self.assume_http,
+        }
+    }
+}
+
+/// The numbers of [`Limits`].
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitsConfig {
+    /// Most workloads that are learned about
+    #[arg(long, value_name = "N", default_value_t = Limits::default().workloads, env = "LAZYMESH_MAX_WORKLOADS")]
+    pub max_workloads: usize,
+    /// Most dependencies of one workload
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Limits::default().dependencies_per_workload,
+        env = "LAZYMESH_MAX_DEPENDENCIES"
+    )]
+    pub max_dependencies: usize,
+    /// Most hosts outside the mesh that are recorded for one workload
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Limits::default().externals_per_workload,
+        env = "LAZYMESH_MAX_EXTERNAL_HOSTS"
+    )]
+    pub max_external_hosts: usize,
+}
+
+impl From<LimitsConfig> for Limits {
+    fn from(config: LimitsConfig) -> Self {
+        Self {
+            workloads: config.max_workloads,
+            dependencies_per_workload: config.max_dependencies,
+            externals_per_workload: config.max_external_hosts,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What the parts on Kubernetes share, and how they are put together.
+
+use std::sync::Arc;
+
+use kube::Client;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::attach::{Attaching, Wanted};
+use crate::inventory::kubernetes::cluster_domain;
+use crate::inventory::kubernetes::follow::Follower;
+use crate::inventory::kubernetes::source::KubernetesSource;
+use crate::kubernetes::KubernetesError;
+use crate::publish::kubernetes::KubernetesPublisher;
+use crate::publish::kubernetes::ours::Ours;
+use crate::runtime::config::{Config, Home};
+use crate::state::Collector;
+
+/// A Kubernetes that a collector reads from and publishes to.
+pub(crate) struct Link {
+    client: Client,
+    ours: Arc<Ours>,
+    config: Config,
+}
+
+impl Link {
+    /// Prepares the client; nothing is asked yet.
+    ///
+    /// # Errors
+    /// [`KubernetesError`] when there is no way to the API server, or the attachment cannot be.
+    pub(crate) async fn prepare(config: &Config) -> Result<Self, KubernetesError> {
+        let client = config.kubernetes.connect.client().await?;
+        Ok(Self {
+            client,
+            ours: Arc::default(),
+            config: config.clone(),
+        })
+    }
+
+    pub(crate) fn publisher(&self) -> KubernetesPublisher {
+        KubernetesPublisher::new(
+            self.client.clone(),
+            self.config.kubernetes.owner(),
+            Arc::clone(&self.ours),
+            self.config.kubernetes.settle,
+        )
+    }
+
+    /// Reads the whole mesh, then follows it, and attaches the filter if that is asked for. Sidecars may be
+    /// published once this is done: what has a small scope needs the filter.
+    ///
+    /// # Errors
+    /// [`KubernetesError::Attachment`] when Kubernetes or Istio would not take the attachment.
+    pub(crate) async fn follow(
+        &self,
+        collector: &Arc<Collector>,
+        tasks: &mut JoinSet<&'static str>,
+    ) -> Result<(), KubernetesError> {
+        let config = &self.config;
+        let (attachment, wanted) = watch::channel(Wanted::default());
+        let cluster_domain = match &config.mesh.cluster_domain {
+            Some(given) => given.clone(),
+            None => cluster_domain::find(&self.client, &config.kubernetes).await,
+        };
+        let home = Home {
+            namespace: &config.kubernetes.namespace,
+            cluster_domain: &cluster_domain,
+        };
+        let collector_host = config.visibility.collector_host(home);
+        let attaching = Attaching::new(
+            &self.client,
+            collector,
+            &config.kubernetes,
+            &collector_host,
+            wanted,
+        )?;
+        let options = config.kubernetes.source(&cluster_domain);
+        let mut follower = Follower {
+            collector: Arc::clone(collector),
+            source: KubernetesSource::start(&self.client, options, Arc::clone(&self.ours)),
+            base: config.visibility.visibility(home),
+            attachment,
+            attaches: attaching.is_some(),
+            was_off: false,
+        };
+        follower.sync().await;
+        tasks.spawn(async move {
+            follower.run().await;
+            "inventory"
+        });
+        if let Some(mut attaching) = attaching {
+            let is_new = attaching.settle().await;
+            // The mesh's ports may change from now on.
+            tasks.spawn(async move {
+                attaching.run().await;
+                "attachment"
+            });
+            if is_new {
+                // Whose scope shrinks before its sidecar has the filter calls what it does not know in plain text.
+                tokio::time::sleep(config.kubernetes.settle).await;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! The two listeners: which addresses they may have, and what they then ask of callers.
+//!
+//! A port that others can reach and that asks nobody who they are is a mistake to refuse, not to log: the
+//! ingest port widens scopes, and the admin port shows who calls whom.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::api::{Token, TokenError};
+use crate::ingest::IngestIdentity;
+use crate::ingest::xfcc::Spiffe;
+
+/// Where to listen, and for whom.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Listeners")]
+pub struct ListenConfig {
+    /// Address of the port that filters call
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:8480",
+        env = "LAZYMESH_INGEST"
+    )]
+    pub ingest: SocketAddr,
+    /// Address of the port for people and programs
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:8481",
+        env = "LAZYMESH_ADMIN"
+    )]
+    pub admin: SocketAddr,
+    /// Where the identity of filters comes from; must be said unless --ingest is on loopback
+    #[arg(long, value_name = "FROM", env = "LAZYMESH_INGEST_IDENTITY")]
+    pub ingest_identity: Option<IdentityFrom>,
+    /// The collector's own SPIFFE id, for --ingest-identity xfcc:
+    /// `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "LAZYMESH_SPIFFE_ID",
+        required_if_eq("ingest_identity", "xfcc")
+    )]
+    pub spiffe_id: Option<String>,
+    /// File with the bearer token of the admin port; needed unless --admin is on loopback
+    #[arg(long, value_name = "FILE", env = "LAZYMESH_ADMIN_TOKEN_FILE")]
+    pub admin_token_file: Option<PathBuf>,
+    /// Write the bound addresses into this file, as JSON; of use with port 0
+    #[arg(long, value_name = "FILE", env = "LAZYMESH_ADDRESS_FILE")]
+    pub address_file: Option<PathBuf>,
+}
+
+/// Where the identity of a filter comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IdentityFrom {
+    /// From x-forwarded-client-cert, as the collector's own sidecar sets it
+    Xfcc,
+    /// Nowhere: whoever reaches the port may report for any workload
+    None,
+}
+
+/// Why the listeners cannot be had.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// The admin port would be open to everybody.
+    #[error(
+        "--admin {0} is not on loopback, so everybody who reaches it could read who calls whom; \
+         give --admin-token-file, or listen on 127.0.0.1"
+    )]
+    AdminOpen(SocketAddr),
+    /// The ingest port would take reports from anybody without that having been asked for.
+    #[error(
+        "--ingest {0} is not on loopback, so it must be said who may report: give --ingest-identity xfcc \
+         behind a sidecar, or --ingest-identity none to trust everybody who reaches it"
+    )]
+    IngestOpen(SocketAddr),
+    /// The collector's own identity is missing or is none.
+    #[error("--spiffe-id must be spiffe://<trust domain>/ns/<namespace>/sa/<service account>")]
+    SpiffeId,
+    /// The token file is of no use.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The addresses cannot be written down.
+    #[error("cannot write the address file {path}: {source}")]
+    AddressFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What the listeners are bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// Of the ingest port.
+    pub ingest: SocketAddr,
+    /// Of the admin port.
+    pub admin: SocketAddr,
+}
+
+/// Both listeners, bound, and what they ask of callers.
+pub(crate) struct Listeners {
+    pub(crate) ingest: TcpListener,
+    pub(crate) admin: TcpListener,
+    pub(crate) addresses: Addresses,
+    pub(crate) identity: IngestIdentity,
+    pub(crate) token: Option<Token>,
+}
+
+impl ListenConfig {
+    /// Checks the configuration, then binds.
+    pub(crate) async fn bind(&self) -> Result<Listeners, ListenError> {
+        let identity = self.identity()?;
+        let token = self.token()?;
+        let ingest = bind(self.ingest).await?;
+        let admin = bind(self.admin).await?;
+        let addresses = Addresses {
+            ingest: address(&ingest, self.ingest)?,
+            admin: address(&admin, self.admin)?,
+        };
+        if let Some(path) = &self.address_file {
+            addresses.write(path)?;
+        }
+        Ok(Listeners {
+            ingest,
+            admin,
+            addresses,
+            identity,
+            token,
+        })
+    }
+
+    fn identity(&self) -> Result<IngestIdentity, ListenError> {
+        match self.ingest_identity {
+            None if is_loopback(self.ingest) => Ok(IngestIdentity::None),
+            None => Err(ListenError::IngestOpen(self.ingest)),
+            Some(IdentityFrom::None) => Ok(IngestIdentity::None),
+            Some(IdentityFrom::Xfcc) => {
+                let id = self.spiffe_id.clone().ok_or(ListenError::SpiffeId)?;
+                if Spiffe::parse(&id).is_none() {
+                    return Err(ListenError::SpiffeId);
+                }
+                Ok(IngestIdentity::Xfcc { collector: id })
+            }
+        }
+    }
+
+    fn token(&self) -> Result<Option<Token>, ListenError> {
+        match &self.admin_token_file {
+            Some(path) => Ok(Some(Token::read(path)?)),
+            None if is_loopback(self.admin) => Ok(None),
+            None => Err(ListenError::AdminOpen(self.admin)),
+        }
+    }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| ListenError::Bind { address, source })
+}
+
+fn address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+    listener
+        .local_addr()
+        .map_err(|source| ListenError::Bind { address, source })
+}
+
+impl Addresses {
+    /// Writes the file as a whole: a reader that waits for it never sees half of it.
+    fn write(&self, path: &Path) -> Result<(), ListenError> {
+        let failed = |source| ListenError::AddressFile {
+            path: path.to_owned(),
+            source,
+        };
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let file =
+            tempfile::NamedTempFile::new_in(dir.unwrap_or(Path::new("."))).map_err(failed)?;
+        serde_json::to_writer(&file, self).map_err(|error| failed(error.into()))?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+}

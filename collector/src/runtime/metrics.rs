@@ -1,0 +1,260 @@
+//! What the collector counts, as OpenMetrics.
+//!
+//! Counters that a request touches are looked up once, here, and not by label for every request.
+
+use lazymesh_protocol::{Decision, PassthroughReason};
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::state::Collector;
+
+/// Media type of [`Metrics::text`].
+pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labelled = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// The collector's metrics.
+pub(crate) struct Metrics {
+    registry: Registry,
+    answers: Answers,
+    /// Time to answer `POST /v1/resolve`, without reading the request.
+    pub(crate) resolve_seconds: Histogram,
+    pub(crate) reports_accepted: Counter,
+    pub(crate) reports_rejected: Counter,
+    pub(crate) identity_refused: Counter,
+    pub(crate) learned: Counter,
+    /// Time of one durable write, as a caller waits for it.
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) commits_failed: Counter,
+    pub(crate) published: Counter,
+    pub(crate) withdrawn: Counter,
+    pub(crate) unchanged: Counter,
+    pub(crate) publish_failed: Counter,
+    pub(crate) publish_waiting: Gauge,
+    pub(crate) inventory_changes: Counter,
+    pub(crate) gauges: Gauges,
+}
+
+struct Answers {
+    direct: Counter,
+    hold: Counter,
+    gateway: Counter,
+    external: Counter,
+    plain: Counter,
+    limit: Counter,
+    refused: Counter,
+}
+
+/// Sizes, measured when somebody asks.
+pub(crate) struct Gauges {
+    pub(crate) workloads: Gauge,
+    pub(crate) dependencies: Gauge,
+    pub(crate) external_hosts: Gauge,
+    pub(crate) inventory_objects: Gauge,
+    pub(crate) services: Gauge,
+    pub(crate) namespaces_waiting: Gauge,
+    pub(crate) ready: Gauge,
+    checks: Family<[(&'static str, &'static str); 1], Gauge>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("lazymesh");
+        let reports = labelled(
+            &mut registry,
+            "reports",
+            "Reported items, by what became of them",
+        );
+        let publish = labelled(
+            &mut registry,
+            "publish",
+            "Sidecars handled, by what became of them",
+        );
+        Self {
+            answers: Answers::new(&mut registry),
+            resolve_seconds: seconds(
+                &mut registry,
+                "resolve_duration",
+                "Time to answer POST /v1/resolve, without reading the request",
+            ),
+            reports_accepted: with(&reports, "outcome", "accepted"),
+            reports_rejected: with(&reports, "outcome", "rejected"),
+            identity_refused: counter(
+                &mut registry,
+                "identity_refused",
+                "Ingest requests whose caller may not speak for the reported workload",
+            ),
+            learned: counter(
+                &mut registry,
+                "learned",
+                "Dependencies and external hosts learned",
+            ),
+            commit_seconds: seconds(
+                &mut registry,
+                "store_commit_duration",
+                "Time of one durable write, as a caller waits for it",
+            ),
+            commits_failed: counter(
+                &mut registry,
+                "store_commits_failed",
+                "Durable writes that failed",
+            ),
+            published: with(&publish, "outcome", "published"),
+            withdrawn: with(&publish, "outcome", "withdrawn"),
+            unchanged: with(&publish, "outcome", "unchanged"),
+            publish_failed: with(&publish, "outcome", "failed"),
+            publish_waiting: gauge(
+                &mut registry,
+                "publish_waiting",
+                "Sidecars that wait for their pace or for another attempt",
+            ),
+            inventory_changes: counter(
+                &mut registry,
+                "inventory_changes",
+                "Changes of manifests that changed the inventory",
+            ),
+            gauges: Gauges::new(&mut registry),
+            registry,
+        }
+    }
+
+    /// Counts one answer to `POST /v1/resolve`.
+    pub(crate) fn answered(&self, decision: &Decision) {
+        let counter = match decision {
+            Decision::Direct { .. } => &self.answers.direct,
+            Decision::Hold { .. } => &self.answers.hold,
+            Decision::Gateway { .. } => &self.answers.gateway,
+            Decision::Passthrough { reason } => match reason {
+                PassthroughReason::External => &self.answers.external,
+                PassthroughReason::Plain => &self.answers.plain,
+                PassthroughReason::Limit => &self.answers.limit,
+            },
+        };
+        counter.inc();
+    }
+
+    /// Counts one `POST /v1/resolve` that got no decision.
+    pub(crate) fn refused(&self) {
+        self.answers.refused.inc();
+    }
+
+    /// Everything, in the text format.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string cannot fail.
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Answers {
+    fn new(registry: &mut Registry) -> Self {
+        let answers = labelled(registry, "resolve", "POST /v1/resolve, by answer");
+        let answer = |value| with(&answers, "answer", value);
+        Self {
+            direct: answer("direct"),
+            hold: answer("hold"),
+            gateway: answer("gateway"),
+            external: answer("passthrough-external"),
+            plain: answer("passthrough-plain"),
+            limit: answer("passthrough-limit"),
+            refused: answer("refused"),
+        }
+    }
+}
+
+impl Gauges {
+    fn new(registry: &mut Registry) -> Self {
+        let checks = Family::default();
+        registry.register(
+            "check",
+            "1 when a check of /readyz is as it should be",
+            checks.clone(),
+        );
+        let mut gauge = |name, help| gauge(registry, name, help);
+        Self {
+            workloads: gauge(
+                "workloads",
+                "Workloads with a dependency or an external host",
+            ),
+            dependencies: gauge("dependencies", "Dependencies in the graph"),
+            external_hosts: gauge("external_hosts", "External hosts in the graph"),
+            inventory_objects: gauge("inventory_objects", "Objects in the inventory"),
+            services: gauge("services", "Services in the inventory"),
+            namespaces_waiting: gauge(
+                "namespaces_waiting",
+                "Enforced namespaces from which no filter has called yet, so that they keep their full scope",
+            ),
+            ready: gauge(
+                "ready",
+                "1 when the store is loaded and the inventory has synced",
+            ),
+            checks,
+        }
+    }
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+fn labelled(registry: &mut Registry, name: &str, help: &str) -> Labelled {
+    let family = Labelled::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn with(family: &Labelled, label: &'static str, value: &'static str) -> Counter {
+    family.get_or_create_owned(&[(label, value)])
+}
+
+/// 50 µs to 1.6 s, doubling.
+fn seconds(registry: &mut Registry, name: &str, help: &str) -> Histogram {
+    let histogram = Histogram::new(exponential_buckets(0.000_05, 2.0, 16));
+    registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    histogram
+}
+
+impl Collector {
+    /// Every metric, with sizes as they are now.
+    pub(crate) fn measured(&self) -> Result<String, std::fmt::Error> {
+        let gauges = &self.metrics.gauges;
+        {
+            let knowledge = self.look();
+            set(&gauges.workloads, knowledge.graph.workloads().count());
+            set(&gauges.dependencies, knowledge.graph.iter().count());
+            set(&gauges.external_hosts, knowledge.graph.externals().count());
+            set(&gauges.inventory_objects, knowledge.inventory.len());
+            set(&gauges.services, knowledge.inventory.services());
+            set(&gauges.namespaces_waiting, knowledge.namespaces_waiting());
+        }
+        set(
+            &self.metrics.publish_waiting,
+            self.queue.with(|agenda| agenda.len()),
+        );
+        set(&gauges.ready, usize::from(self.readiness.is_ready()));
+        for check in self.readiness.checks() {
+            let gauge = gauges.checks.get_or_create_owned(&[("check", check.name)]);
+            set(&gauge, usize::from(check.ok));
+        }
+        self.metrics.text()
+    }
+}
+
+fn set(gauge: &Gauge, value: usize) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+}

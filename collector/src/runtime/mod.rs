@@ -1,0 +1,14 @@
+//! Runs a collector: configuration, listeners, readiness, metrics, and what ties the stations together.
+
+pub(crate) mod clock;
+pub(crate) mod config;
+pub(crate) mod fsync;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod kubernetes;
+pub(crate) mod listen;
+pub(crate) mod metrics;
+pub(crate) mod readiness;
+mod serve;
+mod server;
+
+pub use self::server::{Server, ServerError};

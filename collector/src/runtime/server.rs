@@ -1,0 +1,260 @@
+//! Puts a collector together, runs it, and takes it down in order.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lazymesh_core::Mesh;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::api;
+use crate::inventory::directory::SourceError;
+use crate::inventory::follow_directory;
+#[cfg(feature = "kubernetes")]
+use crate::kubernetes::KubernetesError;
+use crate::publish::directory::DirectoryPublisher;
+use crate::publish::reconciler::Publishing;
+use crate::publish::sink::{PublishError, Publisher};
+use crate::runtime::config::{Config, Home, NAMESPACE};
+#[cfg(feature = "kubernetes")]
+use crate::runtime::kubernetes::Link;
+use crate::runtime::listen::{Addresses, ListenError, Listeners};
+use crate::runtime::serve::serve;
+use crate::state::Collector;
+use crate::store::{SledStore, StoreError};
+
+/// How often the last uses of known things are written down.
+const USAGE_INTERVAL: Duration = Duration::from_secs(30);
+/// Most connections at once. Each may cost a head buffer.
+const INGEST_CONNECTIONS: usize = 4_096;
+const ADMIN_CONNECTIONS: usize = 256;
+
+/// Why a collector does not start, or stopped by itself.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The listeners.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The manifests.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The directory that Sidecars are published to.
+    #[error("cannot publish: {0}")]
+    Publisher(#[from] PublishError),
+    /// Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// Nothing says what is in the mesh.
+    #[error("nothing says what is in the mesh: give --manifests")]
+    NoInventory,
+    /// A thread of the collector died.
+    #[error("the thread of the {0} died; the log says why")]
+    Died(&'static str),
+}
+
+/// Where it is read what is in the mesh.
+enum Origin {
+    Directory(PathBuf),
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<Link>),
+}
+
+/// A collector whose store is open and whose listeners are bound, and that does not serve yet.
+pub struct Server {
+    collector: Arc<Collector>,
+    listeners: Listeners,
+    config: Config,
+    publisher: Option<Arc<dyn Publisher>>,
+    #[cfg(feature = "kubernetes")]
+    link: Option<Link>,
+}
+
+impl Server {
+    /// Checks the configuration, opens the store and binds the listeners.
+    ///
+    /// # Errors
+    /// [`ServerError`] says which flag or directory is wrong.
+    pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let listeners = config.listen.bind().await?;
+        let places = config.places.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let store = SledStore::open(&places.data_dir)?;
+            let publisher = places
+                .publish_dir
+                .as_deref()
+                .map(DirectoryPublisher::open)
+                .transpose()?;
+            Ok::<_, ServerError>((store, publisher))
+        });
+        let (store, publisher) = opened.await.map_err(|_| ServerError::Died("store"))??;
+        let publisher = publisher.map(|publisher| Arc::new(publisher) as Arc<dyn Publisher>);
+        #[cfg(feature = "kubernetes")]
+        let link = match config.kubernetes.kubernetes {
+            true => Some(Link::prepare(&config).await?),
+            false => None,
+        };
+        #[cfg(feature = "kubernetes")]
+        let publisher = publisher.or_else(|| Some(Arc::new(link.as_ref()?.publisher())));
+        let mesh = Mesh::from(config.mesh.clone());
+        let home = Home {
+            namespace: NAMESPACE,
+            cluster_domain: &mesh.cluster_domain,
+        };
+        // With Kubernetes both are found out there, before anything is published.
+        let visibility = config.visibility.visibility(home);
+        let limits = config.limits.clone().into();
+        let collector = Collector::new(Arc::new(store), mesh, limits, visibility);
+        #[cfg(feature = "kubernetes")]
+        let collector = match &config.kubernetes {
+            of if of.kubernetes && !of.enforce_unheard => collector.requiring_filters(),
+            _ => collector,
+        };
+        Ok(Self {
+            collector: Arc::new(collector),
+            listeners,
+            config,
+            publisher,
+            #[cfg(feature = "kubernetes")]
+            link,
+        })
+    }
+
+    /// What the listeners are bound to.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.listeners.addresses
+    }
+
+    /// Serves until `shutdown` is ready: then stops accepting, lets requests in flight finish (5 s at most),
+    /// and closes the store.
+    ///
+    /// # Errors
+    /// When the store or the inventory cannot be read, or a part of the collector died.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let Self {
+            collector,
+            listeners,
+            config,
+            publisher,
+            #[cfg(feature = "kubernetes")]
+            link,
+        } = self;
+        let origin = match &config.places.manifests {
+            Some(manifests) => Some(Origin::Directory(manifests.clone())),
+            #[cfg(feature = "kubernetes")]
+            None => link.map(|link| Origin::Kubernetes(Box::new(link))),
+            #[cfg(not(feature = "kubernetes"))]
+            None => None,
+        };
+        let Addresses { ingest, admin } = listeners.addresses;
+        tracing::info!(%ingest, %admin, "listening");
+        let (stop, stopped) = watch::channel(false);
+        let mut servers = spawn_servers(&collector, listeners, &stopped);
+
+        let mut tasks = JoinSet::new();
+        let result = tokio::select! {
+            result = live(Arc::clone(&collector), origin, publisher, &mut tasks) => result,
+            () = shutdown => Ok(()),
+        };
+        tracing::info!("shutting down");
+        stop.send_replace(true);
+        while servers.join_next().await.is_some() {}
+        tasks.shutdown().await;
+        collector.close().await?;
+        result
+    }
+}
+
+fn spawn_servers(
+    collector: &Arc<Collector>,
+    listeners: Listeners,
+    stopped: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let Listeners {
+        ingest,
+        admin,
+        identity,
+        token,
+        ..
+    } = listeners;
+    let ingest_router = api::ingest(Arc::clone(collector), identity);
+    let admin_router = api::admin(Arc::clone(collector), token);
+    let mut servers = JoinSet::new();
+    servers.spawn(serve(
+        ingest,
+        ingest_router,
+        INGEST_CONNECTIONS,
+        stopped.clone(),
+    ));
+    servers.spawn(serve(
+        admin,
+        admin_router,
+        ADMIN_CONNECTIONS,
+        stopped.clone(),
+    ));
+    servers
+}
+
+/// Loads, syncs, then publishes and follows changes for ever.
+async fn live(
+    collector: Arc<Collector>,
+    origin: Option<Origin>,
+    publisher: Option<Arc<dyn Publisher>>,
+    tasks: &mut JoinSet<&'static str>,
+) -> Result<(), ServerError> {
+    collector.load().await?;
+    match origin.ok_or(ServerError::NoInventory)? {
+        Origin::Directory(path) => follow_directory(&collector, path, tasks).await?,
+        #[cfg(feature = "kubernetes")]
+        Origin::Kubernetes(link) => link.follow(&collector, tasks).await?,
+    }
+    if let Some(publisher) = publisher {
+        let publishing = Publishing::new(Arc::clone(&collector), publisher);
+        tasks.spawn(async move {
+            publishing.run().await;
+            "publisher"
+        });
+    }
+    tasks.spawn(async move {
+        keep_usage(collector).await;
+        "usage"
+    });
+    match tasks.join_next().await {
+        Some(Ok(part)) => Err(ServerError::Died(part)),
+        Some(Err(_)) | None => Err(ServerError::Died("collector")),
+    }
+}
+
+async fn follow_directory(
+    collector: &Arc<Collector>,
+    path: PathBuf,
+    tasks: &mut JoinSet<&'static str>,
+) -> Result<(), ServerError> {
+    let opened = tokio::task::spawn_blocking(move || follow_directory::open(&path));
+    let (source, objects) = opened.await.map_err(|_| ServerError::Died("inventory"))??;
+    collector.sync_inventory(objects);
+    let follower = Arc::clone(collector);
+    tasks.spawn(async move {
+        follow_directory::follow(follower, source).await;
+        "inventory"
+    });
+    Ok(())
+}
+
+async fn keep_usage(collector: Arc<Collector>) {
+    let mut interval = tokio::time::interval(USAGE_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        // A failure is logged and counted where it happens; the same uses are written the next time.
+        let _ = collector.flush_usage().await;
+    }
+}

@@ -1,0 +1,118 @@
+//! Whether a request can go at once: over Istio mTLS to where the application dialled.
+//!
+//! That skips everything that istiod would have configured, so nothing may have been configured: no route, no
+//! traffic policy, no endpoint that takes plain text. And the answering side must be known beforehand, or any
+//! workload of the mesh could answer.
+
+use std::collections::BTreeSet;
+
+use lazymesh_protocol::{Decision, MAX_SUBJECT_ALT_NAMES};
+
+use crate::inventory::{Endpoint, Form, Inventory, MeshService, Pod, Port};
+use crate::resolve::Question;
+
+pub(super) fn decide(
+    inventory: &Inventory,
+    question: &Question,
+    service: &MeshService,
+    port: &Port,
+) -> Option<Decision> {
+    if !dials(inventory, question, service, port) || is_shaped(inventory, question, service) {
+        return None;
+    }
+    Some(Decision::Direct {
+        subject_alt_names: identities(inventory, service, port)?,
+        server_name: format!("outbound_.{}_._.{}", port.number, service.host()),
+    })
+}
+
+/// Whether the application dialled an address of the service itself.
+fn dials(inventory: &Inventory, question: &Question, service: &MeshService, port: &Port) -> bool {
+    let Some(destination) = question.destination else {
+        return false;
+    };
+    match service.form {
+        Form::ClusterIp => {
+            service.has_address(destination.ip()) && destination.port() == port.number
+        }
+        Form::Headless => {
+            headless_port(inventory, question, service).is_some_and(|found| found == port)
+        }
+        Form::ExternalName(_) | Form::Entry => false,
+    }
+}
+
+/// The port of a headless service whose endpoint was dialled: nobody translates a headless service's ports, so
+/// what was dialled is the pod's port.
+pub(super) fn headless_port<'a>(
+    inventory: &Inventory,
+    question: &Question,
+    service: &'a MeshService,
+) -> Option<&'a Port> {
+    let destination = question.destination?;
+    if service.form != Form::Headless {
+        return None;
+    }
+    let mut slices = inventory
+        .endpoints
+        .slices(service.namespace(), &service.name);
+    let slice = slices.find(|slice| {
+        (slice.endpoints.iter()).any(|endpoint| endpoint.addresses.contains(&destination.ip()))
+    })?;
+    let mut ports = service.ports.iter();
+    ports.find(|port| slice.target_port(&port.name) == Some(destination.port()))
+}
+
+fn is_shaped(inventory: &Inventory, question: &Question, service: &MeshService) -> bool {
+    let (client, host) = (&question.source.namespace, service.key());
+    let root = &inventory.mesh().root_namespace;
+    inventory.routes.covering(host, client).next().is_some()
+        || inventory
+            .rules
+            .shapes(host, client, service.namespace(), root)
+}
+
+/// SPIFFE identities of everything that may answer; none unless all of it speaks Istio mTLS.
+fn identities(inventory: &Inventory, service: &MeshService, port: &Port) -> Option<Vec<String>> {
+    let mesh = inventory.mesh();
+    let mut ready = false;
+    let mut accounts = BTreeSet::new();
+    for slice in inventory
+        .endpoints
+        .slices(service.namespace(), &service.name)
+    {
+        let target_port = slice.target_port(&port.name);
+        for endpoint in &slice.endpoints {
+            let pod = pod_of(inventory, service, endpoint)?;
+            if !pod.speaks_mtls
+                || inventory
+                    .peers
+                    .disables(pod, target_port, &mesh.root_namespace)
+            {
+                return None;
+            }
+            accounts.insert((pod.namespace.as_str(), pod.service_account.as_str()));
+            if accounts.len() > MAX_SUBJECT_ALT_NAMES {
+                return None;
+            }
+            ready |= endpoint.ready;
+        }
+    }
+    let trust = &mesh.trust_domain;
+    let identity = |(namespace, account)| format!("spiffe://{trust}/ns/{namespace}/sa/{account}");
+    ready.then(|| accounts.into_iter().map(identity).collect())
+}
+
+fn pod_of<'a>(
+    inventory: &'a Inventory,
+    service: &MeshService,
+    endpoint: &Endpoint,
+) -> Option<&'a Pod> {
+    match &endpoint.pod {
+        Some(name) => inventory.pods.get(service.namespace(), name),
+        None => endpoint
+            .addresses
+            .first()
+            .and_then(|&address| inventory.pods.at(address)),
+    }
+}

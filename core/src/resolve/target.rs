@@ -1,0 +1,236 @@
+//! Who is meant: by name as a pod's resolver would complete it, else by address.
+
+use std::net::IpAddr;
+
+use lazymesh_protocol::Protocol;
+
+use super::Question;
+use crate::inventory::{Form, Inventory, MeshService, Route};
+use crate::names::EgressHost;
+use crate::names::{Authority, Host};
+
+/// Longest chain of ExternalNames that is followed. Kubernetes answers NXDOMAIN to a loop.
+const MAX_ALIASES: usize = 16;
+
+/// Whom a question means.
+pub(crate) enum Target<'a> {
+    /// A host of the mesh.
+    Service {
+        service: &'a MeshService,
+        /// Whether Istio would route this very request to it, were it in scope.
+        routable: bool,
+    },
+    /// A host that only a VirtualService has.
+    Route {
+        route: &'a Route,
+        egress: EgressHost,
+    },
+    /// A pod, on a port that no service has.
+    Pod,
+    /// A host outside the mesh, as it is recorded.
+    External(String),
+}
+
+pub(crate) fn resolve<'a>(inventory: &'a Inventory, question: &Question) -> Target<'a> {
+    let client = question.source.namespace.as_str();
+    let name = match &question.authority {
+        Some(Authority {
+            host: Host::Name(name),
+            ..
+        }) => Some(name.as_str()),
+        _ => None,
+    };
+    let by_name = name.and_then(|name| by_name(inventory, name, client));
+    by_name
+        .or_else(|| {
+            addresses(question).find_map(|(ip, port)| by_address(inventory, question, ip, port))
+        })
+        .unwrap_or_else(|| Target::External(external(question)))
+}
+
+/// The addresses that a question names, the authority's first.
+fn addresses(question: &Question) -> impl Iterator<Item = (IpAddr, u16)> {
+    let literal = match &question.authority {
+        Some(Authority {
+            host: Host::Ip(ip), ..
+        }) => port(question).map(|port| (*ip, port)),
+        _ => None,
+    };
+    let dialled = question
+        .destination
+        .map(|address| (address.ip(), address.port()));
+    literal.into_iter().chain(dialled)
+}
+
+/// The port of a request: what was dialled, else what the authority says, else the protocol's own.
+pub(crate) fn port(question: &Question) -> Option<u16> {
+    let dialled = question.destination.map(|address| address.port());
+    let named = question
+        .authority
+        .as_ref()
+        .and_then(|authority| authority.port);
+    dialled.or(named).or(default_port(question.protocol))
+}
+
+fn default_port(protocol: Protocol) -> Option<u16> {
+    match protocol {
+        Protocol::Http => Some(80),
+        Protocol::Tls => Some(443),
+        Protocol::Tcp => None,
+    }
+}
+
+fn by_name<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
+    let domain = &inventory.mesh().cluster_domain;
+    // The search list of a pod, after the name as it stands.
+    let searched = [
+        format!("{name}.{client}.svc.{domain}"),
+        format!("{name}.svc.{domain}"),
+        format!("{name}.{domain}"),
+    ];
+    let names = || std::iter::once(name).chain(searched.iter().map(String::as_str));
+    // In the order in which Envoy prefers virtual hosts: exact ones, then wildcards, a headless service's among
+    // them. So `mysql.data` is not a pod of a service `data` next door, while there is a service of that name.
+    names()
+        .find_map(|name| by_full_name(inventory, name, client))
+        .or_else(|| names().find_map(|name| headless_of_pod(inventory, name, client)))
+        .or_else(|| by_wildcard(inventory, name, client))
+}
+
+fn by_full_name<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
+    if let Some(service) = inventory.services.visible(name, client) {
+        return Some(Target::Service {
+            service,
+            routable: true,
+        });
+    }
+    let route = inventory.routes.exact(name, client).next()?;
+    route_target(route, name)
+}
+
+/// The headless service of `pod.service.namespace.svc.…`. Istio gives such a service a wildcard virtual host, so
+/// it does not ask either whether there is such a pod.
+fn headless_of_pod<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
+    let (_pod, host) = name.split_once('.')?;
+    let service = inventory.services.visible(host, client)?;
+    let headless = service.form == Form::Headless;
+    headless.then_some(Target::Service {
+        service,
+        routable: true,
+    })
+}
+
+/// The most specific wildcard; a ServiceEntry's before a VirtualService's of the same length.
+fn by_wildcard<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
+    let service = inventory.services.visible_wildcard(name, client);
+    let route = inventory.routes.wildcard(name, client);
+    match (service, route) {
+        (Some(service), Some((route, host))) if host.len() > service.host().len() => {
+            route_target(route, &host)
+        }
+        (Some(service), _) => Some(Target::Service {
+            service,
+            routable: true,
+        }),
+        (None, Some((route, host))) => route_target(route, &host),
+        (None, None) => None,
+    }
+}
+
+fn route_target<'a>(route: &'a Route, host: &str) -> Option<Target<'a>> {
+    // A VirtualService's host may be an address or half a label, which no Sidecar can import.
+    let egress = EgressHost::new(route.namespace.as_str(), route.written(host)?).ok()?;
+    Some(Target::Route { route, egress })
+}
+
+fn by_address<'a>(
+    inventory: &'a Inventory,
+    question: &Question,
+    ip: IpAddr,
+    port: u16,
+) -> Option<Target<'a>> {
+    let client = &question.source.namespace;
+    let http = question.protocol == Protocol::Http;
+    let named = matches!(
+        &question.authority,
+        Some(Authority {
+            host: Host::Name(_),
+            ..
+        })
+    );
+    if let Some((service, own)) = inventory.services.at(ip, port, client) {
+        // Istio routes HTTP by name: a ServiceEntry's address says nothing about a name that it does not have.
+        if http && named && !service.is_kubernetes() {
+            return None;
+        }
+        let routable = !http || (own && !named);
+        return Some(Target::Service { service, routable });
+    }
+    if let Some(service) = by_endpoint(inventory, ip, port, client) {
+        // Only a headless service has a listener for its pods' addresses, and only for TCP.
+        let routable = !http && service.form == Form::Headless;
+        return Some(Target::Service { service, routable });
+    }
+    inventory.pods.at(ip).map(|_| Target::Pod)
+}
+
+/// The service that has an endpoint at an address and port, a headless one first.
+fn by_endpoint<'a>(
+    inventory: &'a Inventory,
+    ip: IpAddr,
+    port: u16,
+    client: &str,
+) -> Option<&'a MeshService> {
+    let domain = &inventory.mesh().cluster_domain;
+    let mut found = None;
+    for (namespace, name) in inventory.endpoints.services_at(ip) {
+        let host = format!("{name}.{namespace}.svc.{domain}");
+        let egress = EgressHost {
+            namespace: namespace.to_owned(),
+            host,
+        };
+        let Some(service) = inventory.services.get(&egress) else {
+            continue;
+        };
+        if !service.is_visible_to(client) || !inventory.endpoints.listens(namespace, name, ip, port)
+        {
+            continue;
+        }
+        if service.form == Form::Headless {
+            return Some(service);
+        }
+        found = found.or(Some(service));
+    }
+    found
+}
+
+/// The service behind an ExternalName, or the service itself. Istio gives an ExternalName no cluster: its names
+/// become further names of the service it stands for, if that is one of the mesh.
+pub(crate) fn concrete<'a>(
+    inventory: &'a Inventory,
+    service: &'a MeshService,
+    client: &str,
+) -> Option<&'a MeshService> {
+    let mut service = service;
+    for _ in 0..MAX_ALIASES {
+        let Form::ExternalName(host) = &service.form else {
+            return Some(service);
+        };
+        service = inventory.services.visible(host, client)?;
+    }
+    None
+}
+
+fn external(question: &Question) -> String {
+    let dialled = || question.destination.map(|address| Host::Ip(address.ip()));
+    let host = question
+        .authority
+        .as_ref()
+        .map(|authority| authority.host.clone())
+        .or_else(dialled);
+    let host = host.map(|host| host.to_string()).unwrap_or_default();
+    match port(question) {
+        Some(port) if Some(port) != default_port(question.protocol) => format!("{host}:{port}"),
+        _ => host,
+    }
+}

@@ -1,0 +1,279 @@
+//! The Sidecars that lazymesh publishes.
+//!
+//! istiod has a fast path for a Sidecar whose entries are all exact (`servicesForExactHosts` in
+//! `pilot/pkg/model/sidecar.go`): a look-up an entry, where one wildcard makes it scan every service of the mesh
+//! on every push. So entries are exact. A ServiceEntry or VirtualService whose own host is a wildcard is the one
+//! exception: istiod imports it only by an entry that covers the whole wildcard (`host.Name.SubsetOf`), so that
+//! `ns/a.example.com` would import nothing. It is named by its own wildcard, no wider, and only the Sidecars of
+//! the workloads that call it pay the scan.
+
+mod closure;
+mod manifest;
+mod owner;
+
+use std::collections::BTreeSet;
+
+use crate::graph::Graph;
+use crate::inventory::Inventory;
+use crate::names::{EgressHost, Workload};
+use crate::resource::{Mode, ObjectKey};
+
+pub use self::owner::DEFAULT_NAME;
+pub(crate) use self::owner::user_sidecar_of;
+
+/// What every sidecar must see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Visibility {
+    /// The collector's host, the port anchors, what the user listed.
+    pub always: BTreeSet<EgressHost>,
+    /// Whether ports whose protocol Istio detects speak HTTP. Else their hosts are always visible, too, as are all
+    /// that speak something else.
+    pub assume_http: bool,
+}
+
+/// A Sidecar that lazymesh publishes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SidecarSpec {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Canonical name of the workload it selects; none for the namespace's default.
+    pub workload: Option<String>,
+    /// Its egress hosts; with none of them the workload sees nothing.
+    pub hosts: BTreeSet<EgressHost>,
+    /// Those of them that speak something else than HTTP, which the filter does not see: what it does for a host until its
+    /// routes or listeners are there, it does not do for these.
+    pub beyond_http: BTreeSet<EgressHost>,
+    /// Those of them that a VirtualService rules, which the filter leads past until their routes are there.
+    pub routed: BTreeSet<EgressHost>,
+    /// What its workloads see without any Sidecar of their namespace.
+    pub full: BTreeSet<EgressHost>,
+}
+
+/// What is to happen to a Sidecar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// It is to be there as this.
+    Publish(SidecarSpec),
+    /// A person's Sidecar rules here: lazymesh has none.
+    UserManaged(ObjectKey),
+    /// Lazymesh has none.
+    NotEnforced,
+}
+
+/// The Sidecar of one workload: what is always visible, what it depends on, and what comes along. One that has no
+/// room to learn more has everything, and one without pods that has learned nothing needs no Sidecar.
+///
+/// A workload that its pods' label takes out of an enforced namespace gets a Sidecar too, with its full scope: without
+/// one of its own the namespace's default would scope it.
+#[must_use]
+pub fn plan_workload(
+    inventory: &Inventory,
+    graph: &Graph,
+    visibility: &Visibility,
+    workload: &Workload,
+) -> Plan {
+    let enforced = inventory.mode(workload) == Mode::Enforce;
+    let unknown = !inventory.is_running(workload) && graph.dependencies(workload).next().is_none();
+    let hosts = if enforced && unknown {
+        return Plan::NotEnforced;
+    } else if enforced {
+        scope(inventory, graph, visibility, workload)
+    } else if matches!(
+        plan_namespace(inventory, graph, visibility, &workload.namespace),
+        Plan::Publish(_)
+    ) {
+        inventory.full_scope()
+    } else {
+        return Plan::NotEnforced;
+    };
+    if let Some(owner) = user_sidecar_of(inventory, workload) {
+        return Plan::UserManaged(owner);
+    }
+    let namespace = workload.namespace.as_str();
+    Plan::Publish(SidecarSpec {
+        name: owner::sidecar_name(&workload.name),
+        workload: Some(workload.name.clone()),
+        ..of_namespace(inventory, visibility, namespace, hosts)
+    })
+}
+
+/// The Sidecar of a namespace's pods that no workload's Sidecar selects: what is always visible, and what the
+/// workloads of pods without the canonical name's label depend on, since no other Sidecar can be theirs. When one of
+/// those pods is not to be enforced, or a person's Sidecar took its workload over but does not select that pod, it has
+/// everything, as nothing less leaves that pod alone.
+///
+/// Never one in the root namespace: without a selector it would scope the whole mesh.
+#[must_use]
+pub fn plan_namespace(
+    inventory: &Inventory,
+    graph: &Graph,
+    visibility: &Visibility,
+    namespace: &str,
+) -> Plan {
+    let root = inventory.mesh().root_namespace == namespace;
+    if root || inventory.namespace_mode(namespace) != Mode::Enforce {
+        return Plan::NotEnforced;
+    }
+    if let Some(owner) = owner::user_sidecar_of_namespace(inventory, namespace) {
+        return Plan::UserManaged(owner);
+    }
+    let hosts = default_scope(inventory, graph, visibility, namespace);
+    Plan::Publish(of_namespace(inventory, visibility, namespace, hosts))
+}
+
+fn default_scope(
+    inventory: &Inventory,
+    graph: &Graph,
+    visibility: &Visibility,
+    namespace: &str,
+) -> BTreeSet<EgressHost> {
+    if owner::leaves_pods_behind(inventory, namespace) {
+        return inventory.full_scope();
+    }
+    let captures_dns = inventory.pods.capture_dns_in(namespace);
+    let mut hosts = always(inventory, visibility, namespace, captures_dns);
+    let mut workloads = BTreeSet::new();
+    for pod in inventory.pods.unlabelled_in(namespace) {
+        if pod.mode.is_some_and(|mode| mode != Mode::Enforce) {
+            return inventory.full_scope();
+        }
+        workloads.extend(pod.workload());
+    }
+    for workload in workloads {
+        if !graph.has_room(&workload) {
+            return inventory.full_scope();
+        }
+        hosts.extend(scope(inventory, graph, visibility, &workload));
+    }
+    hosts
+}
+
+fn scope(
+    inventory: &Inventory,
+    graph: &Graph,
+    visibility: &Visibility,
+    workload: &Workload,
+) -> BTreeSet<EgressHost> {
+    if !graph.has_room(workload) {
+        return inventory.full_scope();
+    }
+    let captures_dns = inventory.pods.of(workload).any(|pod| pod.captures_dns);
+    let mut hosts = always(inventory, visibility, &workload.namespace, captures_dns);
+    for dependency in graph.dependencies(workload) {
+        // A host that is gone stays: its entry costs nothing, and a service that flaps must not be forgotten.
+        add(inventory, &workload.namespace, &dependency.host, &mut hosts);
+    }
+    hosts
+}
+
+/// What a namespace's workloads see without having learned it.
+fn always(
+    inventory: &Inventory,
+    visibility: &Visibility,
+    namespace: &str,
+    captures_dns: bool,
+) -> BTreeSet<EgressHost> {
+    let beyond_http = inventory
+        .services
+        .beyond_http(namespace, visibility.assume_http);
+    let of_dns = inventory.hosts_of_istio_dns().filter(|_| captures_dns);
+    let mut hosts = BTreeSet::new();
+    for host in visibility.always.iter().chain(beyond_http).chain(of_dns) {
+        add(inventory, namespace, host, &mut hosts);
+    }
+    hosts
+}
+
+/// Adds a host and what comes along with it.
+fn add(
+    inventory: &Inventory,
+    namespace: &str,
+    host: &EgressHost,
+    hosts: &mut BTreeSet<EgressHost>,
+) {
+    hosts.insert(host.clone());
+    closure::extend(inventory, namespace, host, hosts);
+}
+
+/// The Sidecar of a namespace, with these hosts.
+fn of_namespace(
+    inventory: &Inventory,
+    visibility: &Visibility,
+    namespace: &str,
+    hosts: BTreeSet<EgressHost>,
+) -> SidecarSpec {
+    let is_beyond_http = |host: &&EgressHost| {
+        let service = inventory.services.get(host);
+        service.is_some_and(|service| service.may_speak_beyond_http(visibility.assume_http))
+    };
+    let is_routed = |host: &&EgressHost| {
+        let key = host.host.to_ascii_lowercase();
+        key != "*" && inventory.routes.covering(&key, namespace).next().is_some()
+    };
+    SidecarSpec {
+        namespace: namespace.to_owned(),
+        name: owner::DEFAULT_NAME.to_owned(),
+        workload: None,
+        beyond_http: hosts.iter().filter(is_beyond_http).cloned().collect(),
+        routed: hosts.iter().filter(is_routed).cloned().collect(),
+        hosts,
+        full: inventory.full_scope(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Limits;
+    use crate::resource::Mesh;
+    use crate::resource::Object;
+    use serde_json::json;
+
+    /// The Sidecar of a workload whose graph has room for `room` workloads.
+    fn plan(pods: &[&str], room: usize) -> Plan {
+        let mut inventory = Inventory::new(Mesh::default());
+        let namespace = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": "shop", "labels": { "lazymesh.io/mode": "enforce" } },
+        });
+        let pods = pods.iter().map(|name| {
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {
+                    "namespace": "shop", "name": name,
+                    "labels": { "service.istio.io/canonical-name": "web" },
+                },
+            })
+        });
+        for value in [namespace].into_iter().chain(pods) {
+            inventory.apply(Object::from_value(value).unwrap().unwrap());
+        }
+        let graph = Graph::new(Limits {
+            workloads: room,
+            ..Limits::default()
+        });
+        let workload = Workload::new("shop", "web").unwrap();
+        plan_workload(&inventory, &graph, &Visibility::default(), &workload)
+    }
+
+    #[test]
+    fn a_workload_that_cannot_learn_has_everything() {
+        let hosts = |room| match plan(&["web-1"], room) {
+            Plan::Publish(sidecar) => sidecar.hosts,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(hosts(1), BTreeSet::new());
+        assert_eq!(
+            hosts(0),
+            Inventory::new(Mesh::default()).full_scope(),
+            "*/*"
+        );
+    }
+
+    #[test]
+    fn a_workload_that_has_gone_and_learned_nothing_has_no_sidecar() {
+        assert_eq!(plan(&[], 1), Plan::NotEnforced);
+    }
+}
