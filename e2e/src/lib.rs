@@ -15,6 +15,7 @@ pub mod client;
 pub mod collector;
 pub mod demo;
 pub mod envoy;
+pub mod exit;
 pub mod fake_collector;
 pub mod istiod;
 #[cfg(feature = "lab")]

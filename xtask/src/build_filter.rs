@@ -31,29 +31,52 @@ enum Toolchain {
     Debian { sources: PathBuf, linker: PathBuf },
 }
 
+/// What of the machine a build takes, and its result must not depend on.
+pub(crate) struct Surroundings {
+    pub(crate) compiler: PathBuf,
+    pub(crate) cargo_home: PathBuf,
+}
+
+impl Surroundings {
+    /// Those that [`run`] builds in.
+    ///
+    /// # Errors
+    /// When no toolchain for the target is to be had.
+    pub(crate) fn here() -> Result<Self> {
+        Self::of(&toolchain()?)
+    }
+
+    fn of(toolchain: &Toolchain) -> Result<Self> {
+        Ok(Self {
+            compiler: toolchain.compiler().into(),
+            cargo_home: cargo_home()?,
+        })
+    }
+}
+
 /// Builds the module, writes what there is to say about it beside it, and returns its path.
 ///
 /// # Errors
 /// When no toolchain for the target is to be had, or the build fails.
 pub(crate) fn run(root: &Path) -> Result<PathBuf> {
     let toolchain = toolchain()?;
-    let module = build(root, &toolchain, &cargo_home()?)?;
+    let module = build(root, &toolchain, &Surroundings::of(&toolchain)?)?;
     describe(root, &module, &toolchain)?;
     Ok(module)
 }
 
-/// Builds the module of sources that need not be a checkout, without documents, with another `$CARGO_HOME`.
+/// Builds the module of sources that need not be a checkout, without documents.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn module(root: &Path, cargo_home: &Path) -> Result<PathBuf> {
-    build(root, &toolchain()?, cargo_home)
+pub(crate) fn module(root: &Path, surroundings: &Surroundings) -> Result<PathBuf> {
+    build(root, &toolchain()?, surroundings)
 }
 
-fn build(root: &Path, toolchain: &Toolchain, cargo_home: &Path) -> Result<PathBuf> {
-    println!("build-filter: {}", toolchain.describe());
+fn build(root: &Path, toolchain: &Toolchain, surroundings: &Surroundings) -> Result<PathBuf> {
+    eprintln!("build-filter: {}", toolchain.describe());
     let target_dir = root.join("target/filter");
-    run_command(&mut toolchain.build(root, &target_dir, cargo_home)?)?;
+    run_command(&mut toolchain.build(root, &target_dir, surroundings)?)?;
     let module = target_dir
         .join(TARGET)
         .join(PROFILE)
@@ -61,7 +84,7 @@ fn build(root: &Path, toolchain: &Toolchain, cargo_home: &Path) -> Result<PathBu
     let size = fs::metadata(&module)
         .with_context(|| format!("no module at {}", module.display()))?
         .len();
-    println!(
+    eprintln!(
         "build-filter: {} ({:.1} KB)",
         module.display(),
         size as f64 / 1e3
@@ -85,7 +108,7 @@ fn describe(root: &Path, module: &Path, toolchain: &Toolchain) -> Result<()> {
     let provenance = match Checkout::of(root) {
         Some(checkout) => Some(built.provenance(&checkout, "filter.wasm", &hash)?),
         None => {
-            println!("build-filter: no provenance, for this is no git checkout");
+            eprintln!("build-filter: no provenance, for this is no git checkout");
             None
         }
     };
@@ -99,7 +122,7 @@ fn place(module: &Path, kind: Kind, document: Option<Vec<u8>>) -> Result<()> {
         Some(document) => {
             fs::write(&path, document)
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            println!("build-filter: {}", path.display());
+            eprintln!("build-filter: {}", path.display());
         }
         None if path.exists() => fs::remove_file(&path)?,
         None => {}
@@ -167,7 +190,16 @@ impl Toolchain {
         }
     }
 
-    fn build(&self, root: &Path, target_dir: &Path, cargo_home: &Path) -> Result<Command> {
+    fn build(
+        &self,
+        root: &Path,
+        target_dir: &Path,
+        surroundings: &Surroundings,
+    ) -> Result<Command> {
+        let Surroundings {
+            compiler,
+            cargo_home,
+        } = surroundings;
         let mut build = cargo(root, &["rustc", "--package", PACKAGE, "--lib", "--locked"]);
         // As the only crate type: beside an rlib, cargo leaves link-time optimisation out.
         build
@@ -181,12 +213,11 @@ impl Toolchain {
                 "--target-dir",
             ])
             .arg(target_dir);
-        let compiler = self.compiler();
+        build.env("RUSTC", compiler);
         if let Self::Debian { sources, linker } = self {
             build.args(["-Z", "build-std=std,panic_abort"]);
             // Debian's compiler is a stable one; both names are what its own packages of std are built with.
             build
-                .env("RUSTC", compiler)
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
             build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);

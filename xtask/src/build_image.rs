@@ -90,7 +90,7 @@ fn build(root: &Path, profile: Profile, cargo_home: &Path) -> Result<PathBuf> {
         build.arg("--config");
         build.arg(format!("profile.{}.{setting}", profile.name()));
     }
-    let mut flags = compiler::remapped_paths(root, "rustc", cargo_home, None)?;
+    let mut flags = compiler::remapped_paths(root, "rustc".as_ref(), cargo_home, None)?;
     flags.push("-Ctarget-feature=+crt-static".to_owned());
     compiler::set_flags(&mut build, &flags);
     command::run(&mut build)?;

@@ -20,10 +20,12 @@ mod test;
 mod tools;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::lab::Profile;
+use crate::test::Selection;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Development tasks of lazymesh.")]
@@ -48,11 +50,8 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
-    /// Runs every check that CI runs; with a filter, only the tests whose names contain it
-    Test {
-        /// As `cargo test FILTER`
-        filter: Option<String>,
-    },
+    /// Runs every check that CI runs, or only the tests of a tier or a name
+    Test(Selection),
     /// Measures one figure of docs/performance.md
     Bench {
         /// Name of the benchmark, for example `first-request`
@@ -81,16 +80,28 @@ enum Task {
     Tools,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    let outcome = run(Cli::parse().task);
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("error: {error:#}");
+    if std::env::var("RUST_BACKTRACE").is_ok_and(|asked| asked == "full") {
+        eprintln!("{}", error.backtrace());
+    }
+    ExitCode::FAILURE
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
     let root = workspace_root();
-    match Cli::parse().task {
+    match task {
         Task::BuildFilter => build_filter::run(&root).map(drop),
         Task::BuildImage { dev } => {
             let profile = if dev { Profile::Dev } else { Profile::Release };
             build_image::run(&root, profile).map(drop)
         }
         Task::Demo { keep } => run::demo(&root, keep),
-        Task::Test { filter } => test::run(&root, filter.as_deref()),
+        Task::Test(selection) => test::run(&root, &selection),
         Task::Bench {
             name,
             json,

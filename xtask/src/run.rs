@@ -1,11 +1,12 @@
 //! The tasks that show or measure lazymesh at work: programs of the e2e crate, given the real parts.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::command;
-use crate::lab::{Lab, Profile};
+use crate::lab::{Lab, Profile, binary};
 use crate::mesh_lab;
 
 /// The demonstration. Its exit status is the task's.
@@ -29,13 +30,12 @@ pub(crate) fn bench(root: &Path, name: &str, json: bool, arguments: &[String]) -
     program(root, Profile::Release, "lazymesh-bench", &all)
 }
 
+/// Builds before it becomes the program, so that cargo shows what takes a minute.
 fn program(root: &Path, profile: Profile, name: &str, arguments: &[&str]) -> Result<()> {
     let lab = Lab::prepare(root, profile, &[])?;
-    let mut cargo = command::cargo(
-        root,
-        &["run", "--quiet", "--package", "lazymesh-e2e", "--bin", name],
-    );
-    cargo.args(profile.arguments()).arg("--").args(arguments);
-    lab.tell(&mut cargo);
-    command::become_process(cargo)
+    let mut cargo = command::cargo(root, &["build", "--package", "lazymesh-e2e", "--bin", name]);
+    command::run(cargo.args(profile.arguments()))?;
+    let mut program = Command::new(binary(root, None, profile, name));
+    lab.tell(program.args(arguments));
+    command::become_process(program)
 }

@@ -5,63 +5,49 @@
 mod count;
 mod go;
 mod interop;
+mod parts;
+mod steps;
+mod tier;
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::command::{cargo, run as run_command};
-use crate::lab::{Lab, Profile};
-use crate::release::{self, Parts};
-use crate::{build_image, go_tools, mesh_lab, packages, tools};
+use crate::tools;
+use parts::Parts;
+use steps::{Steps, headline};
+pub(crate) use tier::Selection;
 
-/// All checks, or with `filter` only the tests whose names contain it.
-pub(crate) fn run(root: &Path, filter: Option<&str>) -> Result<()> {
+/// Everything, or the tests of `selection` only.
+pub(crate) fn run(root: &Path, selection: &Selection) -> Result<()> {
     let mut steps = Steps::default();
-    if filter.is_none() {
-        steps.step("format", || {
-            run_command(&mut cargo(root, &["fmt", "--check"]))
-        })?;
-        steps.step("clippy", || run_command(&mut clippy(root)))?;
-        // What one crate's features turn on must not be what another needs.
-        steps.step("lean", || {
-            run_command(&mut cargo(root, &["check", "--package", "lazymesh-cli"]))
-        })?;
-        steps.step("deny", || deny(root))?;
-        steps.step("doc", || run_command(&mut doc(root)))?;
+    if selection.is_everything() {
+        check(root, &mut steps)?;
     }
-    let lab = steps.step("build", || {
-        Lab::prepare(root, Profile::Dev, &["--all-features"])
-    })?;
-    let image = steps.step("image", || build_image::run(root, Profile::Dev))?;
-    let interop = steps.step("interop", || {
-        interop::prepare(root, &tools::cache_folder()?)
-    })?;
-    let mesh = steps.step("mesh lab", || {
-        packages::require(&mesh_lab::PACKAGES)?;
-        go_tools::prepare(root)
-    })?;
-    if filter.is_none() {
-        let parts = Parts {
-            module: &lab.filter,
-            image: &image,
-            lazymesh: &lab.lazymesh,
-            helm: &mesh.join("bin/helm"),
-        };
-        steps.step("release", || release::rehearse(root, &parts))?;
+    let parts = Parts::prepare(root, selection, &mut steps)?;
+    if selection.is_everything() {
+        steps.step("release", || parts.rehearse_release(root))?;
     }
     steps.print_times();
     headline("test");
-    let mut tests = tests(root, &lab, filter);
-    tests
-        .env("LAZYMESH_LAB_TOOLS", mesh)
-        .env("LAZYMESH_IMAGE", image);
-    interop.tell(&mut tests);
-    let mut go_tests = interop.go_tests(filter);
-    lab.tell(&mut go_tests);
-    count::run(&mut [go_tests, tests])
+    let mut tests: Vec<Command> = parts.go_tests(selection.name()).into_iter().collect();
+    tests.extend(selection.cargo_tests(root)?);
+    tests.iter_mut().for_each(|tests| parts.tell(tests));
+    count::run(&mut tests)
+}
+
+/// What is looked at without being run.
+fn check(root: &Path, steps: &mut Steps) -> Result<()> {
+    let run = |mut command: Command| move || run_command(&mut command);
+    steps.step("format", run(cargo(root, &["fmt", "--check"])))?;
+    steps.step("clippy", run(clippy(root)))?;
+    // What one crate's features turn on must not be what another needs.
+    let lean = cargo(root, &["check", "--package", "lazymesh-cli"]);
+    steps.step("lean", run(lean))?;
+    steps.step("deny", || deny(root))?;
+    steps.step("doc", run(doc(root)))
 }
 
 fn clippy(root: &Path) -> Command {
@@ -96,44 +82,4 @@ fn doc(root: &Path) -> Command {
     let mut doc = cargo(root, &["doc", "--no-deps", "--workspace", "--all-features"]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
     doc
-}
-
-fn tests(root: &Path, lab: &Lab, filter: Option<&str>) -> Command {
-    let mut tests = cargo(root, &["test", "--workspace", "--all-features"]);
-    tests.args(filter);
-    lab.tell(&mut tests);
-    tests
-}
-
-/// Steps that were run, with how long each took.
-#[derive(Default)]
-struct Steps(Vec<(&'static str, Duration)>);
-
-impl Steps {
-    fn step<T>(&mut self, name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        headline(name);
-        let start = Instant::now();
-        let result = work().with_context(|| format!("step `{name}` failed"))?;
-        self.0.push((name, start.elapsed()));
-        Ok(result)
-    }
-
-    fn print_times(&self) {
-        let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
-        let total = self.0.iter().map(|(_, time)| *time).sum();
-        let steps: Vec<_> = self
-            .0
-            .iter()
-            .map(|(name, time)| format!("{name} {}", seconds(*time)))
-            .collect();
-        eprintln!(
-            "\n{} before the tests: {}",
-            seconds(total),
-            steps.join(", ")
-        );
-    }
-}
-
-fn headline(name: &str) {
-    eprintln!("\n=== {name}");
 }

@@ -11,7 +11,7 @@ use crate::lazymesh::{Run, command, run};
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 fn fixture(name: &str) -> String {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../oci/tests/suite/fixtures");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../oci/tests/fixtures");
     fixtures.join(name).display().to_string()
 }
 

@@ -1,7 +1,9 @@
 //! Measures figures of `docs/performance.md`. `cargo xtask bench` says where the parts are.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use lazymesh_e2e::bench::Benchmark;
+use lazymesh_e2e::{bench::Benchmark, exit};
 
 #[derive(Parser)]
 #[command(
@@ -16,8 +18,11 @@ struct Arguments {
     json: bool,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    exit::status(run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for row in arguments.benchmark.run()? {
         if arguments.json {
             println!("{}", serde_json::to_string(&row)?);

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use lazymesh_e2e::{demo, exit};
 
 /// Shows lazymesh at work on a real Envoy: what a first request to an unknown host causes.
 #[derive(Parser)]
@@ -15,12 +16,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match lazymesh_e2e::demo::run(arguments.keep).await {
+    match demo::run(arguments.keep).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => exit::status(Err(error)),
     }
 }

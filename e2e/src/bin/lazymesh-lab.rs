@@ -1,10 +1,13 @@
 //! The lab for people: `cargo xtask lab up|down|status|shell` runs this.
 
-use std::{os::unix::process::CommandExt, time::Instant};
+use std::{os::unix::process::CommandExt, process::ExitCode, time::Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use lazymesh_e2e::lab::{self, Lab, Life, Options, PodSpec};
+use lazymesh_e2e::{
+    exit,
+    lab::{self, Lab, Life, Options, PodSpec},
+};
 
 #[derive(Parser)]
 #[command(
@@ -41,8 +44,11 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let Cli { name, command } = Cli::parse();
+async fn main() -> ExitCode {
+    exit::status(run(Cli::parse()).await)
+}
+
+async fn run(Cli { name, command }: Cli) -> Result<()> {
     match command {
         Command::Up { pods } => up(name, &pods).await,
         Command::Down => down(&name).await,

@@ -11,7 +11,7 @@ use crate::support::{FakeRegistry, artifact, module, registry, sbom};
 const NAME: &str = "example.com/lazymesh/filter";
 
 fn key() -> PrivateKey {
-    PrivateKey::from_pem(include_str!("fixtures/plain.key"), None).expect("a key")
+    PrivateKey::from_pem(include_str!("../fixtures/plain.key"), None).expect("a key")
 }
 
 fn stranger() -> PrivateKey {

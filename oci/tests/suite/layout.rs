@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use lazymesh_oci::{
-    Artifact, Credentials, Descriptor, Digest, Error, Expectations, Layout, Limits, Metadata,
-    Pointer, PrivateKey, RawManifest, RegistryOptions, Repository, Variant, attach, copy, inspect,
-    media, open, pull, push, referrers, sign, verify,
+    Artifact, Credentials, Digest, Error, Expectations, Layout, Limits, Metadata, Pointer,
+    PrivateKey, RegistryOptions, Repository, Variant, attach, copy, inspect, media, open, pull,
+    push, referrers, sign, verify,
 };
-use serde_json::json;
 
-use crate::support::{FakeRegistry, artifact, limits, module, registry, sbom};
+use crate::support::{FakeRegistry, artifact, limits, module, nested, registry, sbom};
 
 fn layout(dir: &Path) -> Layout {
     Layout::new(dir, limits())
@@ -115,7 +114,7 @@ async fn a_mirror_has_everything() {
     let attached = attach(&source, artifact.manifest(), &sbom(&module(5000)))
         .await
         .expect("attached");
-    let key = PrivateKey::from_pem(include_str!("fixtures/plain.key"), None).expect("a key");
+    let key = PrivateKey::from_pem(include_str!("../fixtures/plain.key"), None).expect("a key");
     for digest in [&digest, &attached.digest] {
         sign(&source, digest, "example.com/lazymesh/filter", &key)
             .await
@@ -168,41 +167,6 @@ async fn a_location_opens_it() {
     inspect(&*repository, &location.pointer())
         .await
         .expect("there");
-}
-
-/// A layout as other tools write it: `index.json` lists, under the tag `all`, an index of two filters, or an index of
-/// that one, and so on.
-pub(crate) async fn nested(dir: &Path, levels: usize) -> [Digest; 2] {
-    let layout = layout(dir);
-    let mut entries = Vec::new();
-    for size in [1, 2] {
-        let artifact = artifact(module(size));
-        push(&layout, "member", &artifact, &|_, _| {})
-            .await
-            .expect("stored");
-        entries.push(artifact.manifest().descriptor());
-    }
-    let digests = [entries[0].digest, entries[1].digest];
-    for _ in 0..levels {
-        let index = index_of(&entries);
-        let path = dir.join("blobs/sha256").join(index.digest().hex());
-        std::fs::write(path, &index.bytes).expect("written");
-        entries = vec![index.descriptor()];
-    }
-    let entry = entries
-        .remove(0)
-        .annotated("org.opencontainers.image.ref.name", "all");
-    std::fs::write(dir.join("index.json"), index_of(&[entry]).bytes).expect("written");
-    digests
-}
-
-fn index_of(entries: &[Descriptor]) -> RawManifest {
-    let media_type = "application/vnd.oci.image.index.v1+json";
-    let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
-    RawManifest {
-        media_type: media_type.to_owned(),
-        bytes: index.to_string().into(),
-    }
 }
 
 #[tokio::test]

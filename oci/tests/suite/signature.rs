@@ -9,11 +9,11 @@ use secrecy::SecretString;
 
 use crate::support::{artifact, module};
 
-const ENCRYPTED: &str = include_str!("fixtures/cosign.key");
-const PLAIN: &str = include_str!("fixtures/plain.key");
-const PUBLIC: &str = include_str!("fixtures/cosign.pub");
-const PAYLOAD: &str = include_str!("fixtures/payload.json");
-const SIGNATURE: &str = include_str!("fixtures/payload.sig");
+const ENCRYPTED: &str = include_str!("../fixtures/cosign.key");
+const PLAIN: &str = include_str!("../fixtures/plain.key");
+const PUBLIC: &str = include_str!("../fixtures/cosign.pub");
+const PAYLOAD: &str = include_str!("../fixtures/payload.json");
+const SIGNATURE: &str = include_str!("../fixtures/payload.sig");
 const NAME: &str = "example.com/lazymesh/filter";
 
 fn private() -> PrivateKey {

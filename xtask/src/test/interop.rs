@@ -40,12 +40,12 @@ impl Interop {
             .env("LAZYMESH_COSIGN", &self.cosign);
     }
 
-    /// The tests that are Go tests; with `filter`, those whose names contain it.
-    pub(super) fn go_tests(&self, filter: Option<&str>) -> Command {
+    /// The tests that are Go tests, whose names contain `name`.
+    pub(super) fn go_tests(&self, name: Option<&str>) -> Command {
         let mut tests = Command::new(&self.istio);
         tests.arg("-test.v");
-        if let Some(filter) = filter {
-            tests.arg(format!(r"-test.run=(?i)\Q{filter}\E"));
+        if let Some(name) = name {
+            tests.arg(format!(r"-test.run=(?i)\Q{name}\E"));
         }
         tests
     }

@@ -8,9 +8,10 @@ use lazymesh_oci::{
     copy, sign, verify,
 };
 
+use crate::command::run;
 use crate::docker_registry::{plain, tag};
 use crate::launcher::DockerRegistry;
-use crate::support::{artifact, module, run};
+use crate::support::{artifact, module};
 
 /// The layout, whose tag is the version.
 fn layout() -> Layout {
@@ -73,7 +74,7 @@ async fn skopeo_takes_it() {
 /// Its bill of materials and its provenance come along, and count once they are signed.
 #[tokio::test]
 async fn documents_and_signatures() {
-    let key = PrivateKey::from_pem(include_str!("fixtures/plain.key"), None).expect("a key");
+    let key = PrivateKey::from_pem(include_str!("../fixtures/plain.key"), None).expect("a key");
     let dir = tempfile::tempdir().expect("a directory");
     let mirror = Layout::new(dir.path(), Limits::default());
     let copied = copy(&layout(), &version(), &mirror, &tag()).await;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::{Deserializer, Value};
 
-use crate::command::Place;
-use crate::support::{module, run};
+use crate::command::{Place, run};
+use crate::support::module;
 
 /// `cargo test` puts examples beside the folder of this binary.
 fn example() -> PathBuf {

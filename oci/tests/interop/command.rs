@@ -1,4 +1,4 @@
-//! The `lazymesh` command, as users run it.
+//! Runs the `lazymesh` command and other programs, as users do.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -61,4 +61,14 @@ pub(crate) fn outcome(output: &Output) -> Result<String, String> {
 pub(crate) fn executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("permitted");
+}
+
+/// Runs a program that the tests need, of the given package; its output.
+pub(crate) fn run(command: &mut Command, package: &str) -> String {
+    let output = command.output();
+    let missing = || format!("{command:?} must be there: {package}");
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", missing()));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -1,76 +1,14 @@
-//! What the tests share: a module, and a registry in memory that can be told to misbehave.
+//! Serves a registry from memory, which can be told to misbehave.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
-use lazymesh_oci::{
-    Artifact, Credentials, Digest, Document, Limits, Metadata, Registry, RegistryOptions, Variant,
-};
-
-/// The smallest module, with a custom section of `size` bytes to make it as large as a test wants.
-pub(crate) fn module(size: usize) -> Vec<u8> {
-    let mut module = b"\0asm\x01\0\0\0\0".to_vec();
-    let mut length = size + 2;
-    loop {
-        let low = (length & 0x7f) as u8;
-        length >>= 7;
-        module.push(if length == 0 { low } else { low | 0x80 });
-        if length == 0 {
-            break;
-        }
-    }
-    module.extend(b"\x01x");
-    module.extend(std::iter::repeat_n(7, size));
-    module
-}
-
-pub(crate) fn artifact(module: Vec<u8>) -> Artifact {
-    let metadata = Metadata {
-        title: "filter.wasm".to_owned(),
-        version: Some("1.2.3".to_owned()),
-        ..Metadata::default()
-    };
-    Artifact::pack(module, &metadata, Variant::Wasm).expect("a module")
-}
-
-/// A bill of materials of `module`.
-pub(crate) fn sbom(module: &[u8]) -> Document {
-    let bill = format!(
-        r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{{"component":{{"type":"file","name":"filter","hashes":[{{"alg":"SHA-256","content":"{}"}}]}}}}}}"#,
-        Digest::of(module).hex()
-    );
-    let about = Document::about(&Digest::of(module), "filter", bill);
-    about.expect("a bill of materials").0
-}
-
-/// Limits for tests: small, so that running into them takes no time.
-pub(crate) fn limits() -> Limits {
-    Limits {
-        module_bytes: 1 << 20,
-        attempts: 2,
-        idle: Duration::from_secs(2),
-        total: Duration::from_secs(4),
-        retry_after: Duration::from_secs(2),
-        ..Limits::default()
-    }
-}
-
-pub(crate) fn registry(at: SocketAddr, credentials: Credentials) -> Registry {
-    let options = RegistryOptions {
-        credentials,
-        plain_http: true,
-        ca: None,
-        limits: limits(),
-    };
-    Registry::new(&at.to_string(), "lazymesh/filter", options).expect("a client")
-}
+use lazymesh_oci::{Artifact, Digest};
 
 /// A request as the registry saw it.
 #[derive(Debug, Clone)]
@@ -230,14 +168,4 @@ pub(crate) fn with(
         answer = answer.header(*name, *value);
     }
     answer.body(body.into()).expect("a response")
-}
-
-/// Runs a program that the tests need, of the given package; its output.
-pub(crate) fn run(command: &mut Command, package: &str) -> String {
-    let output = command.output();
-    let missing = || format!("{command:?} must be there: {package}");
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}", missing()));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {stderr}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

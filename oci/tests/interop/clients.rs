@@ -9,10 +9,10 @@ use lazymesh_oci::{
     copy, inspect, pull, push, verify,
 };
 
+use crate::command::run;
 use crate::docker_registry::{plain, tag};
 use crate::launcher::DockerRegistry;
-use crate::layout::nested;
-use crate::support::{artifact, module, run};
+use crate::support::{artifact, module, nested};
 
 fn skopeo(arguments: &[&str]) -> String {
     run(

@@ -1,0 +1,141 @@
+//! Sorts tests into tiers, by what they need of the machine.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+
+use crate::command::{cargo, output};
+
+/// Which tests to run.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Selection {
+    #[command(subcommand)]
+    tier: Option<Tier>,
+    #[command(flatten)]
+    name: Name,
+}
+
+#[derive(Args, Clone)]
+struct Name {
+    /// Only the tests whose names contain it (after `--` if a tier is called so)
+    name: Option<String>,
+}
+
+#[derive(Clone, Subcommand)]
+enum Tier {
+    /// Only what takes no root, no network and no other programs: a minute at most, once built
+    Unit(Name),
+    /// Only what runs on a real Envoy, without root
+    Envoy(Name),
+    /// Only what talks to registries and their clients (Go, apt)
+    Interop(Name),
+    /// Only what runs on a real Istio and kube-apiserver (root, Go, apt)
+    Mesh(Name),
+}
+
+impl Selection {
+    /// Whether nothing is left out.
+    pub(super) fn is_everything(&self) -> bool {
+        self.tier.is_none() && self.name().is_none()
+    }
+
+    /// What the names of the tests must contain.
+    pub(super) fn name(&self) -> Option<&str> {
+        let name = match &self.tier {
+            None => &self.name,
+            Some(Tier::Unit(name) | Tier::Envoy(name) | Tier::Interop(name) | Tier::Mesh(name)) => {
+                name
+            }
+        };
+        name.name.as_deref()
+    }
+
+    pub(super) fn has_envoy(&self) -> bool {
+        matches!(self.tier, None | Some(Tier::Envoy(_)))
+    }
+
+    pub(super) fn has_interop(&self) -> bool {
+        matches!(self.tier, None | Some(Tier::Interop(_)))
+    }
+
+    pub(super) fn has_mesh(&self) -> bool {
+        matches!(self.tier, None | Some(Tier::Mesh(_)))
+    }
+
+    /// The tests that cargo runs, all built with the same features, so that no tier builds anew what another has built.
+    pub(super) fn cargo_tests(&self, root: &Path) -> Result<Vec<Command>> {
+        let test = |targets: &[String]| {
+            let mut test = cargo(root, &["test", "--workspace", "--all-features"]);
+            test.args(targets).args(self.name());
+            test
+        };
+        Ok(match &self.tier {
+            None => vec![test(&[])],
+            Some(Tier::Unit(_)) => vec![test(&unit(root)?), test(&["--doc".to_owned()])],
+            Some(Tier::Envoy(_)) => vec![test(&named(&ENVOY))],
+            // Some run the examples.
+            Some(Tier::Interop(_)) => {
+                vec![test(
+                    &[named(&INTEROP), vec!["--examples".to_owned()]].concat(),
+                )]
+            }
+            Some(Tier::Mesh(_)) => vec![test(&named(&MESH))],
+        })
+    }
+}
+
+/// Test targets of the tiers; every other one is of the first.
+const ENVOY: [&str; 2] = ["durability", "scenarios"];
+const INTEROP: [&str; 1] = ["interop"];
+const MESH: [&str; 3] = ["kubernetes", "lab", "mesh"];
+
+fn unit(root: &Path) -> Result<Vec<String>> {
+    let targets = test_targets(root)?;
+    let others = [&ENVOY[..], &INTEROP, &MESH].concat();
+    let unit: Vec<&str> = targets
+        .iter()
+        .map(String::as_str)
+        .filter(|target| !others.contains(target))
+        .collect();
+    let own = ["--lib", "--bins"].map(str::to_owned);
+    Ok([own.to_vec(), named(&unit)].concat())
+}
+
+fn named(targets: &[&str]) -> Vec<String> {
+    targets
+        .iter()
+        .flat_map(|target| ["--test".to_owned(), (*target).to_owned()])
+        .collect()
+}
+
+/// Names of the workspace's integration tests.
+fn test_targets(root: &Path) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        targets: Vec<Target>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        kind: Vec<String>,
+        name: String,
+    }
+    let mut metadata = cargo(root, &["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata: Metadata = serde_json::from_slice(&output(&mut metadata)?)
+        .context("cargo metadata answered something else")?;
+    let targets = metadata
+        .packages
+        .into_iter()
+        .flat_map(|package| package.targets);
+    Ok(targets
+        .filter(|target| target.kind == ["test"])
+        .map(|target| target.name)
+        .collect())
+}
