@@ -1,3 +1,6 @@
+/// What hides an object from everybody, whatever else is listed, unless that is `*`.
+const NOBODY: &str = "~";
+
 /// Which namespaces may see an object: Istio's `exportTo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExportTo {
@@ -26,9 +29,11 @@ impl ExportTo {
             match entry.trim() {
                 "*" => return Self::Everyone,
                 "." => only.push(namespace.to_owned()),
-                // `~` is no namespace's name, so that an object with it is seen by nobody.
                 other => only.push(other.to_owned()),
             }
+        }
+        if only.iter().any(|entry| entry == NOBODY) {
+            return Self::Only(Vec::new());
         }
         if only.is_empty() {
             Self::Everyone

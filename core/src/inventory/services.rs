@@ -140,9 +140,9 @@ impl ServiceIndex {
         self.beyond_http.remove(&service.source());
     }
 
-    /// Hosts that a client sees and that speak something else than HTTP on one of their ports, or may do so. The
-    /// filter sees only HTTP, so they could never be learned: out of scope they would be called in plain text, past
-    /// their VirtualServices, for ever.
+    /// Hosts of a client that speak something else than HTTP on one of their ports, or may do so. The filter sees only
+    /// HTTP, so they could never be learned: out of scope they would be called in plain text, past their VirtualServices,
+    /// for ever.
     pub(crate) fn beyond_http(
         &self,
         client: &str,
@@ -151,15 +151,22 @@ impl ServiceIndex {
         let visible = self
             .beyond_http
             .values()
-            .filter(move |service| service.is_visible_to(client));
+            .filter(move |service| self.owns(service, client));
         visible
             .filter(move |service| service.may_speak_beyond_http(assume_http))
             .map(|service| &service.egress)
     }
 
-    /// The service that a client's sidecar takes for this very host: one in its own namespace first.
+    /// The service that a client's sidecar takes for this very host, of all that have it.
     pub(crate) fn visible(&self, host: &str, client: &str) -> Option<&MeshService> {
         pick(self.hosts.exact(host), client)
+    }
+
+    /// Whether a client's sidecar takes its host for this service. Another namespace may have the same host, as a
+    /// ServiceEntry has whatever it says; in a full scope that one is nowhere.
+    pub(crate) fn owns(&self, service: &MeshService, client: &str) -> bool {
+        let owner = self.visible(service.key(), client);
+        owner.is_some_and(|owner| owner.namespace() == service.namespace())
     }
 
     /// The services of this very host, whatever their namespace.
@@ -169,7 +176,7 @@ impl ServiceIndex {
 
     /// The service of this very host and namespace.
     pub(crate) fn get(&self, egress: &EgressHost) -> Option<&MeshService> {
-        let key = egress.host.to_ascii_lowercase();
+        let key = egress.key();
         let mut services = self.hosts.exact(&key).iter();
         services
             .find(|service| service.namespace() == egress.namespace)
@@ -193,7 +200,7 @@ impl ServiceIndex {
     ) -> Option<(&MeshService, bool)> {
         let mut without_port = None;
         for (service, single) in self.addresses.covering(address) {
-            if !service.is_visible_to(client) {
+            if !service.is_visible_to(client) || !self.owns(service, client) {
                 continue;
             }
             if service.has_port(port) {
@@ -205,14 +212,19 @@ impl ServiceIndex {
     }
 }
 
+/// As Istio does (`selectServices` in its `pilot/pkg/model/sidecar.go`): one in the client's own namespace, else one of
+/// Kubernetes, else what is exported to some namespaces only, else the oldest.
 fn pick<'a>(services: &'a [Arc<MeshService>], client: &str) -> Option<&'a MeshService> {
-    let visible = || {
-        services
-            .iter()
-            .filter(|service| service.is_visible_to(client))
-    };
-    let own = visible().find(|service| service.namespace() == client);
-    own.or_else(|| visible().next()).map(Arc::as_ref)
+    let visible = services
+        .iter()
+        .filter(|service| service.is_visible_to(client));
+    // `min_by_key` takes the first of equals.
+    let best = visible.min_by_key(|service| {
+        let elsewhere = service.namespace() != client;
+        let public = service.export_to == ExportTo::Everyone;
+        (elsewhere, !service.is_kubernetes(), public)
+    });
+    best.map(Arc::as_ref)
 }
 
 /// The host of a Kubernetes Service; none if its name is one that Kubernetes would not take.

@@ -106,6 +106,11 @@ impl EgressHost {
         }
         Ok(Self { namespace, host })
     }
+
+    /// The host as it is looked up.
+    pub(crate) fn key(&self) -> String {
+        self.host.to_ascii_lowercase()
+    }
 }
 
 fn check_namespace(namespace: &str) -> Result<(), NameError> {

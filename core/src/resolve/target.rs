@@ -192,8 +192,8 @@ fn by_endpoint<'a>(
         let Some(service) = inventory.services.get(&egress) else {
             continue;
         };
-        if !service.is_visible_to(client) || !inventory.endpoints.listens(namespace, name, ip, port)
-        {
+        let owned = inventory.services.owns(service, client);
+        if !owned || !inventory.endpoints.listens(namespace, name, ip, port) {
             continue;
         }
         if service.form == Form::Headless {

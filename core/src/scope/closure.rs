@@ -33,7 +33,7 @@ fn follow_routes(
     host: &EgressHost,
     hosts: &mut BTreeSet<EgressHost>,
 ) {
-    let key = host.host.to_ascii_lowercase();
+    let key = host.key();
     for route in inventory.routes.covering(&key, client) {
         hosts.extend(EgressHost::new(
             route.namespace.as_str(),

@@ -186,13 +186,16 @@ fn always(
     hosts
 }
 
-/// Adds a host and what comes along with it.
+/// Adds a host and what comes along with it. Whoever has it in a full scope has it here: alone, any other object with the
+/// same host would take the name over.
 fn add(
     inventory: &Inventory,
     namespace: &str,
     host: &EgressHost,
     hosts: &mut BTreeSet<EgressHost>,
 ) {
+    let owner = inventory.services.visible(&host.key(), namespace);
+    let host = owner.map_or(host, |owner| &owner.egress);
     hosts.insert(host.clone());
     closure::extend(inventory, namespace, host, hosts);
 }
@@ -209,7 +212,7 @@ fn of_namespace(
         service.is_some_and(|service| service.may_speak_beyond_http(visibility.assume_http))
     };
     let is_routed = |host: &&EgressHost| {
-        let key = host.host.to_ascii_lowercase();
+        let key = host.key();
         key != "*" && inventory.routes.covering(&key, namespace).next().is_some()
     };
     SidecarSpec {
