@@ -44,7 +44,6 @@ pub(crate) enum Command {
     /// Copy an artifact with all that refers to it, into an air-gapped registry for example
     Copy(oci_copy::Args),
     /// Take everything of lazymesh out of a cluster, without a failed request
-    #[cfg(feature = "kubernetes")]
     Uninstall(crate::uninstall::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),

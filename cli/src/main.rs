@@ -19,7 +19,6 @@ mod oci_sign;
 mod oci_verify;
 mod output;
 mod sidecar;
-#[cfg(feature = "kubernetes")]
 mod uninstall;
 mod workloads;
 
@@ -55,7 +54,6 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sign(args) => oci_sign::run(args),
         Command::Verify(args) => oci_verify::run(args),
         Command::Copy(args) => oci_copy::run(args),
-        #[cfg(feature = "kubernetes")]
         Command::Uninstall(args) => uninstall::run(args),
         Command::Completions(args) => completions::run(args),
     }

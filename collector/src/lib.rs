@@ -9,11 +9,9 @@
 //! functions in `lazymesh_core`.
 
 pub mod api;
-#[cfg(feature = "kubernetes")]
 pub mod attach;
 mod ingest;
 mod inventory;
-#[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 mod learn;
 mod publish;

@@ -97,7 +97,6 @@ fn describe(root: &Path, module: &Path, toolchain: &Toolchain) -> Result<()> {
     let built = Built {
         task: "build-filter",
         package: PACKAGE,
-        features: &[],
         target: TARGET,
         profile: PROFILE,
         compiler: toolchain.compiler(),

@@ -24,7 +24,6 @@ use layout::{Layout, labels};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 const PACKAGE: &str = "lazymesh-cli";
-const FEATURES: [&str; 1] = ["kubernetes"];
 /// Version of the workspace, and the image's tag.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -53,7 +52,6 @@ fn pack(root: &Path, profile: Profile, program: &[u8], folder: &Path) -> Result<
     let built = Built {
         task: "build-image",
         package: PACKAGE,
-        features: &FEATURES,
         target: TARGET,
         profile: profile.name(),
         compiler: "rustc",
@@ -82,7 +80,6 @@ fn pack(root: &Path, profile: Profile, program: &[u8], folder: &Path) -> Result<
 fn build(root: &Path, profile: Profile, cargo_home: &Path) -> Result<PathBuf> {
     packages::require(&[("cc", "gcc")])?;
     let mut build = cargo(root, &["build", "--package", PACKAGE, "--locked"]);
-    build.arg("--features").arg(FEATURES.join(","));
     build.args(["--target", TARGET]);
     build.args(profile.arguments());
     // The names of functions stay: a backtrace is of use without lines, too.

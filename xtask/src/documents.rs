@@ -14,8 +14,6 @@ pub(crate) struct Built<'a> {
     /// The task that did it.
     pub(crate) task: &'a str,
     pub(crate) package: &'a str,
-    /// Features of the package, besides the default ones.
-    pub(crate) features: &'a [&'a str],
     pub(crate) target: &'a str,
     pub(crate) profile: &'a str,
     pub(crate) compiler: &'a str,
@@ -33,7 +31,6 @@ impl Built<'_> {
         let metadata = output(metadata.args(["--filter-platform", self.target]))?;
         let mut tree = cargo(root, &["tree", "--locked", "--package", self.package]);
         tree.args(["--target", self.target, "--edges", "normal,no-proc-macro"]);
-        tree.arg("--features").arg(self.features.join(","));
         let tree = output(tree.args(["--prefix", "none", "--format", "{p}"]))?;
         let cargo = Cargo {
             package: self.package,
@@ -55,16 +52,12 @@ impl Built<'_> {
     ) -> Result<Vec<u8>> {
         let version = output(Command::new(self.compiler).arg("--version"))?;
         let version = String::from_utf8_lossy(&version);
-        let mut parameters = vec![
+        let parameters = [
             ("compiler", version.trim()),
             ("profile", self.profile),
             ("standardLibrary", self.standard_library),
             ("target", self.target),
         ];
-        let features = self.features.join(",");
-        if !features.is_empty() {
-            parameters.push(("features", &features));
-        }
         let build = Build {
             source: checkout.source.clone(),
             revision: checkout.revision.clone(),

@@ -50,14 +50,12 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Fetches Envoy, builds the Wasm module and the `lazymesh` binary, with these features of it.
-    pub(crate) fn prepare(root: &Path, profile: Profile, features: &[&str]) -> Result<Self> {
+    /// Fetches Envoy, builds the Wasm module and the `lazymesh` binary.
+    pub(crate) fn prepare(root: &Path, profile: Profile) -> Result<Self> {
         let envoy = tools::ENVOY.fetch()?;
         let filter = build_filter::run(root)?;
         command::run(
-            command::cargo(root, &["build", "--package", "lazymesh-cli"])
-                .args(profile.arguments())
-                .args(features),
+            command::cargo(root, &["build", "--package", "lazymesh-cli"]).args(profile.arguments()),
         )?;
         let lazymesh = binary(root, None, profile, "lazymesh");
         Ok(Self {

@@ -25,7 +25,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
 /// Runs a benchmark on a lab of its own, with lazymesh as it is shipped.
 pub(crate) fn bench(root: &Path, arguments: &[&str]) -> Result<()> {
     packages::require(&PACKAGES)?;
-    let lab = Lab::prepare(root, Profile::Release, &["--features", "kubernetes"])?;
+    let lab = Lab::prepare(root, Profile::Release)?;
     let mut bench = program(root, Profile::Release, "lazymesh-bench")?;
     lab.tell(bench.args(arguments));
     command::become_process(bench)

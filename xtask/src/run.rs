@@ -32,7 +32,7 @@ pub(crate) fn bench(root: &Path, name: &str, json: bool, arguments: &[String]) -
 
 /// Builds before it becomes the program, so that cargo shows what takes a minute.
 fn program(root: &Path, profile: Profile, name: &str, arguments: &[&str]) -> Result<()> {
-    let lab = Lab::prepare(root, profile, &[])?;
+    let lab = Lab::prepare(root, profile)?;
     let mut cargo = command::cargo(root, &["build", "--package", "lazymesh-e2e", "--bin", name]);
     command::run(cargo.args(profile.arguments()))?;
     let mut program = Command::new(binary(root, None, profile, name));

@@ -3,7 +3,6 @@
 mod affected;
 pub mod directory;
 pub(crate) mod follow_directory;
-#[cfg(feature = "kubernetes")]
 pub(crate) mod kubernetes;
 
 pub(crate) use self::affected::Effect;

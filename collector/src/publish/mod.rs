@@ -1,7 +1,6 @@
 //! Publishes Sidecars: a workqueue, the reconciler that plans what is due, and the sinks that apply it.
 
 pub(crate) mod directory;
-#[cfg(feature = "kubernetes")]
 pub(crate) mod kubernetes;
 pub(crate) mod queue;
 pub(crate) mod reconciler;

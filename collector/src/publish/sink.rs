@@ -54,7 +54,6 @@ pub enum PublishError {
         reason: String,
     },
     /// The Kubernetes API refused, or did not answer.
-    #[cfg(feature = "kubernetes")]
     #[error("{0}")]
     Kubernetes(String),
     /// A file or directory could not be used.

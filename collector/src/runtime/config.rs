@@ -26,7 +26,6 @@ pub struct Config {
     #[command(flatten)]
     pub limits: LimitsConfig,
     /// Kubernetes.
-    #[cfg(feature = "kubernetes")]
     #[command(flatten)]
     pub kubernetes: crate::kubernetes::KubernetesConfig,
 }
@@ -39,9 +38,12 @@ pub struct PlacesConfig {
     #[arg(long, value_name = "DIR", env = "LAZYMESH_DATA_DIR")]
     pub data_dir: PathBuf,
     /// Kubernetes and Istio manifests that say what is in the mesh; watched for changes
-    #[arg(long, value_name = "DIR", env = "LAZYMESH_MANIFESTS")]
-    #[cfg_attr(feature = "kubernetes", arg(required_unless_present = "kubernetes"))]
-    #[cfg_attr(not(feature = "kubernetes"), arg(required = true))]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "LAZYMESH_MANIFESTS",
+        required_unless_present = "kubernetes"
+    )]
     pub manifests: Option<PathBuf>,
     /// Where Sidecars are published, one YAML file each; without it they are only planned
     #[arg(long, value_name = "DIR", env = "LAZYMESH_PUBLISH_DIR")]

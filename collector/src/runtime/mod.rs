@@ -3,7 +3,6 @@
 pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod fsync;
-#[cfg(feature = "kubernetes")]
 pub(crate) mod kubernetes;
 pub(crate) mod listen;
 pub(crate) mod metrics;

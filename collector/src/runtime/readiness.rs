@@ -80,7 +80,6 @@ impl Readiness {
         self.update(|parts| parts.publisher = state);
     }
 
-    #[cfg(any(test, feature = "kubernetes"))]
     pub(crate) fn attachment(&self, state: Result<(), String>) {
         self.update(|parts| parts.attachment = state);
     }

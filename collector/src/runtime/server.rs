@@ -14,13 +14,11 @@ use tokio::time::MissedTickBehavior;
 use crate::api;
 use crate::inventory::directory::SourceError;
 use crate::inventory::follow_directory;
-#[cfg(feature = "kubernetes")]
 use crate::kubernetes::KubernetesError;
 use crate::publish::directory::DirectoryPublisher;
 use crate::publish::reconciler::Publishing;
 use crate::publish::sink::{PublishError, Publisher};
 use crate::runtime::config::{Config, Home, NAMESPACE};
-#[cfg(feature = "kubernetes")]
 use crate::runtime::kubernetes::Link;
 use crate::runtime::listen::{Addresses, ListenError, Listeners};
 use crate::runtime::serve::serve;
@@ -49,11 +47,10 @@ pub enum ServerError {
     #[error("cannot publish: {0}")]
     Publisher(#[from] PublishError),
     /// Kubernetes.
-    #[cfg(feature = "kubernetes")]
     #[error(transparent)]
     Kubernetes(#[from] KubernetesError),
     /// Nothing says what is in the mesh.
-    #[error("nothing says what is in the mesh: give --manifests")]
+    #[error("nothing says what is in the mesh: expected --manifests or --kubernetes")]
     NoInventory,
     /// A thread of the collector died.
     #[error("the thread of the {0} died; the log says why")]
@@ -63,7 +60,6 @@ pub enum ServerError {
 /// Where it is read what is in the mesh.
 enum Origin {
     Directory(PathBuf),
-    #[cfg(feature = "kubernetes")]
     Kubernetes(Box<Link>),
 }
 
@@ -73,7 +69,6 @@ pub struct Server {
     listeners: Listeners,
     config: Config,
     publisher: Option<Arc<dyn Publisher>>,
-    #[cfg(feature = "kubernetes")]
     link: Option<Link>,
 }
 
@@ -96,12 +91,10 @@ impl Server {
         });
         let (store, publisher) = opened.await.map_err(|_| ServerError::Died("store"))??;
         let publisher = publisher.map(|publisher| Arc::new(publisher) as Arc<dyn Publisher>);
-        #[cfg(feature = "kubernetes")]
         let link = match config.kubernetes.kubernetes {
             true => Some(Link::prepare(&config).await?),
             false => None,
         };
-        #[cfg(feature = "kubernetes")]
         let publisher = publisher.or_else(|| Some(Arc::new(link.as_ref()?.publisher())));
         let mesh = Mesh::from(config.mesh.clone());
         let home = Home {
@@ -112,7 +105,6 @@ impl Server {
         let visibility = config.visibility.visibility(home);
         let limits = config.limits.clone().into();
         let collector = Collector::new(Arc::new(store), mesh, limits, visibility);
-        #[cfg(feature = "kubernetes")]
         let collector = match &config.kubernetes {
             of if of.kubernetes && !of.enforce_unheard => collector.requiring_filters(),
             _ => collector,
@@ -122,7 +114,6 @@ impl Server {
             listeners,
             config,
             publisher,
-            #[cfg(feature = "kubernetes")]
             link,
         })
     }
@@ -144,15 +135,11 @@ impl Server {
             listeners,
             config,
             publisher,
-            #[cfg(feature = "kubernetes")]
             link,
         } = self;
         let origin = match &config.places.manifests {
             Some(manifests) => Some(Origin::Directory(manifests.clone())),
-            #[cfg(feature = "kubernetes")]
             None => link.map(|link| Origin::Kubernetes(Box::new(link))),
-            #[cfg(not(feature = "kubernetes"))]
-            None => None,
         };
         let Addresses { ingest, admin } = listeners.addresses;
         tracing::info!(%ingest, %admin, "listening");
@@ -213,7 +200,6 @@ async fn live(
     collector.load().await?;
     match origin.ok_or(ServerError::NoInventory)? {
         Origin::Directory(path) => follow_directory(&collector, path, tasks).await?,
-        #[cfg(feature = "kubernetes")]
         Origin::Kubernetes(link) => link.follow(&collector, tasks).await?,
     }
     if let Some(publisher) = publisher {

@@ -31,7 +31,7 @@ impl Parts {
         );
         let mut parts = Self::default();
         if envoy || interop || mesh {
-            let build = || Lab::prepare(root, Profile::Dev, &["--all-features"]);
+            let build = || Lab::prepare(root, Profile::Dev);
             parts.lab = Some(steps.step("build", build)?);
         }
         if interop || mesh {
