@@ -13,8 +13,8 @@ use serde_json::error::Category;
 
 use crate::api::problem::{Kind, Problem};
 
-/// A body that trickles in for longer is given up.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// A body that trickles in for longer is given up. Filters wait 500 ms for an answer, so nobody would read it.
+const READ_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// A JSON body of at most `LIMIT` bytes.
 pub(crate) struct Body<T, const LIMIT: usize>(pub(crate) T);
@@ -42,7 +42,10 @@ impl<T: DeserializeOwned, S: Sync, const LIMIT: usize> FromRequest<S> for Body<T
             Err(_) => {
                 return Err(Problem::new(
                     Kind::Timeout,
-                    format!("the body must arrive within {} s", READ_TIMEOUT.as_secs()),
+                    format!(
+                        "the body must arrive within {} ms",
+                        READ_TIMEOUT.as_millis()
+                    ),
                 ));
             }
         };

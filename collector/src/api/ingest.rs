@@ -1,16 +1,17 @@
 //! What filters call.
 
-use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{FromRef, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
 use lazymesh_core::QuestionError;
 use lazymesh_protocol::{
     MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Protocol, Reports, ReportsResponse, ResolveRequest,
     ResolveResponse, Source,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,43 +20,69 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::responses::IngestProblems;
 use crate::ingest::ReportError;
 use crate::ingest::ResolveError;
-use crate::ingest::{Evidence, IngestIdentity, Refusal};
+use crate::ingest::{Admission, Admitted, Crowded, IngestIdentity, Refusal};
 use crate::runtime::clock::now_ms;
 use crate::runtime::readiness::NotReady;
 use crate::state::Collector;
 
+/// Most requests that are worked on at once; further ones are told to come back.
+const REQUESTS: usize = 1_024;
+
 /// State of the ingest routes.
 #[derive(Clone)]
 pub(crate) struct Ingest {
-    pub(crate) collector: Arc<Collector>,
-    pub(crate) identity: Arc<IngestIdentity>,
+    collector: Arc<Collector>,
+    identity: Arc<IngestIdentity>,
+    admission: Arc<Admission>,
+    slots: Arc<Semaphore>,
 }
 
-impl FromRef<Ingest> for Arc<Collector> {
-    fn from_ref(ingest: &Ingest) -> Self {
-        Self::clone(&ingest.collector)
-    }
-}
+/// Who calls is known, and has a slot, before a byte of the body is read.
+impl FromRequestParts<Ingest> for Admitted {
+    type Rejection = Problem;
 
-impl FromRequestParts<Ingest> for Evidence {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Ingest) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers))
+    async fn from_request_parts(parts: &mut Parts, ingest: &Ingest) -> Result<Self, Problem> {
+        // An inventory that is not complete knows no pod of the caller's, which is no reason to refuse it.
+        ingest.collector.readiness.require().map_err(not_ready)?;
+        let caller = {
+            let knowledge = ingest.collector.look();
+            let mesh = knowledge.inventory.mesh();
+            ingest.identity.caller(&parts.headers, mesh)
+        };
+        let caller = caller.map_err(|refusal| ingest.refuse(refusal))?;
+        let admitted = ingest.admission.admit(caller, Instant::now());
+        admitted.map_err(Problem::from)
     }
 }
 
 impl Ingest {
+    pub(crate) fn new(collector: Arc<Collector>, identity: IngestIdentity) -> Self {
+        Self {
+            collector,
+            identity: Arc::new(identity),
+            admission: Arc::default(),
+            slots: Arc::new(Semaphore::new(REQUESTS)),
+        }
+    }
+
+    /// The right to be worked on, for a request that has arrived: what is slow to arrive keeps nobody out.
+    fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        slot.map_err(|_| Problem::overloaded())
+    }
+
     /// Whether the caller is the source's filter.
-    fn check(&self, evidence: &Evidence, source: &Source) -> Result<(), Problem> {
-        // An inventory that is not complete knows no pod of the caller's, which is no reason to refuse it.
-        self.collector.readiness.require().map_err(not_ready)?;
-        self.identity
-            .check(evidence, source, &self.collector)
-            .map_err(|refusal| {
-                self.collector.metrics.identity_refused.inc();
-                Problem::from(refusal)
-            })
+    fn check(&self, admitted: &Admitted, source: &Source) -> Result<(), Problem> {
+        let spoken = {
+            let knowledge = self.collector.look();
+            admitted.caller.speaks_for(source, &knowledge.inventory)
+        };
+        spoken.map_err(|refusal| self.refuse(refusal))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Problem {
+        self.collector.metrics.identity_refused.inc();
+        Problem::new(Kind::Identity, refusal.to_string())
     }
 }
 
@@ -77,10 +104,11 @@ pub(crate) fn routes() -> OpenApiRouter<Ingest> {
 )]
 async fn resolve(
     State(ingest): State<Ingest>,
-    evidence: Evidence,
+    admitted: Admitted,
     Body(request): Body<ResolveRequest, MAX_RESOLVE_BYTES>,
 ) -> Result<Json<ResolveResponse>, Problem> {
-    ingest.check(&evidence, &request.source)?;
+    let _slot = ingest.slot()?;
+    ingest.check(&admitted, &request.source)?;
     ingest.collector.hear(&request.source.namespace);
     Ok(Json(ingest.collector.resolve(&request, now_ms()).await?))
 }
@@ -97,10 +125,11 @@ async fn resolve(
 )]
 async fn reports(
     State(ingest): State<Ingest>,
-    evidence: Evidence,
+    admitted: Admitted,
     Body(reports): Body<Reports, MAX_REPORTS_BYTES>,
 ) -> Result<Json<ReportsResponse>, Problem> {
-    ingest.check(&evidence, &reports.source)?;
+    let _slot = ingest.slot()?;
+    ingest.check(&admitted, &reports.source)?;
     // What counts connections says nothing about what decides requests.
     let mut protocols = reports.reports.iter().map(|report| report.protocol);
     if reports.reports.is_empty() || protocols.any(|it| it == Protocol::Http) {
@@ -109,9 +138,9 @@ async fn reports(
     Ok(Json(ingest.collector.report(&reports, now_ms()).await?))
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(Kind::Identity, refusal.to_string())
+impl From<Crowded> for Problem {
+    fn from(crowded: Crowded) -> Self {
+        Self::new(Kind::Overloaded, crowded.to_string())
     }
 }
 

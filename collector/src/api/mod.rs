@@ -36,8 +36,7 @@ use self::problem::Kind;
 use crate::ingest::IngestIdentity;
 use crate::state::Collector;
 
-/// Most requests that a listener works on at once; further ones are told to come back.
-const INGEST_REQUESTS: usize = 1_024;
+/// Most requests that the admin port works on at once; further ones are told to come back.
 const ADMIN_REQUESTS: usize = 64;
 
 fn ingest_routes() -> OpenApiRouter<Ingest> {
@@ -61,14 +60,14 @@ fn protected_routes() -> OpenApiRouter<Arc<Collector>> {
 
 /// The router of the ingest listener.
 pub fn ingest(collector: Arc<Collector>, identity: IngestIdentity) -> Router {
-    let state = Ingest {
-        collector: Arc::clone(&collector),
-        identity: Arc::new(identity),
-    };
+    let state = Ingest::new(Arc::clone(&collector), identity);
     let (routes, _) = ingest_routes().split_for_parts();
     let (liveness, _) = operations::liveness().split_for_parts();
-    let routes = shedding(routes.with_state(state), INGEST_REQUESTS);
-    with_fallbacks(routes.merge(liveness.with_state(collector)))
+    with_fallbacks(
+        routes
+            .with_state(state)
+            .merge(liveness.with_state(collector)),
+    )
 }
 
 /// The router of the admin listener. With a token, everything but the probes asks for it.
@@ -94,10 +93,7 @@ fn shedding(routes: Router, requests: usize) -> Router {
 }
 
 async fn overloaded(_: BoxError) -> Problem {
-    Problem::new(
-        Kind::Overloaded,
-        "more requests are being worked on than this listener takes at once",
-    )
+    Problem::overloaded()
 }
 
 fn with_fallbacks(routes: Router) -> Router {

@@ -144,6 +144,14 @@ impl Problem {
         }
     }
 
+    /// A listener has as much to do as it takes on.
+    pub(crate) fn overloaded() -> Self {
+        Self::new(
+            Kind::Overloaded,
+            "more requests are being worked on than this listener takes at once",
+        )
+    }
+
     /// A value of one field that is not valid.
     pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(Kind::Invalid, detail);

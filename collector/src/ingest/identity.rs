@@ -4,22 +4,24 @@
 //! `x-forwarded-client-cert`; on loopback, where the embedded mode listens, everybody is trusted.
 
 use http::{HeaderMap, HeaderValue};
-use lazymesh_core::Workload;
+use lazymesh_core::{Inventory, Mesh, Workload};
 use lazymesh_protocol::Source;
 use thiserror::Error;
 
 use crate::ingest::xfcc::{self, Spiffe};
-use crate::state::Collector;
 
 const XFCC: &str = "x-forwarded-client-cert";
 
-/// The last `x-forwarded-client-cert` of a request. A list may be one header or several.
-pub(crate) struct Evidence(Option<HeaderValue>);
-
-impl Evidence {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Self(headers.get_all(XFCC).iter().next_back().cloned())
-    }
+/// Who calls, as far as that is known before a body is read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Caller {
+    /// Whoever reaches the port.
+    Anybody,
+    /// Whose certificate the collector's sidecar has verified.
+    Proven {
+        namespace: String,
+        service_account: String,
+    },
 }
 
 /// Where the identity of an ingest caller comes from.
@@ -43,6 +45,10 @@ pub(crate) enum Refusal {
     Unproven,
     #[error("the caller's certificate has no SPIFFE identity of a service account")]
     Anonymous,
+    #[error(
+        "the caller's certificate is of a trust domain that is not the mesh's own, nor an alias of it"
+    )]
+    OtherTrustDomain,
     #[error("the caller's certificate is of another namespace than source.namespace")]
     OtherNamespace,
     #[error("no pod of source.workload runs with the service account of the caller's certificate")]
@@ -52,28 +58,44 @@ pub(crate) enum Refusal {
 }
 
 impl IngestIdentity {
-    pub(crate) fn check(
-        &self,
-        evidence: &Evidence,
-        source: &Source,
-        collector: &Collector,
-    ) -> Result<(), Refusal> {
+    /// Who sent a request with these headers.
+    pub(crate) fn caller(&self, headers: &HeaderMap, mesh: &Mesh) -> Result<Caller, Refusal> {
         let Self::Xfcc { collector: by } = self else {
+            return Ok(Caller::Anybody);
+        };
+        let uri = verified_uri(headers, by)?;
+        let spiffe = Spiffe::parse(&uri).ok_or(Refusal::Anonymous)?;
+        if !mesh.trusts(spiffe.trust_domain) {
+            return Err(Refusal::OtherTrustDomain);
+        }
+        Ok(Caller::Proven {
+            namespace: spiffe.namespace.to_owned(),
+            service_account: spiffe.service_account.to_owned(),
+        })
+    }
+}
+
+impl Caller {
+    /// Whether the caller may speak for a workload.
+    pub(crate) fn speaks_for(&self, source: &Source, inventory: &Inventory) -> Result<(), Refusal> {
+        let Self::Proven {
+            namespace,
+            service_account,
+        } = self
+        else {
             return Ok(());
         };
-        let uri = verified_uri(evidence, by)?;
-        let caller = Spiffe::parse(&uri).ok_or(Refusal::Anonymous)?;
-        if caller.namespace != source.namespace {
+        if *namespace != source.namespace {
             return Err(Refusal::OtherNamespace);
         }
-        let claimed = source.service_account.as_deref();
-        if claimed.is_some_and(|claimed| claimed != caller.service_account) {
+        let claimed = source.service_account.as_ref();
+        if claimed.is_some_and(|claimed| claimed != service_account) {
             return Err(Refusal::Contradiction);
         }
         let workload = Workload::new(source.namespace.as_str(), source.workload.as_str())
             .map_err(|_| Refusal::OtherServiceAccount)?;
-        let accounts = collector.look().inventory.service_accounts(&workload);
-        if accounts.contains(caller.service_account) {
+        let accounts = inventory.service_accounts(&workload);
+        if accounts.contains(service_account.as_str()) {
             Ok(())
         } else {
             Err(Refusal::OtherServiceAccount)
@@ -81,10 +103,10 @@ impl IngestIdentity {
     }
 }
 
-/// URI of the last element, when the collector's own sidecar added it.
-fn verified_uri(evidence: &Evidence, by: &str) -> Result<String, Refusal> {
-    let last = evidence.0.as_ref().map(HeaderValue::to_str);
-    let Some(Ok(value)) = last else {
+/// URI of the last element, when the collector's own sidecar added it. A list may be one header or several.
+fn verified_uri(headers: &HeaderMap, by: &str) -> Result<String, Refusal> {
+    let last = headers.get_all(XFCC).iter().next_back();
+    let Some(Ok(value)) = last.map(HeaderValue::to_str) else {
         return Err(Refusal::Unproven);
     };
     let element = xfcc::last_element(value).ok_or(Refusal::Unproven)?;

@@ -1,11 +1,13 @@
 //! Takes what filters ask and report, and knows who they are.
 
+mod admission;
 mod identity;
 mod report;
 mod resolve;
 pub(crate) mod xfcc;
 
+pub(crate) use self::admission::{Admission, Admitted, Crowded};
 pub use self::identity::IngestIdentity;
-pub(crate) use self::identity::{Evidence, Refusal};
+pub(crate) use self::identity::Refusal;
 pub use self::report::ReportError;
 pub use self::resolve::ResolveError;

@@ -7,6 +7,7 @@
 /// A SPIFFE identity as Istio gives it: `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Spiffe<'a> {
+    pub(crate) trust_domain: &'a str,
     pub(crate) namespace: &'a str,
     pub(crate) service_account: &'a str,
 }
@@ -20,6 +21,7 @@ impl<'a> Spiffe<'a> {
         let whole = parts.next().is_none();
         let named = !domain.is_empty() && !namespace.is_empty() && !service_account.is_empty();
         (whole && named && ns == "ns" && sa == "sa").then_some(Self {
+            trust_domain: domain,
             namespace,
             service_account,
         })
@@ -128,6 +130,7 @@ mod tests {
     #[test]
     fn takes_identities_apart() {
         let shop = Some(Spiffe {
+            trust_domain: "cluster.local",
             namespace: "shop",
             service_account: "web",
         });

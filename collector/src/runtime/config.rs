@@ -66,6 +66,15 @@ pub struct MeshConfig {
         env = "LAZYMESH_TRUST_DOMAIN"
     )]
     pub trust_domain: String,
+    /// Another name of the trust domain, as trustDomainAliases in Istio's mesh configuration; may be given many times.
+    /// Where --kubernetes is given the mesh configuration says both
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        env = "LAZYMESH_TRUST_DOMAIN_ALIAS",
+        value_delimiter = ','
+    )]
+    pub trust_domain_alias: Vec<String>,
     /// Istio's root namespace
     #[arg(
         long,
@@ -83,6 +92,7 @@ impl From<MeshConfig> for Mesh {
                 .cluster_domain
                 .unwrap_or_else(|| Mesh::default().cluster_domain),
             trust_domain: config.trust_domain,
+            trust_domain_aliases: config.trust_domain_alias,
             root_namespace: config.root_namespace,
             default_export_to: DefaultExportTo::default(),
         }

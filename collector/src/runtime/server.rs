@@ -21,15 +21,22 @@ use crate::publish::sink::{PublishError, Publisher};
 use crate::runtime::config::{Config, Home, NAMESPACE};
 use crate::runtime::kubernetes::Link;
 use crate::runtime::listen::{Addresses, ListenError, Listeners};
-use crate::runtime::serve::serve;
+use crate::runtime::serve::{Room, serve};
 use crate::state::Collector;
 use crate::store::{SledStore, StoreError};
 
 /// How often the last uses of known things are written down.
 const USAGE_INTERVAL: Duration = Duration::from_secs(30);
-/// Most connections at once. Each may cost a head buffer.
-const INGEST_CONNECTIONS: usize = 4_096;
-const ADMIN_CONNECTIONS: usize = 256;
+/// What the connections of the ingest port share.
+const INGEST_ROOM: Room = Room {
+    connections: 4_096,
+    unread: 32 << 20,
+};
+/// What the connections of the admin port share.
+const ADMIN_ROOM: Room = Room {
+    connections: 256,
+    unread: 4 << 20,
+};
 
 /// Why a collector does not start, or stopped by itself.
 #[derive(Debug, Error)]
@@ -175,18 +182,8 @@ fn spawn_servers(
     let ingest_router = api::ingest(Arc::clone(collector), identity);
     let admin_router = api::admin(Arc::clone(collector), token);
     let mut servers = JoinSet::new();
-    servers.spawn(serve(
-        ingest,
-        ingest_router,
-        INGEST_CONNECTIONS,
-        stopped.clone(),
-    ));
-    servers.spawn(serve(
-        admin,
-        admin_router,
-        ADMIN_CONNECTIONS,
-        stopped.clone(),
-    ));
+    servers.spawn(serve(ingest, ingest_router, INGEST_ROOM, stopped.clone()));
+    servers.spawn(serve(admin, admin_router, ADMIN_ROOM, stopped.clone()));
     servers
 }
 

@@ -30,6 +30,7 @@ pub(crate) struct Api {
 pub(crate) struct Setup {
     pub(crate) identity: IngestIdentity,
     pub(crate) token: Option<Token>,
+    pub(crate) mesh: Mesh,
     pub(crate) limits: Limits,
     pub(crate) ready: bool,
     pub(crate) requires_filters: bool,
@@ -40,6 +41,7 @@ impl Default for Setup {
         Self {
             identity: IngestIdentity::None,
             token: None,
+            mesh: Mesh::default(),
             limits: Limits::default(),
             ready: true,
             requires_filters: false,
@@ -58,7 +60,7 @@ impl Setup {
             ..Visibility::default()
         };
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let collector = Collector::new(shared, Mesh::default(), self.limits, visibility);
+        let collector = Collector::new(shared, self.mesh, self.limits, visibility);
         let collector = match self.requires_filters {
             true => collector.requiring_filters(),
             false => collector,

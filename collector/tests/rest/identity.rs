@@ -1,6 +1,8 @@
 //! Who may report for whom, when the collector's own sidecar says who calls.
 
 use axum::body::Body;
+use bytes::Bytes;
+use futures::stream::pending;
 use http::Request;
 use lazymesh_collector::IngestIdentity;
 use serde_json::{Value, json};
@@ -105,8 +107,24 @@ async fn everybody_else_is_refused() {
         ),
         (
             vec![element(COLLECTOR, "spiffe://cluster.local/vm/1")],
-            own,
+            own.clone(),
             "not a service account",
+        ),
+        (
+            vec![element(
+                COLLECTOR,
+                "spiffe://federated.example/ns/shop/sa/web-account",
+            )],
+            own.clone(),
+            "a federated trust domain",
+        ),
+        (
+            vec![element(
+                COLLECTOR,
+                "spiffe://cluster.local.evil/ns/shop/sa/web-account",
+            )],
+            own.clone(),
+            "a trust domain that begins alike",
         ),
         (
             vec![web()],
@@ -133,6 +151,37 @@ async fn everybody_else_is_refused() {
     let metrics = api.get("/metrics").await;
     let line = format!("lazymesh_identity_refused_total {}", cases.len());
     assert!(metrics.text().contains(&line), "{}", metrics.text());
+}
+
+#[tokio::test]
+async fn an_alias_of_the_trust_domain_is_the_mesh_s_own() {
+    let mut setup = Setup {
+        identity: IngestIdentity::Xfcc {
+            collector: COLLECTOR.to_owned(),
+        },
+        ..Setup::default()
+    };
+    setup.mesh.trust_domain_aliases = vec!["old.example".to_owned()];
+    let api = setup.start().await;
+    for (domain, status) in [
+        ("cluster.local", 200),
+        ("old.example", 200),
+        ("new.example", 403),
+    ] {
+        let uri = format!("spiffe://{domain}/ns/shop/sa/web-account");
+        let xfcc = [element(COLLECTOR, &uri)];
+        let answer = ask(&api, &xfcc, &question("shop/web", "reviews")).await;
+        assert_eq!(answer.status, status, "{domain}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_proves_nothing_is_refused_before_the_body_comes() {
+    let api = start().await;
+    let never = Body::from_stream(pending::<Result<Bytes, std::io::Error>>());
+    let start = tokio::time::Instant::now();
+    assert_eq!(api.post("/v1/reports", never).await.problem(), (403, None));
+    assert_eq!(start.elapsed().as_millis(), 0);
 }
 
 #[tokio::test]

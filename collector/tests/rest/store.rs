@@ -1,15 +1,17 @@
-//! A store in memory that counts what it is asked for, and fails on demand.
+//! A store in memory that counts what it is asked for, and waits or fails on demand.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use lazymesh_collector::store::{Change, Snapshot, Store, StoreError};
+use tokio::sync::watch;
 
 #[derive(Default)]
 pub(crate) struct CountingStore {
     commits: AtomicUsize,
     changes: AtomicUsize,
     broken: AtomicBool,
+    held: watch::Sender<bool>,
 }
 
 impl CountingStore {
@@ -25,6 +27,15 @@ impl CountingStore {
     pub(crate) fn break_disk(&self) {
         self.broken.store(true, Ordering::SeqCst);
     }
+
+    /// Has every write wait until [`CountingStore::release`].
+    pub(crate) fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    pub(crate) fn release(&self) {
+        self.held.send_replace(false);
+    }
 }
 
 #[async_trait]
@@ -34,6 +45,7 @@ impl Store for CountingStore {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let _ = self.held.subscribe().wait_for(|held| !held).await;
         if self.broken.load(Ordering::SeqCst) {
             return Err(StoreError::Write {
                 reason: "no space left on /secret/device".to_owned(),

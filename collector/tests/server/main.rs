@@ -1,5 +1,6 @@
 //! A whole collector: listeners, store, manifests, published Sidecars.
 
+mod connections;
 mod lifetime;
 mod listeners;
 mod mesh;

@@ -8,6 +8,8 @@ pub struct Mesh {
     pub cluster_domain: String,
     /// Trust domain of the workloads' SPIFFE identities.
     pub trust_domain: String,
+    /// Other names of the trust domain, whose identities are as good as its own.
+    pub trust_domain_aliases: Vec<String>,
     /// Istio's root namespace, whose policies hold for the whole mesh.
     pub root_namespace: String,
     /// Who may see what says nothing about it.
@@ -26,11 +28,24 @@ pub struct DefaultExportTo {
     pub destination_rules: Vec<String>,
 }
 
+impl Mesh {
+    /// Whether identities of a trust domain are identities of this mesh. Those of a federated one are not: their
+    /// namespaces and service accounts only have the same names.
+    #[must_use]
+    pub fn trusts(&self, trust_domain: &str) -> bool {
+        let aliases = self.trust_domain_aliases.iter();
+        aliases
+            .chain([&self.trust_domain])
+            .any(|own| own == trust_domain)
+    }
+}
+
 impl Default for Mesh {
     fn default() -> Self {
         Self {
             cluster_domain: "cluster.local".to_owned(),
             trust_domain: "cluster.local".to_owned(),
+            trust_domain_aliases: Vec::new(),
             root_namespace: "istio-system".to_owned(),
             default_export_to: DefaultExportTo::default(),
         }

@@ -15,6 +15,7 @@ use crate::inventory::kubernetes::selector::LabelSelector;
 pub(crate) struct MeshConfigMap {
     root_namespace: Option<String>,
     trust_domain: Option<String>,
+    trust_domain_aliases: Vec<String>,
     pub(crate) discovery_selectors: Vec<LabelSelector>,
     extension_providers: Vec<BTreeMap<String, Value>>,
     default_service_export_to: Vec<String>,
@@ -54,6 +55,7 @@ impl MeshConfigMap {
         Mesh {
             cluster_domain: cluster_domain.to_owned(),
             trust_domain: or(&self.trust_domain, &Mesh::default().trust_domain),
+            trust_domain_aliases: self.trust_domain_aliases.clone(),
             root_namespace: or(&self.root_namespace, istio_namespace),
             default_export_to: DefaultExportTo {
                 services: self.default_service_export_to.clone(),
@@ -126,7 +128,9 @@ mod tests {
         assert_eq!(default.trust_domain, "cluster.local");
         assert_eq!(default.root_namespace, "istio-system");
         assert_eq!(default.cluster_domain, "k8s.example");
-        let said = mesh("trustDomain: td\nrootNamespace: root\nunknown: [1]");
+        let said =
+            mesh("trustDomain: td\ntrustDomainAliases: [old]\nrootNamespace: root\nunknown: [1]");
+        assert_eq!(said.trust_domain_aliases, ["old"]);
         assert_eq!(
             (said.trust_domain, said.root_namespace),
             ("td".to_owned(), "root".to_owned())
