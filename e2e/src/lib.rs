@@ -15,6 +15,8 @@ pub mod client;
 pub mod collector;
 pub mod demo;
 pub mod envoy;
+#[cfg(feature = "lab")]
+pub mod equivalence;
 pub mod exit;
 pub mod fake_collector;
 pub mod istiod;

@@ -36,6 +36,15 @@ pub fn image() -> Result<PathBuf> {
     part("LAZYMESH_IMAGE")
 }
 
+/// Folder of what was built from the Go modules of `e2e/tools`.
+///
+/// # Errors
+/// As [`envoy`].
+#[cfg(feature = "lab")]
+pub fn lab_tools() -> Result<PathBuf> {
+    part("LAZYMESH_LAB_TOOLS")
+}
+
 fn part(variable: &str) -> Result<PathBuf> {
     let path = PathBuf::from(
         env::var_os(variable)

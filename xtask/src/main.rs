@@ -8,6 +8,7 @@ mod build_image;
 mod command;
 mod compiler;
 mod documents;
+mod equivalence;
 mod git;
 mod go_tools;
 mod lab;
@@ -63,6 +64,21 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Tells where lazymesh does not do what istiod's own code does: folders with manifests.yaml and question.json, or
+    /// golden cases of core
+    Equivalence {
+        /// Folders, or files that end in .input.yaml
+        #[arg(required = true)]
+        paths: Vec<String>,
+    },
+    /// Tries what is generated until something is wrong, or the time is over; prints it as small as it gets
+    Fuzz {
+        /// `equivalence`: meshes, on which lazymesh is held against istiod's own code
+        target: FuzzTarget,
+        /// Of the fuzzer: `--seconds N`, `--seed N`, `--except KIND`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// A real Istio control plane with pods, without containers: `up`, `down`, `status`, `shell` (as root)
     #[command(disable_help_flag = true)]
     Lab {
@@ -78,6 +94,11 @@ enum Task {
     },
     /// Fetches the pinned tools that the other tasks use and prints where they are
     Tools,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum FuzzTarget {
+    Equivalence,
 }
 
 fn main() -> ExitCode {
@@ -107,6 +128,11 @@ fn run(task: Task) -> anyhow::Result<()> {
             json,
             arguments,
         } => run::bench(&root, &name, json, &arguments),
+        Task::Equivalence { paths } => equivalence::run(&root, "cases", &paths),
+        Task::Fuzz {
+            target: FuzzTarget::Equivalence,
+            arguments,
+        } => equivalence::run(&root, "fuzz", &arguments),
         Task::Lab { arguments } => mesh_lab::run(&root, &arguments),
         Task::Release { dry_run } => release::run(&root, dry_run),
         Task::Tools => tools::print_all(),

@@ -91,7 +91,7 @@ impl Selection {
 /// Test targets of the tiers; every other one is of the first.
 const ENVOY: [&str; 2] = ["durability", "scenarios"];
 const INTEROP: [&str; 1] = ["interop"];
-const MESH: [&str; 3] = ["kubernetes", "lab", "mesh"];
+const MESH: [&str; 4] = ["equivalence", "kubernetes", "lab", "mesh"];
 
 fn unit(root: &Path) -> Result<Vec<String>> {
     let targets = test_targets(root)?;

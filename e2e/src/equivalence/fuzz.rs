@@ -1,0 +1,128 @@
+//! Tries generated meshes, and makes one that differs as small as it can.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::{Difference, Mesh, Oracle, Refused, differences, generate};
+
+/// Most steps towards a smaller mesh.
+const MOST_STEPS: usize = 400;
+
+/// A source of meshes: the same seed gives the same ones.
+pub struct Fuzz {
+    runner: TestRunner,
+    /// Meshes that were tried.
+    pub tried: usize,
+    /// Meshes that istiod itself refuses.
+    pub refused: usize,
+    /// Calls of the meshes that were tried, in all of their scopes.
+    pub calls: usize,
+}
+
+/// A mesh that is not the same, as small as it was made.
+pub struct Found {
+    /// The mesh.
+    pub mesh: Mesh,
+    /// What is not the same in it.
+    pub differences: Vec<Difference>,
+}
+
+impl Fuzz {
+    /// Starts at a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        Self {
+            runner: TestRunner::new_with_rng(Config::default(), rng),
+            tried: 0,
+            refused: 0,
+            calls: 0,
+        }
+    }
+
+    /// The differences of the next mesh.
+    ///
+    /// # Errors
+    /// When the oracle fails.
+    pub fn next_differences(&mut self, oracle: &mut Oracle) -> Result<Vec<Difference>> {
+        let mesh = self.tree()?.current();
+        self.judge(oracle, &mesh)
+    }
+
+    /// Tries meshes until one has a difference that is `wanted`, and makes it smaller; `None` when time is over.
+    ///
+    /// # Errors
+    /// When the oracle fails.
+    pub fn search(
+        &mut self,
+        oracle: &mut Oracle,
+        until: Instant,
+        wanted: impl Fn(&Difference) -> bool,
+    ) -> Result<Option<Found>> {
+        while Instant::now() < until {
+            let mut tree = self.tree()?;
+            let differences = self.judge(oracle, &tree.current())?;
+            if let Some(first) = differences.iter().find(|difference| wanted(difference)) {
+                let kind = first.kind;
+                return shrink(oracle, &mut tree, |difference| {
+                    difference.kind == kind && wanted(difference)
+                })
+                .map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn tree(&mut self) -> Result<impl ValueTree<Value = Mesh> + use<>> {
+        let tree = generate::mesh().new_tree(&mut self.runner);
+        tree.map_err(|reason| anyhow::anyhow!("no mesh: {reason}"))
+    }
+
+    fn judge(&mut self, oracle: &mut Oracle, mesh: &Mesh) -> Result<Vec<Difference>> {
+        self.tried += 1;
+        self.calls += mesh.calls.len();
+        let taken = taken(differences(oracle, mesh))?;
+        self.refused += usize::from(taken.is_none());
+        Ok(taken.unwrap_or_default())
+    }
+}
+
+/// `None` for a mesh that istiod refuses.
+fn taken(result: Result<Vec<Difference>>) -> Result<Option<Vec<Difference>>> {
+    match result {
+        Err(error) if error.is::<Refused>() => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+fn shrink(
+    oracle: &mut Oracle,
+    tree: &mut impl ValueTree<Value = Mesh>,
+    wanted: impl Fn(&Difference) -> bool,
+) -> Result<Found> {
+    let mut smallest = tree.current();
+    let mut moves = tree.simplify();
+    for _ in 0..MOST_STEPS {
+        if !moves {
+            break;
+        }
+        let mesh = tree.current();
+        let still = taken(differences(oracle, &mesh))?.unwrap_or_default();
+        moves = if still.iter().any(&wanted) {
+            smallest = mesh;
+            tree.simplify()
+        } else {
+            tree.complicate()
+        };
+    }
+    let differences = differences(oracle, &smallest)?;
+    Ok(Found {
+        mesh: smallest,
+        differences,
+    })
+}

@@ -1,0 +1,95 @@
+//! Makes small meshes whose objects often meet: few names, every kind, all that Istio takes and people write.
+
+mod entries;
+mod policies;
+mod routes;
+mod services;
+mod words;
+
+use lazymesh_core::{DefaultExportTo, Mesh as Settings, Workload};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+use super::mesh::{Mesh, applied};
+use super::spelling;
+
+/// Namespace of the workload that calls.
+const HOME: &str = "a";
+
+/// A mesh with a workload `a/w` that calls everything in it.
+pub(super) fn mesh() -> impl Strategy<Value = Mesh> {
+    let objects = prop::collection::vec(object(), 0..14);
+    let export_to = prop_oneof![4 => Just(Vec::new()), 1 => Just(vec![".".to_owned()])];
+    (objects, prop::bool::weighted(0.2), export_to).prop_map(
+        |(objects, registry_only, export_to)| {
+            let default_export_to = DefaultExportTo {
+                services: export_to.clone(),
+                virtual_services: export_to.clone(),
+                destination_rules: export_to,
+            };
+            let mut mesh = Mesh {
+                name: "generated".to_owned(),
+                settings: Settings {
+                    default_export_to,
+                    ..Settings::default()
+                },
+                registry_only,
+                objects: applied(objects.into_iter().flatten().chain(always())),
+                lenient: false,
+                caller: Workload {
+                    namespace: HOME.to_owned(),
+                    name: "w".to_owned(),
+                },
+                learned: Vec::new(),
+                calls: Vec::new(),
+            };
+            mesh.calls = spelling::calls(&mesh);
+            mesh
+        },
+    )
+}
+
+/// One object, with those that it makes sense with.
+fn object() -> impl Strategy<Value = Vec<Value>> {
+    let one = |strategy: BoxedStrategy<Value>| strategy.prop_map(|value| vec![value]).boxed();
+    prop_oneof![
+        6 => services::service(),
+        3 => one(entries::entry()),
+        6 => one(routes::virtual_service()),
+        2 => one(routes::gateway_route()),
+        3 => one(policies::destination_rule()),
+        1 => one(policies::sidecar()),
+        1 => one(policies::peer_authentication()),
+        1 => one(policies::own_callee()),
+    ]
+}
+
+/// What every mesh has: the namespaces, and the pod that calls.
+fn always() -> impl Iterator<Item = Value> {
+    let namespaces = words::NAMESPACES.iter().map(|name| {
+        json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name, "lazymesh.io/mode": "enforce"}},
+        })
+    });
+    namespaces.chain([json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": "w-0", "namespace": HOME,
+            "labels": {"app": "w", "service.istio.io/canonical-name": "w", "security.istio.io/tlsMode": "istio"},
+        },
+        "spec": {"serviceAccountName": "w", "containers": [{"name": "istio-proxy"}]},
+        "status": {"phase": "Running", "podIP": "10.1.0.1"},
+    })])
+}
+
+/// Metadata of an object of Istio's or Kubernetes': where it is, how it is called, and how old it is.
+fn metadata(names: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    (select(&words::NAMESPACES), select(names), 1..4u8).prop_map(|(namespace, name, day)| {
+        json!({
+            "name": name, "namespace": namespace,
+            "creationTimestamp": format!("2026-01-0{day}T00:00:00Z"),
+        })
+    })
+}

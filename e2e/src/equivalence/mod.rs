@@ -1,0 +1,39 @@
+//! Holds lazymesh's scopes and decisions against istiod's own code, call by call.
+//!
+//! A [`Mesh`] is objects, a workload and its [`Call`]s. `scope` has core plan what lazymesh may publish for the workload, [`Oracle`] asks
+//! istiod what the sidecar does with each call in its full scope (F) and in each of those (L), and `promise` says where
+//! L, with core's decision for what L leaves to the catch-all, does not do what F does. docs/equivalence.md has the
+//! promise.
+
+mod call;
+mod difference;
+mod fuzz;
+mod generate;
+mod mesh;
+mod oracle;
+mod promise;
+mod read;
+mod scope;
+mod spelling;
+mod wire;
+
+use anyhow::{Context, Result};
+
+pub use call::{Call, Speaks};
+pub use difference::{Difference, Kind};
+pub use fuzz::{Found, Fuzz};
+pub use mesh::Mesh;
+pub use oracle::{Oracle, Refused};
+pub use read::{folder, golden};
+
+/// Where lazymesh does not do for a workload what Istio does without it.
+///
+/// # Errors
+/// When core or istiod cannot read the mesh.
+pub fn differences(oracle: &mut Oracle, mesh: &Mesh) -> Result<Vec<Difference>> {
+    let inventory = mesh.inventory()?;
+    let scopes = scope::possible(&inventory, mesh);
+    let answer = oracle.ask(&wire::Question::new(&inventory, mesh, &scopes))?;
+    promise::check(&inventory, mesh, &scopes, &answer)
+        .with_context(|| format!("{}: the oracle's answer", mesh.name))
+}

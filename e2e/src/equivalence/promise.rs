@@ -1,0 +1,186 @@
+//! Judges a scope and core's decisions by what istiod does: P1, P2 and P3 of docs/equivalence.md.
+
+use anyhow::{Result, ensure};
+use lazymesh_core::{Inventory, decide};
+use lazymesh_protocol::{Decision, Share};
+
+use super::call::Call;
+use super::difference::{Difference, Kind};
+use super::mesh::Mesh;
+use super::scope::Scope;
+use super::wire::{Answer, Full, FullKind, Scoped, Target, Verdict};
+
+/// Every difference, scope by scope, call by call.
+pub(super) fn check(
+    inventory: &Inventory,
+    mesh: &Mesh,
+    scopes: &[Scope],
+    answer: &Answer,
+) -> Result<Vec<Difference>> {
+    ensure!(
+        answer.full.len() == mesh.calls.len() && answer.lazy.len() == scopes.len(),
+        "expected {} calls in {} scopes, got {} in {}",
+        mesh.calls.len(),
+        scopes.len(),
+        answer.full.len(),
+        answer.lazy.len(),
+    );
+    let judged = scopes.iter().zip(&answer.lazy);
+    Ok(judged
+        .flat_map(|(scope, scoped)| in_scope(inventory, mesh, scope, scoped, &answer.full))
+        .collect())
+}
+
+fn in_scope(
+    inventory: &Inventory,
+    mesh: &Mesh,
+    scope: &Scope,
+    scoped: &Scoped,
+    full: &[Full],
+) -> Vec<Difference> {
+    let own = scoped.own.iter().map(|cluster| Difference {
+        kind: Kind::OwnCallee,
+        of: cluster.clone(),
+        detail: format!("{cluster}; {}", scope.describe()),
+    });
+    let calls = mesh.calls.iter().zip(full).zip(&scoped.verdicts);
+    let called = calls.filter_map(|((call, full), verdict)| {
+        let (kind, detail) = if verdict.asks {
+            decided(inventory, mesh, scope, call, full)?
+        } else {
+            routed(verdict)?
+        };
+        Some(Difference {
+            kind,
+            of: format!("{}:{}", call.name(), call.destination.port()),
+            detail: format!(
+                "{call}: {detail}; full: {}; {}",
+                full.describe(),
+                scope.describe()
+            ),
+        })
+    });
+    own.chain(called).collect()
+}
+
+/// P1: what the scope routes itself.
+fn routed(verdict: &Verdict) -> Option<(Kind, String)> {
+    let any = |part: &str| verdict.differs.iter().any(|differs| differs.contains(part));
+    let kind = if verdict.differs.is_empty() {
+        return None;
+    } else if any("expected ") {
+        Kind::OtherOutcome
+    } else if any("routes") {
+        Kind::OtherRoutes
+    } else if any("clusters") || any(" is ") {
+        Kind::OtherClusters
+    } else {
+        Kind::OtherEndpoints
+    };
+    Some((kind, verdict.differs.join(", ")))
+}
+
+/// P2: what the scope leaves to the filter.
+fn decided(
+    inventory: &Inventory,
+    mesh: &Mesh,
+    scope: &Scope,
+    call: &Call,
+    full: &Full,
+) -> Option<(Kind, String)> {
+    // The filter asks nothing about an authority that it cannot read.
+    let question = call.question(&mesh.caller);
+    let decision = question.map(|question| decide(inventory, &scope.graph, &question).decision);
+    let kind = match &decision {
+        None | Some(Decision::Passthrough { .. }) => passed(full),
+        Some(Decision::Direct {
+            subject_alt_names,
+            server_name,
+        }) => direct(call, full, subject_alt_names, server_name),
+        Some(Decision::Hold { cluster, split, .. }) => held(full, &shares(cluster, split)),
+        Some(Decision::Gateway { .. }) => Some(Kind::Gateway),
+    };
+    Some((kind?, format!("{decision:?}")))
+}
+
+fn passed(full: &Full) -> Option<Kind> {
+    match full.kind {
+        FullKind::Passed | FullKind::Closed => None,
+        FullKind::Refused => Some(Kind::PassthroughWhereRefused),
+        FullKind::Routed | FullKind::Answered | FullKind::Connected => {
+            Some(Kind::PassthroughWhereRouted)
+        }
+    }
+}
+
+fn direct(call: &Call, full: &Full, identities: &[String], server_name: &str) -> Option<Kind> {
+    let Some(plain) = &full.plain else {
+        let passes = matches!(full.kind, FullKind::Passed | FullKind::Closed);
+        return Some(if passes {
+            Kind::DirectWherePassed
+        } else {
+            Kind::DirectPastRules
+        });
+    };
+    let dialled = call.destination;
+    let holds =
+        |list: &Option<Vec<String>>, text: String| list.iter().flatten().any(|one| *one == text);
+    let is_there = holds(&plain.addresses, dialled.ip().to_string())
+        || holds(&plain.endpoints, dialled.to_string());
+    let mut sorted = identities.to_vec();
+    sorted.sort();
+    if !is_there || plain.server_name != server_name {
+        Some(Kind::DirectElsewhere)
+    } else if !plain.mutual {
+        Some(Kind::DirectToPlainText)
+    } else if !plain.identities.is_empty() && plain.identities != sorted {
+        Some(Kind::DirectToOtherIdentities)
+    } else {
+        None
+    }
+}
+
+/// Where a question does not tell which route is taken, the one that is left when no condition holds is right, too.
+fn held(full: &Full, shares: &[(String, u64)]) -> Option<Kind> {
+    let chosen = [&full.clusters, &full.default]
+        .into_iter()
+        .find(|targets| !targets.is_empty() && same_split(shares, targets));
+    if let Some(targets) = chosen {
+        let all_known = targets
+            .iter()
+            .all(|target| target.known || target.weight == 0);
+        return (!all_known).then_some(Kind::HoldForever);
+    }
+    Some(match full.kind {
+        FullKind::Routed | FullKind::Connected => Kind::HoldElsewhere,
+        FullKind::Answered => Kind::HoldPastAnswer,
+        FullKind::Passed | FullKind::Closed => Kind::HoldWherePassed,
+        FullKind::Refused => Kind::HoldWhereRefused,
+    })
+}
+
+fn shares(cluster: &str, split: &[Share]) -> Vec<(String, u64)> {
+    if split.is_empty() {
+        return vec![(cluster.to_owned(), 1)];
+    }
+    let share = |share: &Share| (share.cluster.clone(), u64::from(share.weight));
+    split.iter().map(share).collect()
+}
+
+/// Whether two splits send the same parts of all requests to the same clusters.
+fn same_split(ours: &[(String, u64)], theirs: &[Target]) -> bool {
+    let theirs: Vec<_> = theirs
+        .iter()
+        .map(|target| (target.cluster.clone(), u64::from(target.weight)))
+        .collect();
+    let part = |split: &[(String, u64)], cluster: &str| {
+        let weights = split.iter().filter(|(name, _)| name == cluster);
+        weights.map(|(_, weight)| weight).sum::<u64>()
+    };
+    let all = |split: &[(String, u64)]| split.iter().map(|(_, weight)| weight).sum::<u64>();
+    let clusters = ours.iter().chain(&theirs).map(|(cluster, _)| cluster);
+    let (our_all, their_all) = (all(ours), all(&theirs));
+    clusters
+        .into_iter()
+        .all(|cluster| part(ours, cluster) * their_all == part(&theirs, cluster) * our_all)
+}

@@ -1,0 +1,111 @@
+//! Plans what lazymesh may publish for a workload, whatever it has learned so far.
+
+use std::collections::BTreeSet;
+
+use lazymesh_core::{
+    Dependency, EgressHost, Graph, Inventory, Learned, Limits, Origin, Plan, Visibility, decide,
+    plan_namespace, plan_workload,
+};
+use serde_json::Value;
+
+use super::mesh::Mesh;
+
+/// Namespace of lazymesh itself.
+pub(super) const HOME: &str = "lazymesh-system";
+/// Most scopes of one mesh.
+const MOST: usize = 12;
+
+/// A scope, and what it came from.
+pub(super) struct Scope {
+    pub(super) learned: BTreeSet<EgressHost>,
+    pub(super) graph: Graph,
+    /// The Sidecar that rules the workload; `None` where lazymesh has none.
+    pub(super) sidecar: Option<Value>,
+}
+
+/// The scopes after nothing, each host alone, and everything that the calls teach.
+pub(super) fn possible(inventory: &Inventory, mesh: &Mesh) -> Vec<Scope> {
+    let before: BTreeSet<_> = mesh.learned.iter().cloned().collect();
+    let taught = taught(inventory, mesh);
+    let mut learned = vec![before.clone()];
+    let singles = taught.iter().filter(|host| !before.contains(host));
+    learned.extend(singles.take(MOST).map(|host| with(&before, [host])));
+    learned.push(with(&before, &taught));
+    let mut scopes: Vec<Scope> = Vec::new();
+    for hosts in learned {
+        let scope = plan(inventory, mesh, hosts);
+        if scope.sidecar.is_some() && scopes.iter().all(|other| other.sidecar != scope.sidecar) {
+            scopes.push(scope);
+        }
+    }
+    scopes
+}
+
+fn with<'a>(
+    hosts: &'a BTreeSet<EgressHost>,
+    more: impl IntoIterator<Item = &'a EgressHost>,
+) -> BTreeSet<EgressHost> {
+    hosts.iter().chain(more).cloned().collect()
+}
+
+/// What the workload's calls teach, in their order.
+fn taught(inventory: &Inventory, mesh: &Mesh) -> Vec<EgressHost> {
+    let graph = Graph::new(Limits::default());
+    let mut taught = Vec::new();
+    let questions = mesh
+        .calls
+        .iter()
+        .filter_map(|call| call.question(&mesh.caller));
+    for question in questions {
+        if let Learned::Host(host) = decide(inventory, &graph, &question).learned
+            && !taught.contains(&host)
+        {
+            taught.push(host);
+        }
+    }
+    taught
+}
+
+fn plan(inventory: &Inventory, mesh: &Mesh, learned: BTreeSet<EgressHost>) -> Scope {
+    let mut graph = Graph::new(Limits::default());
+    for host in &learned {
+        graph.insert(Dependency {
+            source: mesh.caller.clone(),
+            host: host.clone(),
+            first_seen_ms: 1,
+            last_seen_ms: 1,
+            count: 1,
+            origin: Origin::Learned,
+        });
+    }
+    let domain = &mesh.settings.cluster_domain;
+    let own = ["lazymesh-collector", "lazymesh-ports"].map(|service| EgressHost {
+        namespace: HOME.to_owned(),
+        host: format!("{service}.{HOME}.svc.{domain}"),
+    });
+    let visibility = Visibility {
+        always: own.into(),
+        ..Visibility::default()
+    };
+    let workload = plan_workload(inventory, &graph, &visibility, &mesh.caller);
+    let sidecar = match workload {
+        Plan::NotEnforced => plan_namespace(inventory, &graph, &visibility, &mesh.caller.namespace),
+        plan => plan,
+    };
+    Scope {
+        learned,
+        graph,
+        sidecar: match sidecar {
+            Plan::Publish(spec) => Some(spec.manifest()),
+            Plan::UserManaged(_) | Plan::NotEnforced => None,
+        },
+    }
+}
+
+impl Scope {
+    /// For a person.
+    pub(super) fn describe(&self) -> String {
+        let hosts = self.learned.iter().map(ToString::to_string);
+        format!("learned: [{}]", hosts.collect::<Vec<_>>().join(", "))
+    }
+}

@@ -1,0 +1,178 @@
+//! Spells every host of a mesh as applications do, and dials it on every port.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde_json::Value;
+
+use super::call::{Call, Speaks};
+use super::mesh::Mesh;
+
+/// Where a name leads that nothing in the mesh has an address for.
+const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
+
+/// Requests and connections by every spelling of every host on every port.
+pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
+    let ports = ports(&mesh.objects);
+    let mut calls = BTreeSet::new();
+    for (host, address) in hosts(mesh) {
+        for name in spellings(&host, mesh) {
+            for port in &ports {
+                let at = SocketAddr::new(address, *port);
+                calls.insert(Call::new(Speaks::Http, &name, at));
+                calls.insert(Call::new(Speaks::Tls, &name, at));
+            }
+        }
+        calls.extend(
+            ports
+                .iter()
+                .map(|port| Call::new(Speaks::Tcp, "", SocketAddr::new(address, *port))),
+        );
+        // An authority that is not what was dialled.
+        let elsewhere = SocketAddr::new(OUTSIDE, 80);
+        let names = spellings(&host, mesh);
+        calls.extend(
+            names
+                .first()
+                .map(|name| Call::new(Speaks::Http, name, elsewhere)),
+        );
+    }
+    let conditional = calls
+        .iter()
+        .flat_map(|call| conditions(mesh, call))
+        .collect::<Vec<_>>();
+    calls.into_iter().chain(conditional).collect()
+}
+
+fn ports(objects: &[Value]) -> BTreeSet<u16> {
+    let number = |port: &Value| {
+        port.get("port")
+            .or(port.get("number"))?
+            .as_u64()?
+            .try_into()
+            .ok()
+    };
+    let of_spec = |object: &Value| {
+        object["spec"]["ports"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    let kinds = ["Service", "ServiceEntry"];
+    let exposed = objects
+        .iter()
+        .filter(|object| kinds.iter().any(|kind| object["kind"] == *kind));
+    exposed
+        .flat_map(of_spec)
+        .filter_map(|port| number(&port))
+        .chain([80])
+        .collect()
+}
+
+/// Every host that something in the mesh speaks of, with the address that its name leads to.
+fn hosts(mesh: &Mesh) -> BTreeMap<String, IpAddr> {
+    let mut hosts = BTreeMap::from([("nothing.example".to_owned(), OUTSIDE)]);
+    for object in &mesh.objects {
+        let named = named(object, &mesh.settings.cluster_domain);
+        let address = address(object);
+        for host in named {
+            let known = hosts.entry(host).or_insert(OUTSIDE);
+            *known = address.unwrap_or(*known);
+        }
+    }
+    // What the resolver completes leads where the complete name does.
+    let full = hosts.clone();
+    for (host, address) in &mut hosts {
+        let domain = &mesh.settings.cluster_domain;
+        let completed = [format!("{host}.{domain}"), format!("{host}.svc.{domain}")];
+        *address = completed
+            .iter()
+            .find_map(|name| full.get(name))
+            .copied()
+            .unwrap_or(*address);
+    }
+    hosts
+}
+
+fn named(object: &Value, domain: &str) -> Vec<String> {
+    let namespace = object["metadata"]["namespace"]
+        .as_str()
+        .unwrap_or("default");
+    let strings = |value: &Value| {
+        let list = value.as_array().into_iter().flatten();
+        list.filter_map(|host| host.as_str().map(str::to_lowercase))
+            .collect::<Vec<_>>()
+    };
+    match object["kind"].as_str() {
+        Some("Service") => {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            vec![format!("{name}.{namespace}.svc.{domain}")]
+        }
+        Some("ServiceEntry") => strings(&object["spec"]["hosts"]),
+        Some("VirtualService") => strings(&object["spec"]["hosts"])
+            .into_iter()
+            .map(|host| match host.contains('.') || host == "*" {
+                true => host,
+                false => format!("{host}.{namespace}.svc.{domain}"),
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn address(object: &Value) -> Option<IpAddr> {
+    let spec = &object["spec"];
+    let address = spec["clusterIP"].as_str().or(spec["addresses"][0].as_str());
+    address?.parse().ok()
+}
+
+/// A host as it is, as the caller's resolver completes it, and in capitals; names that a wildcard stands for.
+fn spellings(host: &str, mesh: &Mesh) -> Vec<String> {
+    if let Some(suffix) = host.strip_prefix('*') {
+        return ["one", "two.one"]
+            .map(|label| format!("{label}{suffix}"))
+            .into();
+    }
+    let mut names = vec![host.to_owned(), format!("{host}."), host.to_uppercase()];
+    let domain = format!(".svc.{}", mesh.settings.cluster_domain);
+    let short = host
+        .strip_suffix(&domain)
+        .and_then(|short| short.rsplit_once('.'));
+    if let Some((name, namespace)) = short {
+        names.extend([
+            format!("{name}.{namespace}"),
+            format!("{name}.{namespace}.svc"),
+        ]);
+        if namespace == mesh.caller.namespace {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// A request again, so that it meets the conditions that VirtualServices make.
+fn conditions<'a>(mesh: &'a Mesh, call: &'a Call) -> impl Iterator<Item = Call> + 'a {
+    let own = mesh.objects.iter().filter(|object| {
+        call.speaks == Speaks::Http
+            && named(object, &mesh.settings.cluster_domain).contains(&call.host)
+    });
+    let routes = own.flat_map(|object| object["spec"]["http"].as_array().into_iter().flatten());
+    let conditions = routes.flat_map(|route| route["match"].as_array().into_iter().flatten());
+    conditions.filter_map(|condition| meeting(call, condition))
+}
+
+fn meeting(call: &Call, condition: &Value) -> Option<Call> {
+    let mut call = call.clone();
+    let text = |value: &Value| {
+        let exact = value["exact"].as_str().or(value["prefix"].as_str());
+        exact.map(str::to_owned)
+    };
+    call.path = text(&condition["uri"]).unwrap_or(call.path);
+    for (name, value) in condition["headers"].as_object().into_iter().flatten() {
+        call.headers.insert(name.clone(), text(value)?);
+    }
+    if let Some(method) = text(&condition["method"]) {
+        call.headers.insert(":method".to_owned(), method);
+    }
+    (call.path != "/" || !call.headers.is_empty()).then_some(call)
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"istio.io/istio/pkg/util/sets"
+)
+
+// Verdict on one call in one scope.
+type Verdict struct {
+	// Asks: the scope leaves it to the catch-all virtual host, where the filter asks the collector.
+	Asks bool `json:"asks,omitempty"`
+	// Differs tells in what it is not as in the full scope; nothing where it is the same.
+	Differs []string `json:"differs,omitempty"`
+	// Lazy is what becomes of it where it differs.
+	Lazy *Outcome `json:"lazy,omitempty"`
+}
+
+// compare holds a scoped sidecar against the full one.
+func compare(full, lazy sidecar, calls []Call) Scoped {
+	scoped := Scoped{Own: differing(full, lazy, ownClusters(full)), Verdicts: []Verdict{}}
+	for _, call := range calls {
+		scoped.Verdicts = append(scoped.Verdicts, judge(full, lazy, call))
+	}
+	return scoped
+}
+
+func judge(full, lazy sidecar, call Call) Verdict {
+	want, found := full.outcome(call), lazy.outcome(call)
+	if found.caught {
+		return Verdict{Asks: true}
+	}
+	differs := differences(full, lazy, want, found)
+	if len(differs) == 0 {
+		return Verdict{}
+	}
+	return Verdict{Differs: differs, Lazy: &found}
+}
+
+func differences(full, lazy sidecar, want, found Outcome) []string {
+	if (want.host == nil) != (found.host == nil) && want.Kind != passed && want.Kind != closed {
+		return []string{fmt.Sprintf("expected %s, got %s", want.Kind, found.Kind)}
+	}
+	if want.Kind != found.Kind {
+		return []string{fmt.Sprintf("expected %s, got %s", want.Kind, found.Kind)}
+	}
+	if want.Kind == passed || want.Kind == closed {
+		return nil
+	}
+	if want.Kind == refused && want.Detail != found.Detail {
+		return []string{fmt.Sprintf("expected to be refused for %q, got %q", want.Detail, found.Detail)}
+	}
+	var differs []string
+	if want.host != nil && !proto.Equal(withoutDomains(want.host), withoutDomains(found.host)) {
+		differs = append(differs, "routes")
+	}
+	if want.host == nil && !slices.Equal(names(want.Clusters), names(found.Clusters)) {
+		differs = append(differs, "TCP clusters")
+	}
+	return append(differs, differing(full, lazy, reached(want, found))...)
+}
+
+// withoutDomains is the virtual host but for the names that lead to it: each call is asked about by itself.
+func withoutDomains(host *route.VirtualHost) *route.VirtualHost {
+	copied := proto.Clone(host).(*route.VirtualHost)
+	copied.Domains = nil
+	return copied
+}
+
+func names(shares []Share) []string {
+	found := []string{}
+	for _, share := range shares {
+		found = append(found, fmt.Sprint(share.Weight, " ", share.Cluster))
+	}
+	return found
+}
+
+// reached are the clusters that either outcome may send to.
+func reached(outcomes ...Outcome) sets.String {
+	reached := sets.New[string]()
+	for _, outcome := range outcomes {
+		for _, share := range outcome.Clusters {
+			reached.Insert(share.Cluster)
+		}
+		if outcome.host != nil {
+			reached.InsertAll(clusterName.FindAllString(protojson.Format(outcome.host), -1)...)
+		}
+	}
+	return reached
+}
+
+// differing are those of the clusters that are not, with their endpoints, what they are in full.
+func differing(full, lazy sidecar, clusters sets.String) []string {
+	differs := []string{}
+	for _, name := range sets.SortedList(clusters) {
+		want, known := full.clusters[name]
+		found, here := lazy.clusters[name]
+		switch {
+		case known != here && known:
+			differs = append(differs, name+" is missing")
+		case known != here:
+			differs = append(differs, name+" is not in the full scope")
+		case !proto.Equal(want, found):
+			differs = append(differs, name+" is another cluster")
+		case !proto.Equal(full.endpoints[name], lazy.endpoints[name]):
+			differs = append(differs, name+" has other endpoints")
+		}
+	}
+	return differs
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"istio.io/istio/pilot/pkg/config/kube/crd"
+	"istio.io/istio/pilot/test/xds"
+	"istio.io/istio/pkg/config/mesh"
+	"istio.io/istio/pkg/config/schema/collections"
+	"istio.io/istio/pkg/config/schema/resource"
+	"istio.io/istio/pkg/kube"
+	"istio.io/istio/pkg/test"
+	"istio.io/istio/pkg/util/sets"
+)
+
+// scopeLabel tells the sidecars apart that one istiod serves, each with a Sidecar of its own.
+const scopeLabel = "lazymesh.io/oracle-scope"
+
+// domain of the cluster: that of the fake's registry.
+const domain = "cluster.local"
+
+// istioGroups are what Istio reads from its own store; everything else is the business of Kubernetes.
+var istioGroups = sets.New("networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io")
+
+// istiod is Istio's control plane with one mesh.
+type istiod struct {
+	*xds.FakeDiscoveryServer
+}
+
+// serve starts istiod on the mesh, beside lazymesh where there are scopes.
+func serve(t test.Failer, question Question, scopes []json.RawMessage) istiod {
+	options := xds.FakeOptions{DisableSecretAuthorization: true}
+	meshConfig, err := mesh.ApplyMeshConfigDefaults(question.MeshConfig)
+	if err != nil {
+		t.Fatalf("mesh_config: %v", err)
+	}
+	options.MeshConfig = meshConfig
+	objects := question.Objects
+	if len(scopes) > 0 {
+		objects = append(append([]json.RawMessage{}, objects...), question.Lazymesh...)
+	}
+	for _, object := range objects {
+		if err := add(&options, object, question.Lenient); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, scope := range scopes {
+		sidecar, err := selecting(scope, n)
+		if err == nil {
+			err = add(&options, sidecar, false)
+		}
+		if err != nil {
+			t.Fatalf("scope %d: %v", n, err)
+		}
+	}
+	server := istiod{xds.NewFakeDiscoveryServer(t, options)}
+	server.EnsureSynced(t)
+	return server
+}
+
+func add(options *xds.FakeOptions, object json.RawMessage, lenient bool) error {
+	var kind struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+	}
+	if err := json.Unmarshal(object, &kind); err != nil {
+		return err
+	}
+	if istioGroups.Contains(schema.FromAPIVersionAndKind(kind.APIVersion, kind.Kind).Group) {
+		return addConfig(options, object, lenient)
+	}
+	decoded, err := kubernetesObject(object)
+	if err != nil {
+		return fmt.Errorf("%s: %w", kind.Kind, err)
+	}
+	options.KubernetesObjects = append(options.KubernetesObjects, decoded)
+	return nil
+}
+
+// addConfig reads an object as istiod does, with the checks of its webhook.
+func addConfig(options *xds.FakeOptions, object json.RawMessage, lenient bool) error {
+	var read crd.IstioKind
+	if err := json.Unmarshal(object, &read); err != nil {
+		return err
+	}
+	kind := read.GroupVersionKind()
+	schema, known := collections.PilotGatewayAPI().FindByGroupVersionAliasesKind(resource.FromKubernetesGVK(&kind))
+	if !known {
+		return fmt.Errorf("kind %s is not one of Istio's", kind.Kind)
+	}
+	if read.Namespace == "" {
+		read.Namespace = "default"
+	}
+	converted, err := crd.ConvertObject(schema, &read, domain)
+	if err != nil {
+		return err
+	}
+	if _, err := schema.ValidateConfig(*converted); err != nil && !lenient {
+		return err
+	}
+	options.Configs = append(options.Configs, *converted)
+	return nil
+}
+
+func kubernetesObject(object json.RawMessage) (runtime.Object, error) {
+	decoded, _, err := kube.IstioCodec.UniversalDeserializer().Decode(object, nil, nil)
+	return decoded, err
+}
+
+// selecting is the Sidecar for the n-th scoped proxy alone.
+func selecting(sidecar json.RawMessage, n int) (json.RawMessage, error) {
+	var object struct {
+		APIVersion string         `json:"apiVersion"`
+		Kind       string         `json:"kind"`
+		Metadata   map[string]any `json:"metadata"`
+		Spec       map[string]any `json:"spec"`
+	}
+	if err := json.Unmarshal(sidecar, &object); err != nil {
+		return nil, err
+	}
+	object.Metadata["name"] = "oracle-" + strconv.Itoa(n)
+	object.Spec["workloadSelector"] = map[string]any{"labels": map[string]string{scopeLabel: strconv.Itoa(n)}}
+	return json.Marshal(object)
+}

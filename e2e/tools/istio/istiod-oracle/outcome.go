@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tcpproxy "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"istio.io/istio/pilot/pkg/networking/util"
+	"istio.io/istio/pilot/pkg/simulation"
+	"istio.io/istio/pkg/wellknown"
+)
+
+// What becomes of a call.
+const (
+	// routed: a route sends it to one of its clusters.
+	routed = "routed"
+	// answered: a route answers it itself, or a fault may, so that no callee need see it.
+	answered = "answered"
+	// connected: a TCP filter chain connects it to one of its clusters.
+	connected = "connected"
+	// passed: it goes where it was dialled, as it is.
+	passed = "passed"
+	// closed: the mesh lets nothing out that it does not know.
+	closed = "closed"
+	// refused: nothing matches it, or it is not what is spoken there.
+	refused = "refused"
+)
+
+// Outcome is what becomes of a call.
+type Outcome struct {
+	Kind        string `json:"kind"`
+	Listener    string `json:"listener"`
+	VirtualHost string `json:"virtual_host,omitempty"`
+	Route       string `json:"route,omitempty"`
+	// Clusters that the call may go to.
+	Clusters []Share `json:"clusters,omitempty"`
+	// Default are the clusters of the first route that takes every request for this host, where conditions that only
+	// the request can tell stand before it.
+	Default []Share `json:"default,omitempty"`
+	// Service that the call goes to by a plain default route, with nothing that shapes it.
+	Plain *Service `json:"plain,omitempty"`
+	// Detail is the error of what is refused, and what shapes that which is not plain.
+	Detail string `json:"detail,omitempty"`
+
+	// caught: by the catch-all virtual host, where lazymesh's filter sees it.
+	caught bool
+	chain  *listener.FilterChain
+	host   *route.VirtualHost
+}
+
+// Share is a cluster with its weight.
+type Share struct {
+	Cluster string `json:"cluster"`
+	Weight  uint32 `json:"weight"`
+	// Known: the sidecar has that cluster.
+	Known bool `json:"known"`
+}
+
+// outcome walks a call through the sidecar.
+func (sidecar sidecar) outcome(call Call) (outcome Outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			outcome = Outcome{Kind: refused, Detail: fmt.Sprintf("the simulation gave up: %v", cause)}
+		}
+	}()
+	var chain *listener.FilterChain
+	result := sidecar.simulation.Run(call.simulated(func(matched *listener.FilterChain) error {
+		chain = matched
+		return nil
+	}))
+	outcome = Outcome{Listener: result.ListenerMatched, VirtualHost: result.VirtualHostMatched, chain: chain}
+	if chain == nil || (result.Error != nil && result.Error != simulation.ErrNoRoute) {
+		outcome.Kind, outcome.Detail = refused, fmt.Sprint(result.Error)
+		return outcome
+	}
+	if result.VirtualHostMatched == "" {
+		sidecar.connect(&outcome)
+		return outcome
+	}
+	for _, host := range sidecar.routes[result.RouteConfigMatched].GetVirtualHosts() {
+		if host.Name == result.VirtualHostMatched {
+			outcome.host = host
+		}
+	}
+	sidecar.route(&outcome, call)
+	return outcome
+}
+
+func (call Call) simulated(matched simulation.CustomFilterChainValidation) simulation.Call {
+	simulated := simulation.Call{
+		Address:                   call.Address,
+		Port:                      call.Port,
+		Path:                      call.Path,
+		CallMode:                  simulation.CallModeOutbound,
+		CustomListenerValidations: []simulation.CustomFilterChainValidation{matched},
+	}
+	switch call.Protocol {
+	case "tcp":
+		simulated.Protocol = simulation.TCP
+	case "tls":
+		simulated.Protocol, simulated.TLS, simulated.Sni = simulation.TCP, simulation.TLS, call.Host
+	default:
+		simulated.Protocol = simulation.HTTP
+		// Envoy compares hosts in lower case.
+		simulated.HostHeader = strings.ToLower(call.Host)
+	}
+	return simulated
+}
+
+// connect tells what a TCP filter chain does.
+func (sidecar sidecar) connect(outcome *Outcome) {
+	proxy := &tcpproxy.TcpProxy{}
+	for _, filter := range outcome.chain.GetFilters() {
+		if filter.Name == wellknown.TCPProxy {
+			if err := filter.GetTypedConfig().UnmarshalTo(proxy); err != nil {
+				panic(err)
+			}
+		}
+	}
+	switch proxy.GetCluster() {
+	case util.PassthroughCluster:
+		outcome.Kind = passed
+		return
+	case util.BlackHoleCluster:
+		outcome.Kind = closed
+		return
+	}
+	outcome.Kind = connected
+	if name := proxy.GetCluster(); name != "" {
+		outcome.Clusters = sidecar.shares(name)
+	}
+	for _, weighted := range proxy.GetWeightedClusters().GetClusters() {
+		outcome.Clusters = append(outcome.Clusters, sidecar.share(weighted.Name, weighted.Weight))
+	}
+}
+
+// route tells what the virtual host does.
+func (sidecar sidecar) route(outcome *Outcome, call Call) {
+	switch outcome.VirtualHost {
+	case util.Passthrough:
+		outcome.Kind, outcome.caught = passed, true
+		return
+	case util.BlackHole:
+		outcome.Kind, outcome.caught = closed, true
+		return
+	}
+	taken := first(outcome.host, call)
+	if taken == nil {
+		outcome.Kind, outcome.Detail = refused, "no route matches"
+		return
+	}
+	outcome.Route = taken.Name
+	outcome.Clusters = sidecar.targets(taken)
+	if certain := firstCertain(outcome.host, call); certain != nil {
+		outcome.Default = sidecar.targets(certain)
+	}
+	if reason := answers(taken); reason != "" {
+		outcome.Kind, outcome.Detail = answered, reason
+		return
+	}
+	outcome.Kind = routed
+	outcome.Plain, outcome.Detail = sidecar.plain(outcome.host, taken)
+}
+
+// targets are the clusters that a route sends to; none where it answers itself.
+func (sidecar sidecar) targets(taken *route.Route) []Share {
+	action := taken.GetRoute()
+	if name := action.GetCluster(); name != "" {
+		return sidecar.shares(name)
+	}
+	var shares []Share
+	for _, weighted := range action.GetWeightedClusters().GetClusters() {
+		shares = append(shares, sidecar.share(weighted.Name, weighted.Weight.GetValue()))
+	}
+	return shares
+}
+
+func (sidecar sidecar) shares(name string) []Share {
+	return []Share{sidecar.share(name, 100)}
+}
+
+func (sidecar sidecar) share(name string, weight uint32) Share {
+	_, known := sidecar.clusters[name]
+	return Share{Cluster: name, Weight: weight, Known: known}
+}
+
+// answers tells why a route's request may never reach a callee; "" where it will.
+func answers(taken *route.Route) string {
+	switch {
+	case taken.GetDirectResponse() != nil:
+		return "direct response"
+	case taken.GetRedirect() != nil:
+		return "redirect"
+	}
+	if fault, ok := taken.GetTypedPerFilterConfig()[wellknown.Fault]; ok {
+		if strings.Contains(protojson.Format(fault), `"abort"`) {
+			return "fault"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"net"
+	"slices"
+	"strconv"
+
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"istio.io/istio/pilot/pkg/model"
+)
+
+// Service is what stands behind a plain default route.
+type Service struct {
+	// Addresses of the service, as this sidecar sees them.
+	Addresses []string `json:"addresses"`
+	// Endpoints as IP:port.
+	Endpoints []string `json:"endpoints"`
+	// Mutual: there are endpoints, and each is called over Istio mTLS.
+	Mutual     bool     `json:"mutual"`
+	ServerName string   `json:"server_name,omitempty"`
+	Identities []string `json:"identities,omitempty"`
+}
+
+// plain is the service that a route sends to, or what it is that shapes the requests.
+func (sidecar sidecar) plain(host *route.VirtualHost, taken *route.Route) (*Service, string) {
+	if len(host.Routes) != 1 || taken.Name != "default" || taken.GetMetadata() != nil || taken.GetMatch().GetPrefix() != "/" {
+		return nil, "routes"
+	}
+	name := taken.GetRoute().GetCluster()
+	target, known := sidecar.clusters[name]
+	if !known {
+		return nil, "no cluster"
+	}
+	if _, ruled := target.GetMetadata().GetFilterMetadata()["istio"].GetFields()["config"]; ruled {
+		return nil, "DestinationRule"
+	}
+	if _, subset, _, _ := model.ParseSubsetKey(name); subset != "" {
+		return nil, "subset"
+	}
+	assignment := sidecar.endpoints[name]
+	for _, group := range assignment.GetEndpoints() {
+		if group.GetPriority() > 0 {
+			return nil, "locality"
+		}
+	}
+	return sidecar.service(target, assignment), ""
+}
+
+func (sidecar sidecar) service(target *cluster.Cluster, assignment *endpoint.ClusterLoadAssignment) *Service {
+	service := &Service{Addresses: sidecar.addresses(target.Name), Mutual: true}
+	for _, group := range assignment.GetEndpoints() {
+		for _, one := range group.GetLbEndpoints() {
+			address := one.GetEndpoint().GetAddress().GetSocketAddress()
+			service.Endpoints = append(service.Endpoints,
+				net.JoinHostPort(address.GetAddress(), strconv.Itoa(int(address.GetPortValue()))))
+			mode := one.GetMetadata().GetFilterMetadata()["envoy.transport_socket_match"].GetFields()[model.TLSModeLabelShortname]
+			service.Mutual = service.Mutual && mode.GetStringValue() == model.IstioMutualTLSModeLabel
+		}
+	}
+	context := mutual(target)
+	service.Mutual = service.Mutual && context != nil && len(service.Endpoints) > 0
+	service.ServerName = context.GetSni()
+	validation := context.GetCommonTlsContext().GetCombinedValidationContext().GetDefaultValidationContext()
+	for _, name := range validation.GetMatchTypedSubjectAltNames() {
+		service.Identities = append(service.Identities, name.GetMatcher().GetExact())
+	}
+	slices.Sort(service.Identities)
+	return service
+}
+
+// mutual is how the cluster calls endpoints that speak Istio mTLS; nil where it does not.
+func mutual(target *cluster.Cluster) *tls.UpstreamTlsContext {
+	sockets := []*core.TransportSocket{target.GetTransportSocket()}
+	for _, match := range target.GetTransportSocketMatches() {
+		sockets = append(sockets, match.GetTransportSocket())
+	}
+	for _, socket := range sockets {
+		context := &tls.UpstreamTlsContext{}
+		if socket.GetTypedConfig() != nil && socket.GetTypedConfig().UnmarshalTo(context) == nil {
+			return context
+		}
+	}
+	return nil
+}
