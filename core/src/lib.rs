@@ -22,8 +22,8 @@ pub use inventory::{Inventory, Reach};
 pub use names::{Authority, AuthorityError, EgressHost, Host, NameError, Workload};
 pub use resolve::{Question, QuestionError};
 pub use resource::{
-    DefaultExportTo, DestinationRule, EndpointSlice, Kind, Mesh, Mode, Namespace, Object,
-    ObjectError, ObjectKey, PeerAuthentication, Pod, Service, ServiceEntry, Sidecar,
+    DefaultExportTo, DestinationRule, EndpointSlice, Kind, KindApi, Mesh, Mode, Namespace, Object,
+    ObjectError, ObjectKey, PeerAuthentication, Pod, Presence, Service, ServiceEntry, Sidecar,
     VirtualService,
 };
 pub use scope::{

@@ -1,9 +1,9 @@
-//! The kinds that are watched: what core reads, and nothing else.
+//! The kinds of the Kubernetes API: those that core reads, and what else the collector needs.
 
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::client::Client;
-use lazymesh_core::Kind;
+use lazymesh_core::{Kind, KindApi, Presence};
 
 /// A kind of the Kubernetes API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,93 +23,68 @@ const fn kind(
     version: &'static str,
     kind: &'static str,
     plural: &'static str,
-    core: Option<Kind>,
 ) -> ApiKind {
     ApiKind {
         group,
         version,
         kind,
         plural,
-        core,
+        core: None,
     }
 }
 
-const CORE: &str = "";
-const NETWORKING: &str = "networking.istio.io";
-const SECURITY: &str = "security.istio.io";
-const DISCOVERY: &str = "discovery.k8s.io";
-
-pub(crate) const NAMESPACE: ApiKind =
-    kind(CORE, "v1", "Namespace", "namespaces", Some(Kind::Namespace));
-pub(crate) const SERVICE: ApiKind = kind(CORE, "v1", "Service", "services", Some(Kind::Service));
-pub(crate) const ENDPOINT_SLICE: ApiKind = kind(
-    DISCOVERY,
-    "v1",
-    "EndpointSlice",
-    "endpointslices",
-    Some(Kind::EndpointSlice),
+pub(crate) const NAMESPACE: ApiKind = ApiKind::of(Kind::Namespace);
+pub(crate) const SERVICE: ApiKind = ApiKind::of(Kind::Service);
+pub(crate) const POD: ApiKind = ApiKind::of(Kind::Pod);
+pub(crate) const SIDECAR: ApiKind = ApiKind::of(Kind::Sidecar);
+pub(crate) const CONFIG_MAP: ApiKind = kind("", "v1", "ConfigMap", "configmaps");
+pub(crate) const DEPLOYMENT: ApiKind = kind("apps", "v1", "Deployment", "deployments");
+pub(crate) const ENVOY_FILTER: ApiKind = kind(
+    "networking.istio.io",
+    "v1alpha3",
+    "EnvoyFilter",
+    "envoyfilters",
 );
-pub(crate) const POD: ApiKind = kind(CORE, "v1", "Pod", "pods", Some(Kind::Pod));
-pub(crate) const SERVICE_ENTRY: ApiKind = kind(
-    NETWORKING,
-    "v1",
-    "ServiceEntry",
-    "serviceentries",
-    Some(Kind::ServiceEntry),
-);
-pub(crate) const VIRTUAL_SERVICE: ApiKind = kind(
-    NETWORKING,
-    "v1",
-    "VirtualService",
-    "virtualservices",
-    Some(Kind::VirtualService),
-);
-pub(crate) const DESTINATION_RULE: ApiKind = kind(
-    NETWORKING,
-    "v1",
-    "DestinationRule",
-    "destinationrules",
-    Some(Kind::DestinationRule),
-);
-pub(crate) const SIDECAR: ApiKind =
-    kind(NETWORKING, "v1", "Sidecar", "sidecars", Some(Kind::Sidecar));
-pub(crate) const PEER_AUTHENTICATION: ApiKind = kind(
-    SECURITY,
-    "v1",
-    "PeerAuthentication",
-    "peerauthentications",
-    Some(Kind::PeerAuthentication),
-);
-pub(crate) const CONFIG_MAP: ApiKind = kind(CORE, "v1", "ConfigMap", "configmaps", None);
-
 pub(crate) const WASM_PLUGIN: ApiKind = kind(
     "extensions.istio.io",
     "v1alpha1",
     "WasmPlugin",
     "wasmplugins",
-    None,
 );
-pub(crate) const ENVOY_FILTER: ApiKind =
-    kind(NETWORKING, "v1alpha3", "EnvoyFilter", "envoyfilters", None);
-pub(crate) const DEPLOYMENT: ApiKind = kind("apps", "v1", "Deployment", "deployments", None);
 
 /// What the attachment is made of.
 pub(crate) const ATTACHMENT: [ApiKind; 3] = [ENVOY_FILTER, WASM_PLUGIN, SERVICE];
 
 /// What the inventory is made of, in all namespaces.
-pub(crate) const INVENTORY: [ApiKind; 9] = [
-    NAMESPACE,
-    SERVICE,
-    ENDPOINT_SLICE,
-    POD,
-    SERVICE_ENTRY,
-    VIRTUAL_SERVICE,
-    DESTINATION_RULE,
-    SIDECAR,
-    PEER_AUTHENTICATION,
-];
+pub(crate) fn inventory() -> impl Iterator<Item = ApiKind> {
+    Kind::ALL.iter().copied().map(ApiKind::of)
+}
 
 impl ApiKind {
+    /// A kind that core reads.
+    pub(crate) const fn of(core: Kind) -> Self {
+        let KindApi {
+            group,
+            version,
+            kind,
+            plural,
+            ..
+        } = core.api();
+        Self {
+            group,
+            version,
+            kind,
+            plural,
+            core: Some(core),
+        }
+    }
+
+    /// Whether a cluster may do without its CustomResourceDefinition.
+    pub(crate) fn is_optional(&self) -> bool {
+        let presence = self.core.map(|kind| kind.api().presence);
+        presence == Some(Presence::Optional)
+    }
+
     /// Whether istiod reads only those objects that are not labelled for another revision.
     pub(crate) fn is_istio(&self) -> bool {
         self.group.ends_with(".istio.io")
@@ -133,6 +108,37 @@ impl ApiKind {
         match self.group {
             "" => self.version.to_owned(),
             group => format!("{group}/{}", self.version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_chart_grants_reading_the_whole_inventory() {
+        let role = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../charts/lazymesh/rbac/collector.yaml");
+        let role = std::fs::read_to_string(role).unwrap();
+        let rules: Vec<Value> = serde_saphyr::from_str(&role).unwrap();
+        let has = |rule: &Value, field: &str, value: &str| {
+            let list = rule[field].as_array().into_iter().flatten();
+            list.clone().any(|item| item == value)
+        };
+        for kind in inventory() {
+            for verb in ["list", "watch"] {
+                let grants = |rule: &Value| {
+                    has(rule, "apiGroups", kind.group)
+                        && has(rule, "resources", kind.plural)
+                        && has(rule, "verbs", verb)
+                };
+                assert!(rules.iter().any(grants), "{verb} {}", kind.plural);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod dns;
 mod endpoints;
 mod export;
 mod hosts;
+mod index;
 mod namespaced;
 mod peers;
 mod pods;
@@ -78,7 +79,7 @@ impl Inventory {
             }
             self.remove(&key);
         }
-        self.index(&object);
+        index::of(&object).insert(self);
         self.objects.insert(key, object);
         true
     }
@@ -88,68 +89,8 @@ impl Inventory {
         let Some(object) = self.objects.remove(key) else {
             return false;
         };
-        self.unindex(&object);
+        index::of(&object).remove(self);
         true
-    }
-
-    fn index(&mut self, object: &Object) {
-        let mesh = &self.mesh;
-        match object {
-            Object::Namespace(namespace) => {
-                let metadata = &namespace.metadata;
-                self.modes
-                    .insert(metadata.name.clone(), Mode::of(&metadata.labels));
-            }
-            Object::Service(service) => {
-                self.services_count += 1;
-                if let Some(service) = services::of_service(service, mesh) {
-                    self.services.insert(service);
-                }
-            }
-            Object::ServiceEntry(entry) => {
-                services::of_entry(entry, mesh).for_each(|service| self.services.insert(service));
-                self.dns.insert(entry, mesh);
-            }
-            Object::EndpointSlice(slice) => self.endpoints.insert(slice),
-            Object::Pod(pod) => self.pods.insert(pod),
-            Object::VirtualService(route) => self.routes.insert(route, mesh),
-            Object::DestinationRule(rule) => self.rules.insert(rule, mesh),
-            Object::Sidecar(sidecar) => self.user_sidecars.insert(sidecar),
-            Object::PeerAuthentication(policy) => self.peers.insert(policy),
-        }
-    }
-
-    fn unindex(&mut self, object: &Object) {
-        let mesh = &self.mesh;
-        match object {
-            Object::Namespace(namespace) => {
-                self.modes.remove(&namespace.metadata.name);
-            }
-            Object::Service(service) => {
-                self.services_count -= 1;
-                if let Some(service) = services::of_service(service, mesh) {
-                    self.services.remove(&service);
-                }
-            }
-            Object::ServiceEntry(entry) => {
-                services::of_entry(entry, mesh).for_each(|service| self.services.remove(&service));
-                self.dns.remove(entry, mesh);
-            }
-            Object::EndpointSlice(slice) => self.endpoints.remove(slice),
-            Object::Pod(pod) => self
-                .pods
-                .remove(&pod.metadata.namespace, &pod.metadata.name),
-            Object::VirtualService(route) => self.routes.remove(route, mesh),
-            Object::DestinationRule(rule) => self.rules.remove(rule, mesh),
-            Object::Sidecar(sidecar) => {
-                self.user_sidecars
-                    .remove(&sidecar.metadata.namespace, &sidecar.metadata.name);
-            }
-            Object::PeerAuthentication(policy) => {
-                self.peers
-                    .remove(&policy.metadata.namespace, &policy.metadata.name);
-            }
-        }
     }
 
     /// The names that the mesh's configuration decides.

@@ -21,7 +21,7 @@ use crate::inventory::kubernetes::convert;
 use crate::inventory::kubernetes::mesh_config::MeshConfigMap;
 use crate::inventory::kubernetes::world::World;
 use crate::kubernetes::error::{explain, explain_status};
-use crate::kubernetes::kinds::{ApiKind, CONFIG_MAP, INVENTORY, NAMESPACE, SIDECAR};
+use crate::kubernetes::kinds::{self, ApiKind, CONFIG_MAP, NAMESPACE, SIDECAR};
 use crate::publish::kubernetes::ours::Ours;
 use crate::publish::kubernetes::owner::{Owner, content};
 use crate::publish::sink::Published;
@@ -107,22 +107,19 @@ impl KubernetesSource {
         let everywhere = watcher::Config::default().page_size(PAGE);
         let one =
             watcher::Config::default().fields(&format!("metadata.name={}", options.mesh_config));
-        let apis = INVENTORY
-            .iter()
-            .map(|kind| (kind.all(client), everywhere.clone()));
+        let apis = kinds::inventory().map(|kind| (kind.all(client), everywhere.clone()));
         let map = (CONFIG_MAP.within(client, &options.istio_namespace), one);
         let watches = apis.chain([map]).enumerate();
-        let progress = |kind: &ApiKind| Progress {
-            kind: *kind,
+        let progress = |kind: ApiKind| Progress {
+            kind,
             synced: false,
             listed: BTreeSet::new(),
             problem: None,
         };
         Self {
             events: select_all(watches.map(|(index, (api, config))| watch(index, api, config))),
-            watches: INVENTORY
-                .iter()
-                .chain([&CONFIG_MAP])
+            watches: kinds::inventory()
+                .chain([CONFIG_MAP])
                 .map(progress)
                 .collect(),
             options,
@@ -227,6 +224,11 @@ impl KubernetesSource {
     }
 
     fn fail(&mut self, watch: usize, error: &watcher::Error) {
+        if self.watches[watch].kind.is_optional() && code(error) == Some(404) {
+            // Its CustomResourceDefinition is absent; the watch looks for it again.
+            self.watches[watch].listed.clear();
+            return self.complete(watch);
+        }
         let problem = describe(&self.watches[watch].kind, error);
         let watch = &mut self.watches[watch];
         if watch.problem.as_ref() != Some(&problem) {
@@ -378,20 +380,14 @@ fn key(kind: Kind, place: &Published) -> ObjectKey {
 
 /// What is wrong, and what to do about it where that is known.
 fn describe(kind: &ApiKind, error: &watcher::Error) -> String {
-    let (reason, code) = match error {
+    let reason = match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => {
-            let code = match error {
-                kube::Error::Api(status) => Some(status.code),
-                _ => None,
-            };
-            (explain(error), code)
-        }
-        watcher::Error::WatchError(status) => (explain_status(status), Some(status.code)),
-        watcher::Error::NoResourceVersion => (error.to_string(), None),
+        | watcher::Error::WatchFailed(error) => explain(error),
+        watcher::Error::WatchError(status) => explain_status(status),
+        watcher::Error::NoResourceVersion => error.to_string(),
     };
-    match code {
+    match code(error) {
         Some(404) => format!(
             "Kubernetes does not know {} of {}; install Istio's CustomResourceDefinitions",
             kind.plural,
@@ -399,6 +395,20 @@ fn describe(kind: &ApiKind, error: &watcher::Error) -> String {
         ),
         Some(403) => format!("{reason}; see the chart's ClusterRole"),
         _ => reason,
+    }
+}
+
+/// The status that the API server answered with.
+fn code(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => match error {
+            kube::Error::Api(status) => Some(status.code),
+            _ => None,
+        },
+        watcher::Error::WatchError(status) => Some(status.code),
+        watcher::Error::NoResourceVersion => None,
     }
 }
 

@@ -241,10 +241,8 @@ async fn only_lists_and_watches_are_asked_for() {
     api.put("services", service("shop", "web"));
     until(&mut source, &["+Service shop/web"]).await;
     let asked: BTreeSet<String> = api.take_requests().into_iter().collect();
-    let plurals = INVENTORY
-        .iter()
-        .chain([&CONFIG_MAP])
-        .map(|kind| kind.plural);
+    let plurals = kinds::inventory().chain([CONFIG_MAP]);
+    let plurals = plurals.map(|kind| kind.plural);
     let expect = plurals.flat_map(|plural| [format!("list {plural}"), format!("watch {plural}")]);
     assert_eq!(asked, expect.collect());
 }
@@ -261,4 +259,24 @@ fn a_key_is_that_of_the_object() {
         name: "a".to_owned(),
     };
     assert_eq!(key(Kind::Pod, &place), expect);
+}
+
+#[tokio::test]
+async fn a_kind_whose_definition_is_absent_is_empty_and_is_looked_for_again() {
+    let (api, mut source, _) = start(Vec::new());
+    let optional = || kinds::inventory().filter(ApiKind::is_optional);
+    for kind in optional() {
+        api.set_unknown(kind.plural, true);
+    }
+    api.put("configmaps", mesh_config(""));
+    assert!(sync(&mut source).await.1.is_empty());
+    for kind in optional() {
+        api.set_unknown(kind.plural, false);
+        let object = json!({
+            "apiVersion": kind.api_version(), "kind": kind.kind,
+            "metadata": { "namespace": "shop", "name": "a" },
+        });
+        api.put(kind.plural, object);
+        until(&mut source, &[&format!("+{} shop/a", kind.kind)]).await;
+    }
 }

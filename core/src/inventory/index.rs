@@ -1,0 +1,133 @@
+//! Puts every kind into the indexes that questions about it are answered from.
+
+use super::{Inventory, services};
+use crate::resource::{
+    DestinationRule, EndpointSlice, Mode, Namespace, Object, PeerAuthentication, Pod, Service,
+    ServiceEntry, Sidecar, VirtualService, kinds,
+};
+
+/// An object that can be looked up by more than its key.
+pub(super) trait Indexed {
+    /// Puts it into its indexes.
+    fn insert(&self, inventory: &mut Inventory);
+    /// Takes it out of them again.
+    fn remove(&self, inventory: &mut Inventory);
+}
+
+macro_rules! define {
+    ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $presence:ident;)*) => {
+        /// The object as what is indexed.
+        pub(super) fn of(object: &Object) -> &dyn Indexed {
+            match object {
+                $(Object::$kind(object) => object,)*
+            }
+        }
+    };
+}
+kinds!(define);
+
+impl Indexed for Namespace {
+    fn insert(&self, inventory: &mut Inventory) {
+        let mode = Mode::of(&self.metadata.labels);
+        inventory.modes.insert(self.metadata.name.clone(), mode);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        inventory.modes.remove(&self.metadata.name);
+    }
+}
+
+impl Indexed for Service {
+    fn insert(&self, inventory: &mut Inventory) {
+        inventory.services_count += 1;
+        if let Some(service) = services::of_service(self, &inventory.mesh) {
+            inventory.services.insert(service);
+        }
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        inventory.services_count -= 1;
+        if let Some(service) = services::of_service(self, &inventory.mesh) {
+            inventory.services.remove(&service);
+        }
+    }
+}
+
+impl Indexed for ServiceEntry {
+    fn insert(&self, inventory: &mut Inventory) {
+        for service in services::of_entry(self, &inventory.mesh) {
+            inventory.services.insert(service);
+        }
+        inventory.dns.insert(self, &inventory.mesh);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        for service in services::of_entry(self, &inventory.mesh) {
+            inventory.services.remove(&service);
+        }
+        inventory.dns.remove(self, &inventory.mesh);
+    }
+}
+
+impl Indexed for EndpointSlice {
+    fn insert(&self, inventory: &mut Inventory) {
+        inventory.endpoints.insert(self);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        inventory.endpoints.remove(self);
+    }
+}
+
+impl Indexed for Pod {
+    fn insert(&self, inventory: &mut Inventory) {
+        inventory.pods.insert(self);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        let metadata = &self.metadata;
+        inventory.pods.remove(&metadata.namespace, &metadata.name);
+    }
+}
+
+impl Indexed for VirtualService {
+    fn insert(&self, inventory: &mut Inventory) {
+        inventory.routes.insert(self, &inventory.mesh);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        inventory.routes.remove(self, &inventory.mesh);
+    }
+}
+
+impl Indexed for DestinationRule {
+    fn insert(&self, inventory: &mut Inventory) {
+        inventory.rules.insert(self, &inventory.mesh);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        inventory.rules.remove(self, &inventory.mesh);
+    }
+}
+
+impl Indexed for Sidecar {
+    fn insert(&self, inventory: &mut Inventory) {
+        inventory.user_sidecars.insert(self);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        let (namespace, name) = (&self.metadata.namespace, &self.metadata.name);
+        inventory.user_sidecars.remove(namespace, name);
+    }
+}
+
+impl Indexed for PeerAuthentication {
+    fn insert(&self, inventory: &mut Inventory) {
+        inventory.peers.insert(self);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        let metadata = &self.metadata;
+        inventory.peers.remove(&metadata.namespace, &metadata.name);
+    }
+}

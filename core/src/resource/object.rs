@@ -1,0 +1,215 @@
+//! Reads objects of every kind in the table.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::kind::{Kind, Scope, kinds};
+use super::meta::Metadata;
+
+/// What names an object: no two objects of a mesh share it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// Kind.
+    pub kind: Kind,
+    /// Namespace; empty for a kind that has none.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// The key of an object of a kind.
+    #[must_use]
+    pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind.api().scope {
+            Scope::Cluster => write!(out, "{} {}", self.kind, self.name),
+            Scope::Namespaced => write!(out, "{} {}/{}", self.kind, self.namespace, self.name),
+        }
+    }
+}
+
+/// Why a document is not an object.
+#[derive(Debug, Error)]
+pub enum ObjectError {
+    /// It is no map with `apiVersion` and `kind`.
+    #[error("not an object: apiVersion and kind are expected")]
+    Untyped,
+    /// It has no name.
+    #[error("{kind}: metadata.name is missing")]
+    Unnamed {
+        /// The kind it says it is.
+        kind: Kind,
+    },
+    /// A field that lazymesh reads has the wrong type.
+    #[error("{kind}: {source}")]
+    Malformed {
+        /// The kind it says it is.
+        kind: Kind,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+}
+
+/// Namespace of an object that names none, as for `kubectl apply`.
+const DEFAULT_NAMESPACE: &str = "default";
+
+macro_rules! define {
+    ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $presence:ident;)*) => {
+        /// An object that lazymesh reads.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each is named after the kind it holds")]
+        pub enum Object {
+            $($kind(super::$kind),)*
+        }
+
+        impl Object {
+            fn read(kind: Kind, value: Value) -> Result<Self, ObjectError> {
+                Ok(match kind {
+                    $(Kind::$kind => Self::$kind(read(kind, value)?),)*
+                })
+            }
+
+            /// Its kind.
+            #[must_use]
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind(_) => Kind::$kind,)*
+                }
+            }
+
+            /// Its name and labels.
+            #[must_use]
+            pub fn metadata(&self) -> &Metadata {
+                match self {
+                    $(Self::$kind(object) => &object.metadata,)*
+                }
+            }
+
+            fn metadata_mut(&mut self) -> &mut Metadata {
+                match self {
+                    $(Self::$kind(object) => &mut object.metadata,)*
+                }
+            }
+        }
+    };
+}
+kinds!(define);
+
+impl Object {
+    /// Reads a document; `None` for a kind that lazymesh does not read.
+    ///
+    /// # Errors
+    /// When the document is not an object, or a field that lazymesh reads has the wrong type.
+    pub fn from_value(value: Value) -> Result<Option<Self>, ObjectError> {
+        let field = |name| {
+            value
+                .get(name)
+                .and_then(Value::as_str)
+                .ok_or(ObjectError::Untyped)
+        };
+        let api_version = field("apiVersion")?;
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let Some(kind) = Kind::of(group, field("kind")?) else {
+            return Ok(None);
+        };
+        let mut object = Self::read(kind, value)?;
+        object.complete(kind)?;
+        Ok(Some(object))
+    }
+
+    fn complete(&mut self, kind: Kind) -> Result<(), ObjectError> {
+        let metadata = self.metadata_mut();
+        if metadata.name.is_empty() {
+            return Err(ObjectError::Unnamed { kind });
+        }
+        match kind.api().scope {
+            Scope::Cluster => metadata.namespace.clear(),
+            Scope::Namespaced if metadata.namespace.is_empty() => {
+                metadata.namespace.push_str(DEFAULT_NAMESPACE);
+            }
+            Scope::Namespaced => {}
+        }
+        Ok(())
+    }
+
+    /// What names this object.
+    #[must_use]
+    pub fn key(&self) -> ObjectKey {
+        let metadata = self.metadata();
+        ObjectKey::new(
+            self.kind(),
+            metadata.namespace.as_str(),
+            metadata.name.as_str(),
+        )
+    }
+}
+
+fn read<T: DeserializeOwned>(kind: Kind, value: Value) -> Result<T, ObjectError> {
+    T::deserialize(value).map_err(|source| ObjectError::Malformed { kind, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn reads_names_and_refuses_what_is_none() {
+        let check = |value: Value, expect: &str| {
+            let found = match Object::from_value(value) {
+                Ok(Some(object)) => object.key().to_string(),
+                Ok(None) => "not read".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(found, expect);
+        };
+        let metadata =
+            json!({"name": "a", "namespace": null, "labels": null, "creationTimestamp": null});
+        check(
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": null}),
+            "Service default/a",
+        );
+        check(
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "namespace": "x"}}),
+            "Namespace a",
+        );
+        check(
+            json!({"apiVersion": "networking.istio.io/v1", "kind": "Gateway"}),
+            "not read",
+        );
+        check(
+            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Service"}),
+            "not read",
+        );
+        check(
+            json!([1]),
+            "not an object: apiVersion and kind are expected",
+        );
+        check(
+            json!({"kind": "Service"}),
+            "not an object: apiVersion and kind are expected",
+        );
+        check(
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {}}),
+            "Pod: metadata.name is missing",
+        );
+        check(
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 70000}]}}),
+            "Service: invalid value: integer `70000`, expected u16",
+        );
+    }
+}
