@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use lazymesh_core::{
-    Graph, Inventory, Limits, Mesh, Outcome, Plan, Question, Visibility, Workload, decide,
-    plan_namespace, plan_workload,
+    Affected, Graph, Inventory, Limits, Mesh, Outcome, Plan, Question, Visibility, Workload,
+    decide, plan_namespace, plan_workload,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::Semaphore;
@@ -51,6 +51,15 @@ impl Knowledge {
             .namespaces()
             .flat_map(|namespace| inventory.workloads_in(namespace));
         running.chain(self.graph.workloads().cloned()).collect()
+    }
+
+    /// What has to be planned again.
+    pub(crate) fn affected(&self, affected: Affected) -> BTreeSet<Target> {
+        let mut targets: BTreeSet<_> = affected.subjects.into_iter().map(Target::from).collect();
+        if affected.everything {
+            targets.extend(self.targets());
+        }
+        targets
     }
 
     /// Everything that may have a Sidecar now.

@@ -5,8 +5,8 @@ mod mesh;
 use std::collections::BTreeSet;
 
 use lazymesh_core::{
-    Authority, Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Mode, Object, Origin, Plan,
-    Reach, Visibility, Workload, decide, plan_namespace, plan_workload,
+    Affected, Authority, Change, Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Mode,
+    Object, Origin, Plan, Subject, Visibility, Workload, decide, plan_namespace, plan_workload,
 };
 use proptest::prelude::*;
 
@@ -101,13 +101,13 @@ proptest! {
             graph.insert(dependency(source.clone(), host.clone()));
         }
         let key = change.key();
-        let mut last = (inventory.reach(&key), plans(&inventory, &graph));
-        inventory.apply(change);
-        let applied = (inventory.reach(&key), plans(&inventory, &graph));
-        check_reach(&last, &applied)?;
-        last = applied;
-        inventory.remove(&key);
-        check_reach(&last, &(inventory.reach(&key), plans(&inventory, &graph)))?;
+        let mut last = plans(&inventory, &graph);
+        for change in [Change::Apply(change), Change::Remove(key)] {
+            let affected = inventory.apply(change);
+            let now = plans(&inventory, &graph);
+            check_affected(&last, &affected, &now)?;
+            last = now;
+        }
     }
 
     #[test]
@@ -130,16 +130,16 @@ proptest! {
             tried.apply(object.clone());
         }
         for object in &goes {
-            prop_assert!(tried.remove(&object.key()));
-            prop_assert!(!tried.remove(&object.key()));
+            prop_assert_eq!(tried.apply(object.key()).changed, 1);
+            prop_assert_eq!(tried.apply(object.key()).changed, 0);
         }
         for object in &stays {
             tried.apply(object.clone());
-            prop_assert!(!tried.apply(object.clone()));
+            prop_assert_eq!(tried.apply(object.clone()).changed, 0);
         }
         prop_assert_eq!(observe(&tried, &questions), before);
         for object in &stays {
-            tried.remove(&object.key());
+            tried.apply(object.key());
         }
         prop_assert!(tried.is_empty());
         prop_assert_eq!(observe(&tried, &questions), observe(&Inventory::new(Mesh::default()), &questions));
@@ -176,37 +176,28 @@ fn all_workloads() -> Vec<Workload> {
         .collect()
 }
 
-/// The plans of all workloads and namespaces, by namespace and workload.
-fn plans(inventory: &Inventory, graph: &Graph) -> Vec<(String, Option<Workload>, Plan)> {
+/// The plans of all workloads and namespaces.
+fn plans(inventory: &Inventory, graph: &Graph) -> Plans {
     let visibility = Visibility::default();
     let workloads = all_workloads().into_iter().map(|workload| {
         let plan = plan_workload(inventory, graph, &visibility, &workload);
-        (workload.namespace.clone(), Some(workload), plan)
+        (Subject::Workload(workload), plan)
     });
     let namespaces = mesh::NAMESPACES.iter().map(|namespace| {
         let plan = plan_namespace(inventory, graph, &visibility, namespace);
-        ((*namespace).to_owned(), None, plan)
+        (Subject::Namespace((*namespace).to_owned()), plan)
     });
     workloads.chain(namespaces).collect()
 }
 
-type Reached = (Reach, Vec<(String, Option<Workload>, Plan)>);
+type Plans = Vec<(Subject, Plan)>;
 
-fn check_reach(before: &Reached, after: &Reached) -> Result<(), TestCaseError> {
-    let reaches = [&before.0, &after.0];
-    for ((namespace, workload, before), (.., after)) in before.1.iter().zip(&after.1) {
-        let told = reaches.iter().any(|reach| match reach {
-            Reach::Nothing => false,
-            Reach::Namespace(reached) => workload.is_none() && reached == namespace,
-            Reach::Workload(reached) => match workload {
-                Some(workload) => reached == workload,
-                None => reached.namespace == *namespace,
-            },
-            Reach::Everything => true,
-        });
+fn check_affected(before: &Plans, affected: &Affected, after: &Plans) -> Result<(), TestCaseError> {
+    for ((subject, before), (_, after)) in before.iter().zip(after) {
+        let told = affected.everything || affected.subjects.contains(subject);
         prop_assert!(
             told || before == after,
-            "{namespace} {workload:?}: {reaches:?} {before:?} {after:?}"
+            "{subject}: {affected:?} {before:?} {after:?}"
         );
     }
     Ok(())

@@ -3,11 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lazymesh_core::Object;
+use lazymesh_core::{Affected, Change, Object};
 
-use crate::inventory::Effect;
 use crate::inventory::directory::DirectorySource;
-use crate::inventory::directory::Event;
 use crate::inventory::directory::Problem;
 use crate::inventory::directory::SourceError;
 use crate::publish::workqueue::Target;
@@ -30,14 +28,21 @@ impl Collector {
     }
 
     /// Takes changes that belong together, and has planned again what they can touch.
-    pub fn change_inventory(&self, events: Vec<Event>) {
-        let effect = self.change(|knowledge| Effect::of(knowledge, events));
-        if effect.changed == 0 {
+    pub fn change_inventory(&self, changes: Vec<Change>) {
+        let affected = self.change(|knowledge| {
+            let mut affected = Affected::default();
+            for change in changes {
+                affected.merge(knowledge.inventory.apply(change));
+            }
+            affected
+        });
+        if affected.changed == 0 {
             return;
         }
-        tracing::debug!(effect.changed, "inventory changed");
-        self.metrics.inventory_changes.inc_by(effect.changed as u64);
-        self.queue.add(effect.targets);
+        tracing::debug!(affected.changed, "inventory changed");
+        let metrics = &self.metrics;
+        metrics.inventory_changes.inc_by(affected.changed as u64);
+        self.queue.add(self.look().affected(affected));
     }
 }
 
@@ -52,11 +57,11 @@ pub(crate) fn open(path: &Path) -> Result<(DirectorySource, Vec<Object>), Source
 pub(crate) async fn follow(collector: Arc<Collector>, mut source: DirectorySource) {
     loop {
         let known = source.problems().to_vec();
-        let Some(events) = source.changed().await else {
+        let Some(changes) = source.changed().await else {
             return;
         };
         tell(source.problems(), &known);
-        collector.change_inventory(events);
+        collector.change_inventory(changes);
     }
 }
 

@@ -122,8 +122,8 @@ mod tests {
 
     #[test]
     fn the_chart_grants_reading_the_whole_inventory() {
-        let role = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../charts/lazymesh/rbac/collector.yaml");
+        let role =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/lazymesh/rbac/collector.yaml");
         let role = std::fs::read_to_string(role).unwrap();
         let rules: Vec<Value> = serde_saphyr::from_str(&role).unwrap();
         let has = |rule: &Value, field: &str, value: &str| {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use lazymesh_core::Workload;
+use lazymesh_core::{Subject, Workload};
 
 /// Shortest time between two changes of one Sidecar.
 const PACE: Duration = Duration::from_secs(1);
@@ -28,6 +28,15 @@ pub(crate) enum Target {
     Namespace(String),
     /// One workload.
     Workload(Workload),
+}
+
+impl From<Subject> for Target {
+    fn from(subject: Subject) -> Self {
+        match subject {
+            Subject::Namespace(namespace) => Self::Namespace(namespace),
+            Subject::Workload(workload) => Self::Workload(workload),
+        }
+    }
 }
 
 impl Target {

@@ -95,6 +95,7 @@ impl From<MeshConfig> for Mesh {
             trust_domain_aliases: config.trust_domain_alias,
             root_namespace: config.root_namespace,
             default_export_to: DefaultExportTo::default(),
+            discovery_selectors: Vec::new(),
         }
     }
 }

@@ -86,7 +86,7 @@ mod tests {
             let found: Vec<_> = found.map(ToString::to_string).collect();
             assert_eq!(found, expect, "{entry}");
             let entry = Object::from_value(entry).unwrap().unwrap();
-            inventory.remove(&entry.key());
+            inventory.apply(entry.key());
             assert_eq!(inventory.hosts_of_istio_dns().count(), 0);
         };
         let endpoints = || json!([{ "address": "10.0.0.1" }]);

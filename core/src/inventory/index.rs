@@ -1,5 +1,6 @@
 //! Puts every kind into the indexes that questions about it are answered from.
 
+use super::user_sidecars::is_ours;
 use super::{Inventory, services};
 use crate::resource::{
     DestinationRule, EndpointSlice, Mode, Namespace, Object, PeerAuthentication, Pod, Service,
@@ -41,6 +42,9 @@ impl Indexed for Service {
     fn insert(&self, inventory: &mut Inventory) {
         inventory.services_count += 1;
         if let Some(service) = services::of_service(self, &inventory.mesh) {
+            if !is_ours(&self.metadata) {
+                inventory.ports.insert(&service);
+            }
             inventory.services.insert(service);
         }
     }
@@ -48,6 +52,9 @@ impl Indexed for Service {
     fn remove(&self, inventory: &mut Inventory) {
         inventory.services_count -= 1;
         if let Some(service) = services::of_service(self, &inventory.mesh) {
+            if !is_ours(&self.metadata) {
+                inventory.ports.remove(&service);
+            }
             inventory.services.remove(&service);
         }
     }
@@ -56,6 +63,7 @@ impl Indexed for Service {
 impl Indexed for ServiceEntry {
     fn insert(&self, inventory: &mut Inventory) {
         for service in services::of_entry(self, &inventory.mesh) {
+            inventory.ports.insert(&service);
             inventory.services.insert(service);
         }
         inventory.dns.insert(self, &inventory.mesh);
@@ -63,6 +71,7 @@ impl Indexed for ServiceEntry {
 
     fn remove(&self, inventory: &mut Inventory) {
         for service in services::of_entry(self, &inventory.mesh) {
+            inventory.ports.remove(&service);
             inventory.services.remove(&service);
         }
         inventory.dns.remove(self, &inventory.mesh);

@@ -1,10 +1,13 @@
 //! The index of what Kubernetes and Istio say exists.
 //!
 //! Objects come and go one at a time, in any order; a question is answered from indexes by host, by address and
-//! by workload, without a scan. Nothing here decides anything: that is `decision` and `sidecar`.
+//! by workload, without a scan. Nothing here decides anything: that is `decide` and `scope`.
 
 mod addresses;
+mod affected;
 mod canonical;
+mod change;
+mod discovery;
 mod dns;
 mod endpoints;
 mod export;
@@ -15,7 +18,6 @@ mod peers;
 mod pods;
 mod ports;
 mod protocol;
-mod reach;
 mod routes;
 mod rules;
 mod services;
@@ -30,15 +32,17 @@ use self::dns::DnsIndex;
 use self::endpoints::EndpointIndex;
 use self::peers::PeerIndex;
 use self::pods::PodIndex;
+use self::ports::PortIndex;
 use self::routes::RouteIndex;
 use self::rules::RuleIndex;
 use self::services::ServiceIndex;
 use self::user_sidecars::UserSidecars;
 
+pub use self::affected::{Affected, Subject};
 pub(crate) use self::canonical::CANONICAL_NAME_LABEL;
+pub use self::change::Change;
 pub(crate) use self::endpoints::Endpoint;
 pub(crate) use self::pods::Pod;
-pub use self::reach::Reach;
 pub(crate) use self::routes::{Route, binds_sidecars};
 pub(crate) use self::services::{Form, MeshService, Port};
 pub(crate) use self::user_sidecars::MANAGED_BY;
@@ -48,12 +52,15 @@ pub(crate) use self::user_sidecars::MANAGED_BY;
 pub struct Inventory {
     mesh: Mesh,
     objects: BTreeMap<ObjectKey, Object>,
+    /// The Namespaces that discoverySelectors select; of no account where there are none.
+    discovered: BTreeSet<String>,
     services_count: usize,
     modes: BTreeMap<String, Option<Mode>>,
     pub(crate) services: ServiceIndex,
     pub(crate) endpoints: EndpointIndex,
     pub(crate) pods: PodIndex,
     dns: DnsIndex,
+    ports: PortIndex,
     pub(crate) routes: RouteIndex,
     pub(crate) rules: RuleIndex,
     pub(crate) peers: PeerIndex,
@@ -70,36 +77,13 @@ impl Inventory {
         }
     }
 
-    /// Adds an object, or replaces the one with its key. `false` if nothing that lazymesh reads has changed.
-    pub fn apply(&mut self, object: Object) -> bool {
-        let key = object.key();
-        if let Some(old) = self.objects.get(&key) {
-            if *old == object {
-                return false;
-            }
-            self.remove(&key);
-        }
-        index::of(&object).insert(self);
-        self.objects.insert(key, object);
-        true
-    }
-
-    /// Removes an object; `false` if it was not there.
-    pub fn remove(&mut self, key: &ObjectKey) -> bool {
-        let Some(object) = self.objects.remove(key) else {
-            return false;
-        };
-        index::of(&object).remove(self);
-        true
-    }
-
     /// The names that the mesh's configuration decides.
     #[must_use]
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
     }
 
-    /// How many objects there are, of all kinds.
+    /// How many objects there are, of all kinds, in the mesh or outside of it.
     #[must_use]
     pub fn len(&self) -> usize {
         self.objects.len()
@@ -201,13 +185,8 @@ impl Inventory {
     /// The egress host of a Kubernetes Service, if there is such a Service.
     #[must_use]
     pub fn egress_host_of(&self, namespace: &str, service: &str) -> Option<EgressHost> {
-        let (namespace, name) = (namespace.to_owned(), service.to_owned());
-        let key = ObjectKey {
-            kind: Kind::Service,
-            namespace,
-            name,
-        };
-        match self.objects.get(&key)? {
+        let key = ObjectKey::new(Kind::Service, namespace, service);
+        match self.object(&key)? {
             Object::Service(service) => Some(services::of_service(service, &self.mesh)?.egress),
             _ => None,
         }

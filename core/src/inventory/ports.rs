@@ -1,30 +1,50 @@
-//! What the mesh's ports speak, from which follows the port anchor.
+//! Counts what the mesh's ports speak, from which follows the port anchor.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::protocol::Protocol;
-use super::services::{of_entry, of_service};
-use super::user_sidecars::is_ours;
 use super::{Inventory, MeshService};
 use crate::names::EgressHost;
-use crate::resource::Object;
+
+/// Ports on which the mesh speaks HTTP, or may speak it because Istio detects the protocol, with how many hosts do.
+#[derive(Debug, Default)]
+pub(crate) struct PortIndex {
+    http: BTreeMap<u16, usize>,
+}
+
+impl PortIndex {
+    pub(crate) fn insert(&mut self, service: &MeshService) {
+        for port in http_ports(service) {
+            *self.http.entry(port).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, service: &MeshService) {
+        for port in http_ports(service) {
+            let Some(count) = self.http.get_mut(&port) else {
+                continue;
+            };
+            *count -= 1;
+            if *count == 0 {
+                self.http.remove(&port);
+            }
+        }
+    }
+}
+
+/// Kubernetes takes no port 0; a manifest may have one.
+fn http_ports(service: &MeshService) -> impl Iterator<Item = u16> {
+    let ports = service.ports.iter();
+    let http = ports.filter(|port| port.protocol != Protocol::Tcp && port.number != 0);
+    http.map(|port| port.number)
+}
 
 impl Inventory {
     /// Ports on which the mesh speaks HTTP, or may speak it because Istio detects the protocol. What lazymesh
     /// itself put there, such as the port anchor, does not count.
     #[must_use]
     pub fn http_ports(&self) -> BTreeSet<u16> {
-        let mut ports = BTreeSet::new();
-        self.for_each_host(|host| {
-            let http = host
-                .ports
-                .iter()
-                .filter(|port| port.protocol != Protocol::Tcp);
-            ports.extend(http.map(|port| port.number));
-        });
-        // Kubernetes takes no port 0; a manifest may have one.
-        ports.remove(&0);
-        ports
+        self.ports.http.keys().copied().collect()
     }
 
     /// Every egress host of this very name, whatever its namespace.
@@ -34,20 +54,6 @@ impl Inventory {
         let services = self.services.named(&host);
         services.map(|service| service.egress.clone()).collect()
     }
-
-    fn for_each_host(&self, mut visit: impl FnMut(MeshService)) {
-        for object in self.objects.values() {
-            match object {
-                Object::Service(service) if !is_ours(&service.metadata) => {
-                    of_service(service, &self.mesh)
-                        .into_iter()
-                        .for_each(&mut visit);
-                }
-                Object::ServiceEntry(entry) => of_entry(entry, &self.mesh).for_each(&mut visit),
-                _ => {}
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -55,7 +61,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::resource::Mesh;
+    use crate::Kind;
+    use crate::resource::{Mesh, Object, ObjectKey};
 
     fn service(name: &str, labels: Value, ports: Value) -> Value {
         json!({
@@ -112,7 +119,12 @@ mod tests {
 
     #[test]
     fn the_anchor_s_ports_are_those_of_others() {
-        assert_eq!(inventory().http_ports(), [80, 8080, 9000].into());
+        let mut inventory = inventory();
+        assert_eq!(inventory.http_ports(), [80, 8080, 9000].into());
+        inventory.apply(ObjectKey::new(Kind::ServiceEntry, "shop", "out"));
+        assert_eq!(inventory.http_ports(), [80, 9000].into());
+        inventory.apply(ObjectKey::new(Kind::Service, "shop", "web"));
+        assert!(inventory.http_ports().is_empty());
     }
 
     #[test]

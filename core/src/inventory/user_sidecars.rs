@@ -120,11 +120,12 @@ fn only_scopes(sidecar: &Sidecar) -> bool {
 }
 
 fn key(sidecar: &Sidecar) -> ObjectKey {
-    ObjectKey {
-        kind: Kind::Sidecar,
-        namespace: sidecar.metadata.namespace.clone(),
-        name: sidecar.metadata.name.clone(),
-    }
+    let metadata = &sidecar.metadata;
+    ObjectKey::new(
+        Kind::Sidecar,
+        metadata.namespace.as_str(),
+        metadata.name.as_str(),
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::LabelSelector;
+
 /// What of a mesh its own configuration decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -14,6 +16,8 @@ pub struct Mesh {
     pub root_namespace: String,
     /// Who may see what says nothing about it.
     pub default_export_to: DefaultExportTo,
+    /// Which namespaces are in the mesh: those that any of these selects, or all if there are none.
+    pub discovery_selectors: Vec<LabelSelector>,
 }
 
 /// Entries of `exportTo` for objects that have none; none for everyone.
@@ -48,6 +52,7 @@ impl Default for Mesh {
             trust_domain_aliases: Vec::new(),
             root_namespace: "istio-system".to_owned(),
             default_export_to: DefaultExportTo::default(),
+            discovery_selectors: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod istio;
 mod kind;
 mod kubernetes;
+mod label_selector;
 mod mesh;
 mod meta;
 mod mode;
@@ -23,6 +24,7 @@ pub use kubernetes::{
     Endpoint, EndpointConditions, EndpointPort, EndpointSlice, EndpointTarget, Namespace, Pod,
     PodIp, PodSpec, PodStatus, Proxy, Service, ServicePort, ServiceSpec,
 };
+pub use label_selector::{LabelSelector, LabelSelectorRequirement};
 pub use mesh::{DefaultExportTo, Mesh};
 pub use meta::{Annotations, Metadata, OwnerReference, Selector};
 pub use mode::Mode;

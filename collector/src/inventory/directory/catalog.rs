@@ -6,22 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use lazymesh_core::{Object, ObjectKey};
+use lazymesh_core::{Change, Object, ObjectKey};
 
 use crate::inventory::directory::Problem;
-
-/// One change of the inventory.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every event has an object, and is moved into the inventory at once"
-)]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The object is new, or looks different.
-    Apply(Object),
-    /// The object is gone.
-    Remove(ObjectKey),
-}
 
 #[derive(Default)]
 pub(crate) struct Catalog {
@@ -33,7 +20,7 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     /// Puts these objects in the place of what the file said before. No objects: the file is forgotten.
-    pub(crate) fn replace(&mut self, path: &Path, objects: Vec<Object>) -> Vec<Event> {
+    pub(crate) fn replace(&mut self, path: &Path, objects: Vec<Object>) -> Vec<Change> {
         let mut new = BTreeMap::new();
         let mut repeated = BTreeSet::new();
         for object in objects {
@@ -51,7 +38,7 @@ impl Catalog {
         self.define(path, new, &keys);
         keys.into_iter()
             .zip(before)
-            .filter_map(|(key, before)| self.event(key, before))
+            .filter_map(|(key, before)| self.change(key, before))
             .collect()
     }
 
@@ -106,11 +93,11 @@ impl Catalog {
         }
     }
 
-    fn event(&self, key: ObjectKey, before: Option<Object>) -> Option<Event> {
+    fn change(&self, key: ObjectKey, before: Option<Object>) -> Option<Change> {
         match (before, self.current(&key)) {
             (Some(before), Some(now)) if before == *now => None,
-            (_, Some(now)) => Some(Event::Apply(now.clone())),
-            (Some(_), None) => Some(Event::Remove(key)),
+            (_, Some(now)) => Some(Change::Apply(now.clone())),
+            (Some(_), None) => Some(Change::Remove(key)),
             (None, None) => None,
         }
     }
@@ -148,18 +135,18 @@ mod tests {
         Object::from_value(value).unwrap().unwrap()
     }
 
-    fn shown(events: Vec<Event>) -> Vec<String> {
-        let show = |event| match event {
-            Event::Apply(object @ Object::Service(_)) => {
+    fn shown(changes: Vec<Change>) -> Vec<String> {
+        let show = |change| match change {
+            Change::Apply(object @ Object::Service(_)) => {
                 let versions = ["10.0.0.1", "10.0.0.2"];
                 let key = object.key();
                 let version = versions.iter().find(|ip| service(&key.name, ip) == object);
                 format!("+{}={}", key.name, version.unwrap())
             }
-            Event::Apply(object) => format!("+{}", object.key()),
-            Event::Remove(key) => format!("-{}", key.name),
+            Change::Apply(object) => format!("+{}", object.key()),
+            Change::Remove(key) => format!("-{}", key.name),
         };
-        events.into_iter().map(show).collect()
+        changes.into_iter().map(show).collect()
     }
 
     const ONE: &str = "10.0.0.1";
@@ -170,8 +157,8 @@ mod tests {
         let mut catalog = Catalog::default();
         let mut check = |objects: &[(&str, &str)], expect: &[&str]| {
             let objects = objects.iter().map(|(name, ip)| service(name, ip)).collect();
-            let events = catalog.replace(Path::new("a.yaml"), objects);
-            assert_eq!(shown(events), expect);
+            let changes = catalog.replace(Path::new("a.yaml"), objects);
+            assert_eq!(shown(changes), expect);
         };
         check(&[("a", ONE), ("b", ONE)], &["+a=10.0.0.1", "+b=10.0.0.1"]);
         check(&[("b", ONE), ("a", ONE)], &[]);
@@ -188,8 +175,8 @@ mod tests {
         let mut catalog = Catalog::default();
         let mut check = |path: &str, version: Option<&str>, expect: &[&str]| {
             let objects = version.map(|ip| service("a", ip)).into_iter().collect();
-            let events = catalog.replace(Path::new(path), objects);
-            assert_eq!(shown(events), expect, "{path}");
+            let changes = catalog.replace(Path::new(path), objects);
+            assert_eq!(shown(changes), expect, "{path}");
             catalog.overridden().count()
         };
         assert_eq!(check("2.yaml", Some(TWO), &["+a=10.0.0.2"]), 0);
@@ -205,8 +192,8 @@ mod tests {
     fn a_file_that_repeats_itself_is_reported() {
         let mut catalog = Catalog::default();
         let path = Path::new("a.yaml");
-        let events = catalog.replace(path, vec![service("a", ONE), service("a", TWO)]);
-        assert_eq!(shown(events), ["+a=10.0.0.2"]);
+        let changes = catalog.replace(path, vec![service("a", ONE), service("a", TWO)]);
+        assert_eq!(shown(changes), ["+a=10.0.0.2"]);
         let problems: Vec<_> = catalog
             .overridden()
             .map(|problem| problem.to_string())

@@ -12,6 +12,5 @@ mod source;
 mod tree;
 pub(crate) mod yaml;
 
-pub use catalog::Event;
 pub use problem::Problem;
 pub use source::{DirectorySource, SourceError};

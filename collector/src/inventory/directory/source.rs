@@ -10,12 +10,11 @@ use std::sync::mpsc::{self as signals, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lazymesh_core::Object;
+use lazymesh_core::{Change, Object};
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::inventory::directory::Event;
 use crate::inventory::directory::Problem;
 use crate::inventory::directory::tree::{Tree, Update};
 
@@ -96,17 +95,17 @@ impl DirectorySource {
         ))
     }
 
-    /// Waits until objects or [`problems`](Self::problems) change. The events of one answer belong together: a
+    /// Waits until objects or [`problems`](Self::problems) change. The changes of one answer belong together: a
     /// reader that sees only some of them sees a mesh that never was. There are none when only the
     /// problems changed. `None` when the watching thread has died.
     ///
     /// Safe to cancel.
-    pub async fn changed(&mut self) -> Option<Vec<Event>> {
+    pub async fn changed(&mut self) -> Option<Vec<Change>> {
         let update = self.updates.recv().await?;
         if let Some(problems) = update.problems {
             self.problems = problems;
         }
-        Some(update.events)
+        Some(update.changes)
     }
 
     /// What is wrong with the directory as of the last [`changed`](Self::changed), sorted.
@@ -219,9 +218,9 @@ mod tests {
 
     async fn next(source: &mut DirectorySource) -> Vec<String> {
         let events = tokio::time::timeout(PATIENCE, source.changed()).await;
-        let show = |event: &Event| match event {
-            Event::Apply(object) => format!("+{}", object.key()),
-            Event::Remove(key) => format!("-{key}"),
+        let show = |change: &Change| match change {
+            Change::Apply(object) => format!("+{}", object.key()),
+            Change::Remove(key) => format!("-{key}"),
         };
         events.unwrap().unwrap().iter().map(show).collect()
     }

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lazymesh_core::{Object, ObjectKey};
+use lazymesh_core::{Change, Object, ObjectKey};
 
-use crate::inventory::directory::Event;
 use crate::inventory::directory::Problem;
 use crate::inventory::directory::catalog::Catalog;
 use crate::inventory::directory::manifest;
@@ -15,14 +14,14 @@ use crate::inventory::directory::scan::{self, Listing, Stamp};
 /// What a look found to be different.
 #[derive(Debug)]
 pub(crate) struct Update {
-    pub(crate) events: Vec<Event>,
+    pub(crate) changes: Vec<Change>,
     /// All problems, if they are not those of the look before.
     pub(crate) problems: Option<Vec<Problem>>,
 }
 
 impl Update {
     pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.problems.is_none()
+        self.changes.is_empty() && self.problems.is_none()
     }
 }
 
@@ -62,19 +61,19 @@ impl Tree {
     /// Reads what is new, what looks different and what was touched.
     pub(crate) fn look(&mut self, touched: &HashSet<PathBuf>) -> Update {
         let listing = scan::list(&self.root);
-        let mut events = BTreeMap::new();
+        let mut changes = BTreeMap::new();
         for path in self.vanished(&listing) {
             self.stamps.remove(&path);
             self.broken.remove(&path);
-            keep_last(&mut events, self.catalog.replace(&path, Vec::new()));
+            keep_last(&mut changes, self.catalog.replace(&path, Vec::new()));
         }
         for (path, stamp) in &listing.files {
             if self.stamps.get(path) != Some(stamp) || touched.contains(path) {
-                keep_last(&mut events, self.read(path, *stamp));
+                keep_last(&mut changes, self.read(path, *stamp));
             }
         }
         Update {
-            events: events.into_values().collect(),
+            changes: changes.into_values().collect(),
             problems: self.new_problems(listing),
         }
     }
@@ -92,7 +91,7 @@ impl Tree {
             .collect()
     }
 
-    fn read(&mut self, path: &Path, stamp: Stamp) -> Vec<Event> {
+    fn read(&mut self, path: &Path, stamp: Stamp) -> Vec<Change> {
         let parsed = match scan::read(path) {
             Ok(text) => manifest::parse(path, &text),
             // The next look finds it gone.
@@ -138,13 +137,9 @@ impl Tree {
 }
 
 /// An object that moved from one file to another was never gone.
-fn keep_last(events: &mut BTreeMap<ObjectKey, Event>, more: Vec<Event>) {
-    for event in more {
-        let key = match &event {
-            Event::Apply(object) => object.key(),
-            Event::Remove(key) => key.clone(),
-        };
-        events.insert(key, event);
+fn keep_last(changes: &mut BTreeMap<ObjectKey, Change>, more: Vec<Change>) {
+    for change in more {
+        changes.insert(change.key(), change);
     }
 }
 
@@ -183,14 +178,14 @@ mod tests {
         }
 
         fn look(&mut self) -> Vec<String> {
-            let show = |event: Event| match event {
-                Event::Apply(object) => format!("+{}", object.key().name),
-                Event::Remove(key) => format!("-{}", key.name),
+            let show = |change: Change| match change {
+                Change::Apply(object) => format!("+{}", object.key().name),
+                Change::Remove(key) => format!("-{}", key.name),
             };
             let touched = HashSet::from([self.tree.root.join("a.yaml")]);
             self.tree
                 .look(&touched)
-                .events
+                .changes
                 .into_iter()
                 .map(show)
                 .collect()

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lazymesh_core::{Inventory, Visibility};
+use lazymesh_core::{Affected, Change, Inventory, Visibility};
 use tokio::sync::watch;
 
 use crate::attach::Wanted;
-use crate::inventory::Effect;
 use crate::inventory::kubernetes::source::{KubernetesSource, Update};
 use crate::publish::workqueue::Target;
 use crate::state::{Collector, Knowledge};
@@ -51,50 +50,43 @@ impl Follower {
                 self.collector.readiness.inventory(Err(missing));
                 false
             }
-            Update::Whole { mesh, objects } => {
-                let mut targets = self.collector.targets();
-                let count = objects.len();
-                self.change(|knowledge| {
-                    knowledge.inventory = Inventory::new(mesh);
-                    for object in objects {
-                        knowledge.inventory.apply(object);
-                    }
-                    ((), true)
+            Update::Mesh { mesh, changes } => {
+                let affected = self.change(|inventory| {
+                    let mut affected = inventory.set_mesh(mesh);
+                    affected.merge(apply(inventory, changes));
+                    // Nothing else says that the first mesh is whole.
+                    affected.everything = true;
+                    affected
                 });
-                tracing::info!(objects = count, "inventory synced");
-                // What is gone now may have a Sidecar to withdraw.
-                targets.extend(self.collector.targets());
-                self.publish(targets, true);
+                tracing::info!(objects = affected.changed, "inventory synced");
+                self.publish(affected, true);
                 self.collector.readiness.inventory(Ok(()));
                 true
             }
-            Update::Changes { events, stirred } => {
-                let effect = self.change(|knowledge| {
-                    let mut effect = Effect::of(knowledge, events);
-                    if stirred {
-                        effect.targets.extend(knowledge.targets());
-                    }
-                    let hosts_may_differ = effect.hosts || stirred;
-                    (effect, hosts_may_differ)
+            Update::Changes { changes, stirred } => {
+                let affected = self.change(|inventory| {
+                    let mut affected = apply(inventory, changes);
+                    affected.everything |= stirred;
+                    affected.hosts |= stirred;
+                    affected
                 });
-                self.collector
-                    .metrics
-                    .inventory_changes
-                    .inc_by(effect.changed as u64);
-                self.publish(effect.targets, false);
+                let metrics = &self.collector.metrics;
+                metrics.inventory_changes.inc_by(affected.changed as u64);
+                self.publish(affected, false);
                 false
             }
         }
     }
 
     /// Makes a change, and what follows from it for every Sidecar, in one: no plan sees half of it.
-    fn change<T>(&mut self, change: impl FnOnce(&mut Knowledge) -> (T, bool)) -> T {
+    fn change(&mut self, change: impl FnOnce(&mut Inventory) -> Affected) -> Affected {
         let off = self.source.is_off();
-        let (outcome, wanted) = self.collector.change(|knowledge| {
-            let (outcome, hosts_may_differ) = change(knowledge);
+        let (affected, wanted) = self.collector.change(|knowledge| {
+            let affected = change(&mut knowledge.inventory);
             knowledge.off = off;
-            let wanted = hosts_may_differ.then(|| self.settle(knowledge));
-            (outcome, wanted)
+            let may_differ = affected.hosts || affected.everything;
+            let wanted = may_differ.then(|| self.settle(knowledge));
+            (affected, wanted)
         });
         self.attachment.send_if_modified(|told| {
             let wanted = wanted.unwrap_or_else(|| told.clone());
@@ -103,7 +95,7 @@ impl Follower {
             *told = wanted;
             differs
         });
-        outcome
+        affected
     }
 
     /// Works out what every sidecar must see.
@@ -128,9 +120,9 @@ impl Follower {
 
     /// Has Sidecars planned again: what is as it should be is not written. `anew`: what an earlier collector knew may
     /// have one to withdraw.
-    fn publish(&mut self, targets: impl IntoIterator<Item = Target>, anew: bool) {
+    fn publish(&mut self, affected: Affected, anew: bool) {
         let queue = &self.collector.queue;
-        queue.add(targets);
+        queue.add(self.collector.look().affected(affected));
         let off = self.source.is_off();
         if self.was_off != off {
             tracing::warn!(
@@ -143,4 +135,12 @@ impl Follower {
             queue.add([Target::Orphans]);
         }
     }
+}
+
+fn apply(inventory: &mut Inventory, changes: Vec<Change>) -> Affected {
+    let mut affected = Affected::default();
+    for change in changes {
+        affected.merge(inventory.apply(change));
+    }
+    affected
 }

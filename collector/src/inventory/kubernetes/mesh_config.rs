@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::DynamicObject;
-use lazymesh_core::{DefaultExportTo, EgressHost, Inventory, Mesh};
+use lazymesh_core::{DefaultExportTo, EgressHost, Inventory, LabelSelector, Mesh};
 use serde::Deserialize;
 use serde_json::Value;
-
-use crate::inventory::kubernetes::selector::LabelSelector;
 
 /// Of Istio's `MeshConfig`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -16,7 +14,7 @@ pub(crate) struct MeshConfigMap {
     root_namespace: Option<String>,
     trust_domain: Option<String>,
     trust_domain_aliases: Vec<String>,
-    pub(crate) discovery_selectors: Vec<LabelSelector>,
+    discovery_selectors: Vec<LabelSelector>,
     extension_providers: Vec<BTreeMap<String, Value>>,
     default_service_export_to: Vec<String>,
     default_virtual_service_export_to: Vec<String>,
@@ -62,6 +60,7 @@ impl MeshConfigMap {
                 virtual_services: self.default_virtual_service_export_to.clone(),
                 destination_rules: self.default_destination_rule_export_to.clone(),
             },
+            discovery_selectors: self.discovery_selectors.clone(),
         }
     }
 
@@ -139,6 +138,8 @@ mod tests {
         let export = mesh("defaultServiceExportTo: ['.']").default_export_to;
         assert_eq!(export.services, ["."]);
         assert_eq!(mesh("").default_export_to, DefaultExportTo::default());
+        let selecting = mesh("discoverySelectors: [{matchLabels: {mesh: \"on\"}}]");
+        assert_eq!(selecting.discovery_selectors[0].match_labels["mesh"], "on");
     }
 
     #[test]

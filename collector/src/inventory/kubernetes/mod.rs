@@ -4,6 +4,4 @@ pub(crate) mod cluster_domain;
 mod convert;
 pub(crate) mod follow;
 mod mesh_config;
-mod selector;
 pub(crate) mod source;
-mod world;

@@ -4,7 +4,7 @@
 //! longer possible it begins with a complete list, which also says what is gone. Until then everything stays
 //! as it was last seen: a mesh does not shrink because the API server is away.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -14,12 +14,10 @@ use kube::api::DynamicObject;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
-use lazymesh_core::{EgressHost, Inventory, Kind, Mesh, Object, ObjectKey};
+use lazymesh_core::{Change, EgressHost, Inventory, Kind, Mesh, ObjectKey};
 
-use crate::inventory::directory::Event;
 use crate::inventory::kubernetes::convert;
 use crate::inventory::kubernetes::mesh_config::MeshConfigMap;
-use crate::inventory::kubernetes::world::World;
 use crate::kubernetes::error::{explain, explain_status};
 use crate::kubernetes::kinds::{self, ApiKind, CONFIG_MAP, NAMESPACE, SIDECAR};
 use crate::publish::kubernetes::ours::Ours;
@@ -53,17 +51,17 @@ pub(crate) struct SourceOptions {
 pub(crate) enum Update {
     /// Not everything has been read yet; this is missing.
     Waiting(String),
-    /// The whole mesh, in place of all that was known of it.
-    Whole {
-        /// The names that its configuration decides.
+    /// The mesh has another configuration; the first is told when everything has been read.
+    Mesh {
+        /// What it decides.
         mesh: Mesh,
-        /// Every object in it.
-        objects: Vec<Object>,
+        /// What changed with it.
+        changes: Vec<Change>,
     },
-    /// Changes of the mesh that belong together.
+    /// Changes that belong together.
     Changes {
-        /// What changed in the mesh.
-        events: Vec<Event>,
+        /// What changed.
+        changes: Vec<Change>,
         /// Whether something else of the source's changed, so that every Sidecar has to be looked at.
         stirred: bool,
     },
@@ -74,9 +72,10 @@ pub(crate) struct KubernetesSource {
     events: SelectAll<Watch>,
     watches: Vec<Progress>,
     options: SourceOptions,
-    world: World,
+    /// What changed since the last update; of each object only the last counts.
+    changes: BTreeMap<ObjectKey, Change>,
     mesh_config: Option<MeshConfigMap>,
-    /// The mesh that the last [`Update::Whole`] was for.
+    /// The mesh of the last [`Update::Mesh`].
     told: Option<Mesh>,
     /// The last [`Update::Waiting`].
     waiting: String,
@@ -95,6 +94,8 @@ type Watch = Pin<Box<dyn Stream<Item = (usize, Happening)> + Send>>;
 struct Progress {
     kind: ApiKind,
     synced: bool,
+    /// What is there.
+    known: BTreeSet<ObjectKey>,
     /// What a list that is not complete yet has had so far.
     listed: BTreeSet<ObjectKey>,
     /// Why it does not get on.
@@ -102,7 +103,7 @@ struct Progress {
 }
 
 impl KubernetesSource {
-    /// Begins to watch. Nothing is known before the first [`Update::Whole`].
+    /// Begins to watch. Nothing is known before the first [`Update::Mesh`].
     pub(crate) fn start(client: &Client, options: SourceOptions, ours: Arc<Ours>) -> Self {
         let everywhere = watcher::Config::default().page_size(PAGE);
         let one =
@@ -113,6 +114,7 @@ impl KubernetesSource {
         let progress = |kind: ApiKind| Progress {
             kind,
             synced: false,
+            known: BTreeSet::new(),
             listed: BTreeSet::new(),
             problem: None,
         };
@@ -123,7 +125,7 @@ impl KubernetesSource {
                 .map(progress)
                 .collect(),
             options,
-            world: World::default(),
+            changes: BTreeMap::new(),
             mesh_config: None,
             told: None,
             waiting: String::new(),
@@ -184,15 +186,12 @@ impl KubernetesSource {
             .mesh_config
             .as_ref()?
             .mesh(&self.options.cluster_domain, &self.options.istio_namespace);
-        let events = self.world.take_events();
+        let changes: Vec<_> = std::mem::take(&mut self.changes).into_values().collect();
         if self.told.as_ref() != Some(&mesh) {
             self.told = Some(mesh.clone());
-            return Some(Update::Whole {
-                mesh,
-                objects: self.world.visible(),
-            });
+            return Some(Update::Mesh { mesh, changes });
         }
-        (stirred || !events.is_empty()).then_some(Update::Changes { events, stirred })
+        (stirred || !changes.is_empty()).then_some(Update::Changes { changes, stirred })
     }
 
     /// What has not been read yet, until all of it has been once.
@@ -260,12 +259,13 @@ impl KubernetesSource {
         match convert::read(&kind, object, self.options.owner.revision.as_deref()) {
             Ok(Some(object)) => {
                 self.watches[watch].listed.insert(object.key());
-                self.world.apply(object);
+                self.watches[watch].known.insert(object.key());
+                self.changes.insert(object.key(), Change::Apply(object));
             }
             Ok(None) => {
                 // It may have been ours to read before.
                 if let Some(kind) = kind.core {
-                    self.world.remove(&key(kind, &place));
+                    self.remove(watch, key(kind, &place));
                 }
             }
             Err(error) => {
@@ -290,9 +290,14 @@ impl KubernetesSource {
             _ => {}
         }
         if let Some(kind) = kind.core {
-            let key = key(kind, &place(object));
-            self.watches[watch].listed.remove(&key);
-            self.world.remove(&key);
+            self.remove(watch, key(kind, &place(object)));
+        }
+    }
+
+    fn remove(&mut self, watch: usize, key: ObjectKey) {
+        self.watches[watch].listed.remove(&key);
+        if self.watches[watch].known.remove(&key) {
+            self.changes.insert(key.clone(), Change::Remove(key));
         }
     }
 
@@ -321,7 +326,11 @@ impl KubernetesSource {
                 self.see(place, None);
             }
         }
-        self.world.retain(kind, &listed);
+        let known = std::mem::replace(&mut self.watches[watch].known, listed);
+        for key in known.difference(&self.watches[watch].known) {
+            self.changes
+                .insert(key.clone(), Change::Remove(key.clone()));
+        }
     }
 
     fn see(&mut self, place: Published, live: Option<serde_json::Value>) {
@@ -344,7 +353,6 @@ impl KubernetesSource {
             Ok(config) => {
                 progress.synced = true;
                 self.stirred |= self.mesh_config.as_ref() != Some(&config);
-                self.world.select(config.discovery_selectors.clone());
                 self.mesh_config = Some(config);
             }
             Err(error) => {

@@ -1,38 +1,43 @@
-//! Label selectors as Kubernetes writes them.
+//! Evaluates label selectors as Kubernetes writes them.
+//!
+//! kube-core has them too, but brings all of k8s-openapi into every build of core.
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Labels that must all be there, and conditions that must all hold. An empty one selects everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct LabelSelector {
-    match_labels: BTreeMap<String, String>,
-    match_expressions: Vec<Condition>,
+pub struct LabelSelector {
+    /// Labels, each with its value.
+    pub match_labels: BTreeMap<String, String>,
+    /// Conditions.
+    pub match_expressions: Vec<LabelSelectorRequirement>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// A condition on one label.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Condition {
-    key: String,
-    operator: String,
-    values: Vec<String>,
+pub struct LabelSelectorRequirement {
+    /// The label.
+    pub key: String,
+    /// `In`, `NotIn`, `Exists` or `DoesNotExist`.
+    pub operator: String,
+    /// Values, for the first two.
+    pub values: Vec<String>,
 }
 
 impl LabelSelector {
     pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels
-            .iter()
-            .all(|(key, value)| labels.get(key) == Some(value))
-            && self
-                .match_expressions
-                .iter()
-                .all(|condition| condition.holds(labels))
+        let mut wanted = self.match_labels.iter();
+        let mut conditions = self.match_expressions.iter();
+        wanted.all(|(key, value)| labels.get(key) == Some(value))
+            && conditions.all(|condition| condition.holds(labels))
     }
 }
 
-impl Condition {
+impl LabelSelectorRequirement {
     /// An operator that does not exist holds for nothing.
     fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = labels.get(&self.key);
