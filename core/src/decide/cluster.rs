@@ -1,14 +1,12 @@
 //! Which clusters a held request waits for.
 
-use std::cmp::Reverse;
-
 use lazymesh_protocol::{Protocol, Share};
 
 use super::route_match::{Fit, fit};
 use crate::inventory::{Inventory, MeshService, Port, Route};
 use crate::resolve;
 use crate::resolve::Question;
-use crate::resource::{Destination, StreamRoute, WeightedDestination};
+use crate::resource::{Destination, RouteMatch, StreamRoute, WeightedDestination};
 
 /// The cluster of a service, or those that its VirtualService sends to. None where that leads to nothing.
 pub(super) fn of_service(
@@ -18,8 +16,9 @@ pub(super) fn of_service(
     port: &Port,
 ) -> Vec<Share> {
     let client = &question.source.namespace;
-    let route = inventory.routes.covering(service.key(), client).next();
-    match route.and_then(|route| destinations(inventory, question, route)) {
+    // One of whose routes none is for this caller is none to Istio: then the next rules.
+    let mut routes = inventory.routes.covering(service.key(), client);
+    match routes.find_map(|route| destinations(inventory, question, route)) {
         Some(destinations) => shares(inventory, question, destinations),
         None => vec![Share {
             cluster: name(port.number, "", service.host()),
@@ -34,16 +33,17 @@ pub(super) fn of_route(inventory: &Inventory, question: &Question, route: &Route
     shares(inventory, question, destinations.unwrap_or_default())
 }
 
-/// Where most of what a first request can be goes: by the route that is surest to be taken, the first of several.
+/// Where a first request goes: by the route that it is sure to take, else by the last that it may take.
 fn destinations<'a>(
     inventory: &'a Inventory,
     question: &Question,
     route: &'a Route,
 ) -> Option<&'a [WeightedDestination]> {
-    let stream = |leg: &'a StreamRoute| (fit(&leg.matches, question), leg.route.as_slice());
+    let fit = |conditions: &[RouteMatch]| fit(inventory, question, conditions);
+    let stream = |leg: &'a StreamRoute| (fit(&leg.matches), leg.route.as_slice());
     match question.protocol {
         Protocol::Http => surest(inventory.routes.http(route).map(|leg| {
-            let fit = fit(leg.outer, question).min(fit(&leg.route.matches, question));
+            let fit = fit(leg.outer).min(fit(&leg.route.matches));
             (fit, leg.route.route.as_slice())
         })),
         Protocol::Tcp => surest(route.spec.tcp.iter().map(stream)),
@@ -64,18 +64,23 @@ fn shares(
     destinations.iter().filter_map(share).collect()
 }
 
+/// Routes are tried in their order, and none behind one that everything takes. What a header or a path decides may be for a
+/// few, as a canary, and comes first: so of those that are not sure the last counts, which is left for the others.
 fn surest<'a>(
     legs: impl Iterator<Item = (Fit, &'a [WeightedDestination])>,
 ) -> Option<&'a [WeightedDestination]> {
-    let possible =
-        legs.filter(|(fit, destinations)| *fit != Fit::Never && !destinations.is_empty());
-    // `min_by_key` takes the first of equals.
-    possible
-        .min_by_key(|(fit, _)| Reverse(*fit))
-        .map(|(_, destinations)| destinations)
+    let mut last = None;
+    for (fit, destinations) in legs.filter(|(_, destinations)| !destinations.is_empty()) {
+        match fit {
+            Fit::Never => {}
+            Fit::Perhaps => last = Some(destinations),
+            Fit::Always => return Some(destinations),
+        }
+    }
+    last
 }
 
-/// As Istio does: the destination's port, else the only one of its service, else the one that was dialled.
+/// As Istio does: the destination's port; else the one that was dialled, or for what is no HTTP the only one of its service.
 fn of_destination(
     inventory: &Inventory,
     question: &Question,
@@ -86,7 +91,7 @@ fn of_destination(
     let service = resolve::concrete(inventory, service, client)?;
     let port = match (&destination.port, service.ports.as_slice()) {
         (Some(port), _) => port.number,
-        (None, [only]) => only.number,
+        (None, [only]) if question.protocol != Protocol::Http => only.number,
         (None, _) => resolve::port(question)?,
     };
     service

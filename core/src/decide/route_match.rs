@@ -1,12 +1,14 @@
 //! Whether a request takes a route of a VirtualService, as far as the question says what its conditions ask for.
 
+use std::collections::BTreeMap;
+
 use lazymesh_protocol::Protocol;
 
-use crate::inventory::binds_sidecars;
+use crate::inventory::{Inventory, Pod, binds_sidecars};
 use crate::names::Host;
 use crate::resolve;
 use crate::resolve::Question;
-use crate::resource::RouteMatch;
+use crate::resource::{RouteMatch, StringMatch};
 
 /// How sure it is that a request takes a route that no earlier one took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,32 +21,110 @@ pub(super) enum Fit {
 }
 
 /// The best fit of any condition. Without conditions everything fits.
-pub(super) fn fit(conditions: &[RouteMatch], question: &Question) -> Fit {
-    let fits = conditions.iter().map(|condition| one(condition, question));
+pub(super) fn fit(inventory: &Inventory, question: &Question, conditions: &[RouteMatch]) -> Fit {
+    let fits = conditions
+        .iter()
+        .map(|condition| one(inventory, question, condition));
     fits.max().unwrap_or(Fit::Always)
 }
 
-fn one(condition: &RouteMatch, question: &Question) -> Fit {
+fn one(inventory: &Inventory, question: &Question, condition: &RouteMatch) -> Fit {
     let RouteMatch {
         gateways,
         source_namespace,
+        source_labels,
         port,
         sni_hosts,
+        uri,
+        authority,
         others,
     } = condition;
     // As Istio (`sourceMatchHTTP`): a condition that names gateways does not look at the caller.
     let from_here = if gateways.is_empty() {
-        source_namespace.is_empty() || *source_namespace == question.source.namespace
+        let namespace =
+            source_namespace.is_empty() || *source_namespace == question.source.namespace;
+        sure(namespace).min(calls(inventory, question, source_labels))
     } else {
-        binds_sidecars(gateways)
+        sure(binds_sidecars(gateways))
     };
     let on_port = port.is_none_or(|port| resolve::port(question).is_none_or(|own| own == port));
     let by_name = sni_hosts.is_empty() || greets(sni_hosts, question);
-    match (from_here && on_port && by_name, others.any) {
-        (false, _) => Fit::Never,
-        (true, true) => Fit::Perhaps,
-        (true, false) => Fit::Always,
+    let by_path = uri.as_ref().map_or(Fit::Always, of_path);
+    let to_authority = authority
+        .as_ref()
+        .map_or(Fit::Always, |text| of_authority(text, question));
+    let by_others = if others.any {
+        Fit::Perhaps
+    } else {
+        Fit::Always
+    };
+    let fits = [
+        from_here,
+        sure(on_port && by_name),
+        by_path,
+        to_authority,
+        by_others,
+    ];
+    fits.into_iter().min().unwrap_or(Fit::Always)
+}
+
+fn sure(fits: bool) -> Fit {
+    if fits { Fit::Always } else { Fit::Never }
+}
+
+/// Whether the caller has these labels: all of its pods, or none of them. Of a workload without pods nobody knows.
+fn calls(inventory: &Inventory, question: &Question, labels: &BTreeMap<String, String>) -> Fit {
+    if labels.is_empty() {
+        return Fit::Always;
     }
+    let has = |pod: &Pod| {
+        labels
+            .iter()
+            .all(|(key, value)| pod.labels.get(key) == Some(value))
+    };
+    let mut pods = inventory.pods.of(&question.source).map(has);
+    match pods.next() {
+        Some(first) if pods.all(|other| other == first) => sure(first),
+        _ => Fit::Perhaps,
+    }
+}
+
+/// A question tells no path, but some conditions hold for all of them.
+fn of_path(text: &StringMatch) -> Fit {
+    if is_open(text) || text.prefix.as_deref() == Some("/") {
+        Fit::Always
+    } else {
+        Fit::Perhaps
+    }
+}
+
+/// Envoy compares the authority as it was sent, so that only what differs in more than case is sure not to fit.
+fn of_authority(text: &StringMatch, question: &Question) -> Fit {
+    if is_open(text) {
+        return Fit::Always;
+    }
+    let (None, Some(authority)) = (&text.regex, &question.authority) else {
+        return Fit::Perhaps;
+    };
+    let authority = authority.to_string();
+    let meets = |exact: Option<&str>, prefix: Option<&str>| {
+        exact.is_none_or(|exact| exact == authority)
+            && prefix.is_none_or(|prefix| authority.starts_with(prefix))
+    };
+    let (exact, prefix) = (text.exact.as_deref(), text.prefix.as_deref());
+    let lower = |text: Option<&str>| text.map(str::to_ascii_lowercase);
+    if meets(exact, prefix) {
+        Fit::Always
+    } else if meets(lower(exact).as_deref(), lower(prefix).as_deref()) {
+        Fit::Perhaps
+    } else {
+        Fit::Never
+    }
+}
+
+fn is_open(text: &StringMatch) -> bool {
+    let everything = text.regex.as_deref().is_none_or(|regex| regex == ".*");
+    text.exact.is_none() && text.prefix.is_none() && everything
 }
 
 /// Whether one of these names is in the hello.
@@ -70,6 +150,22 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::resource::Object;
+
+    /// Both of the caller's pods are `web`, one of them is new.
+    fn inventory() -> Inventory {
+        let mut inventory = Inventory::default();
+        for version in ["old", "new"] {
+            let pod = json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": { "name": version, "namespace": "shop", "labels": {
+                    "service.istio.io/canonical-name": "cart", "app": "web", "version": version,
+                } },
+            });
+            inventory.apply(Object::from_value(pod).unwrap().unwrap());
+        }
+        inventory
+    }
 
     fn check(protocol: Protocol, conditions: Value, expect: Fit) {
         let source = Source {
@@ -80,7 +176,8 @@ mod tests {
         let destination = Some("10.0.0.1:80");
         let question = Question::new(&source, Some("a.example"), destination, protocol).unwrap();
         let read: Vec<RouteMatch> = serde_json::from_value(conditions.clone()).unwrap();
-        assert_eq!(fit(&read, &question), expect, "{conditions}");
+        let found = fit(&inventory(), &question, &read);
+        assert_eq!(found, expect, "{conditions}");
     }
 
     #[test]
@@ -117,6 +214,42 @@ mod tests {
             json!([{ "uri": { "exact": "/" } }, { "port": 80 }]),
             Fit::Always,
         );
+        check(json!([{ "uri": { "prefix": "/" } }]), Fit::Always);
+        check(json!([{ "uri": { "regex": ".*" } }]), Fit::Always);
+        check(json!([{ "uri": { "regex": "/a.*" } }]), Fit::Perhaps);
+        check(
+            json!([{ "uri": { "prefix": "/" }, "withoutHeaders": { "a": {} } }]),
+            Fit::Perhaps,
+        );
+    }
+
+    #[test]
+    fn conditions_on_the_caller_and_the_authority() {
+        let check = |conditions, expect| check(Protocol::Http, conditions, expect);
+        check(json!([{ "sourceLabels": { "app": "web" } }]), Fit::Always);
+        check(json!([{ "sourceLabels": { "app": "tester" } }]), Fit::Never);
+        check(
+            json!([{ "sourceLabels": { "version": "new" } }]),
+            Fit::Perhaps,
+        );
+        check(
+            json!([{ "sourceLabels": { "app": "tester" }, "gateways": ["mesh"] }]),
+            Fit::Always,
+        );
+        check(
+            json!([{ "authority": { "exact": "a.example" } }]),
+            Fit::Always,
+        );
+        check(json!([{ "authority": { "prefix": "a." } }]), Fit::Always);
+        check(
+            json!([{ "authority": { "exact": "A.example" } }]),
+            Fit::Perhaps,
+        );
+        check(
+            json!([{ "authority": { "exact": "b.example" } }]),
+            Fit::Never,
+        );
+        check(json!([{ "authority": { "regex": "a.*" } }]), Fit::Perhaps);
     }
 
     #[test]

@@ -1,6 +1,14 @@
 /// What hides an object from everybody, whatever else is listed, unless that is `*`.
 const NOBODY: &str = "~";
 
+/// In the order in which istiod lists what a namespace may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Nearness {
+    Private,
+    Exported,
+    Public,
+}
+
 /// Which namespaces may see an object: Istio's `exportTo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExportTo {
@@ -39,6 +47,17 @@ impl ExportTo {
             Self::Everyone
         } else {
             Self::Only(only)
+        }
+    }
+
+    /// How near an object of `owner` is to a namespace that may see it: istiod lists what is private first, then what is
+    /// exported to some, then what is public.
+    pub(crate) fn nearness(&self, owner: &str, namespace: &str) -> Option<Nearness> {
+        match self {
+            _ if !self.allows(namespace) => None,
+            Self::Everyone => Some(Nearness::Public),
+            Self::Only(_) if owner == namespace => Some(Nearness::Private),
+            Self::Only(_) => Some(Nearness::Exported),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Things by host, wildcards included: services, VirtualServices, DestinationRules.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Order among things of the same host: smaller wins. Istio lets Kubernetes win over ServiceEntries, then the
@@ -16,6 +16,8 @@ pub(crate) struct HostIndex<T> {
     exact: HashMap<String, Vec<Arc<T>>>,
     /// By what follows the `*`.
     wild: HashMap<String, Vec<Arc<T>>>,
+    /// All hosts from their ends, so that those with a common end are neighbours.
+    reversed: BTreeSet<String>,
     /// How many wildcards stop inside a label, as `*-v1.example.com`.
     partial: usize,
 }
@@ -25,9 +27,14 @@ impl<T> Default for HostIndex<T> {
         Self {
             exact: HashMap::new(),
             wild: HashMap::new(),
+            reversed: BTreeSet::new(),
             partial: 0,
         }
     }
+}
+
+fn reverse(host: &str) -> String {
+    host.chars().rev().collect()
 }
 
 fn is_partial(suffix: &str) -> bool {
@@ -45,6 +52,9 @@ impl<T: Ranked> HostIndex<T> {
             None => self.exact.entry(host.to_owned()),
         }
         .or_default();
+        if list.is_empty() {
+            self.reversed.insert(reverse(host));
+        }
         let at = list.partition_point(|other| other.rank() <= thing.rank());
         list.insert(at, Arc::clone(thing));
     }
@@ -61,6 +71,7 @@ impl<T: Ranked> HostIndex<T> {
         list.remove(at);
         if list.is_empty() {
             map.remove(key);
+            self.reversed.remove(&reverse(host));
         }
         if host.starts_with('*') {
             self.partial -= usize::from(is_partial(key));
@@ -95,12 +106,22 @@ impl<T: Ranked> HostIndex<T> {
         })
     }
 
-    /// Everything that covers a host, most specific first.
-    pub(crate) fn covering(&self, host: &str) -> impl Iterator<Item = &Arc<T>> {
+    /// The things of each host that covers a host, the most specific host first.
+    pub(crate) fn covering(&self, host: &str) -> impl Iterator<Item = &[Arc<T>]> {
         // A wildcard host is covered by itself and by wider ones, never by what it covers.
         let name = host.strip_prefix('*').unwrap_or(host);
-        let wild = self.wild(name).flat_map(|(_, things)| things);
-        self.exact(host).iter().chain(wild)
+        let wild = self.wild(name).map(|(_, things)| things);
+        std::iter::once(self.exact(host)).chain(wild)
+    }
+
+    /// The things of each host that `*<suffix>` covers, itself aside.
+    pub(crate) fn under(&self, suffix: &str) -> impl Iterator<Item = &[Arc<T>]> {
+        let end = reverse(suffix);
+        let from = self.reversed.range(end.clone()..);
+        from.take_while(move |host| host.starts_with(&end))
+            .map(|host| reverse(host))
+            .filter(move |host| host.len() > suffix.len() + 1 || !host.starts_with('*'))
+            .map(|host| self.exact(&host))
     }
 }
 
@@ -130,9 +151,28 @@ mod tests {
             index.insert(host, &Arc::new(Thing(host)));
         }
         let check = |index: &HostIndex<Thing>, host: &str, expect: &[&str]| {
-            let found: Vec<_> = index.covering(host).map(|thing| thing.0).collect();
+            let found: Vec<_> = index
+                .covering(host)
+                .flatten()
+                .map(|thing| thing.0)
+                .collect();
             assert_eq!(found, expect, "{host}");
         };
+        let check_under = |index: &HostIndex<Thing>, suffix: &str, expect: &[&str]| {
+            let found: Vec<_> = index.under(suffix).flatten().map(|thing| thing.0).collect();
+            assert_eq!(found, expect, "{suffix}");
+        };
+        check_under(
+            &index,
+            ".example.com",
+            &["*-v1.example.com", "a.example.com"],
+        );
+        check_under(
+            &index,
+            ".com",
+            &["*.example.com", "*-v1.example.com", "a.example.com"],
+        );
+        check_under(&index, "-v1.example.com", &[]);
         check(
             &index,
             "a.example.com",
@@ -150,6 +190,7 @@ mod tests {
             index.remove(host, &Thing(host));
         }
         check(&index, "a.example.com", &[]);
+        check_under(&index, "", &[]);
         assert_eq!(index.partial, 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::export::ExportTo;
+use super::export::{ExportTo, Nearness};
 use super::hosts::{HostIndex, Ranked};
 use super::namespaced::Namespaced;
 use crate::resource::Mesh;
@@ -28,6 +28,10 @@ impl Route {
         self.export_to.allows(namespace)
     }
 
+    fn nearness(&self, client: &str) -> Option<Nearness> {
+        self.export_to.nearness(&self.namespace, client)
+    }
+
     /// A host of it as it is written there.
     pub(crate) fn written(&self, host: &str) -> Option<&str> {
         let mut hosts = self.spec.hosts.iter();
@@ -39,7 +43,7 @@ impl Route {
 
 impl Ranked for Route {
     fn rank(&self) -> (bool, &str, &str, &str) {
-        (false, &self.created, &self.namespace, &self.name)
+        (false, &self.created, &self.name, &self.namespace)
     }
 }
 
@@ -77,28 +81,40 @@ impl RouteIndex {
 
     /// The VirtualServices of this very host that a client obeys, the one that Istio prefers first.
     pub(crate) fn exact(&self, host: &str, client: &str) -> impl Iterator<Item = &Route> {
-        let routes = self.hosts.exact(host).iter();
-        routes
-            .map(Arc::as_ref)
-            .filter(move |route| route.is_visible_to(client))
+        preferred(self.hosts.exact(host), client)
     }
 
     /// Those that cover a host by name or by wildcard, most specific first.
     pub(crate) fn covering(&self, host: &str, client: &str) -> impl Iterator<Item = &Route> {
-        let routes = self.hosts.covering(host).map(Arc::as_ref);
-        routes.filter(move |route| route.is_visible_to(client))
+        let hosts = self.hosts.covering(host);
+        hosts.flat_map(move |routes| preferred(routes, client))
     }
 
-    /// The most specific wildcard that covers a name: the VirtualService and its host.
-    pub(crate) fn wildcard(&self, name: &str, client: &str) -> Option<(&Route, String)> {
+    /// The wildcards that cover a name, most specific first: the VirtualService and its host.
+    pub(crate) fn wildcards(
+        &self,
+        name: &str,
+        client: &str,
+    ) -> impl Iterator<Item = (&Route, String)> {
         // `*` alone is no host of a sidecar's VirtualService.
-        let mut wild = self
+        let wild = self
             .hosts
             .wild(name)
             .filter(|(suffix, _)| !suffix.is_empty());
-        wild.find_map(|(suffix, routes)| {
-            let route = routes.iter().find(|route| route.is_visible_to(client))?;
-            Some((route.as_ref(), format!("*{suffix}")))
+        wild.flat_map(move |(suffix, routes)| {
+            preferred(routes, client).map(move |route| (route, format!("*{suffix}")))
+        })
+    }
+
+    /// The VirtualServices that a client obeys with a host that `*<suffix>` covers, itself aside; with each, that host.
+    pub(crate) fn under(&self, suffix: &str, client: &str) -> impl Iterator<Item = (&Route, &str)> {
+        let routes = self.hosts.under(suffix).flatten().map(Arc::as_ref);
+        let visible = routes.filter(move |route| route.is_visible_to(client));
+        visible.flat_map(move |route| {
+            let hosts = route.spec.hosts.iter().map(String::as_str);
+            hosts
+                .filter(move |host| host.to_ascii_lowercase().ends_with(suffix))
+                .map(move |host| (route, host))
         })
     }
 
@@ -144,6 +160,16 @@ impl RouteIndex {
         http.chain(streams)
             .map(|destination| destination.host.as_str())
     }
+}
+
+/// Those that a client obeys, in the order in which istiod lists them.
+fn preferred<'a>(routes: &'a [Arc<Route>], client: &str) -> impl Iterator<Item = &'a Route> {
+    let obeyed = routes
+        .iter()
+        .filter_map(|route| Some((route.nearness(client)?, route.as_ref())));
+    let mut obeyed: Vec<_> = obeyed.collect();
+    obeyed.sort_by_key(|(nearness, _)| *nearness);
+    obeyed.into_iter().map(|(_, route)| route)
 }
 
 /// One HTTP route of a VirtualService or of its delegate.

@@ -44,7 +44,7 @@ impl RuleIndex {
     /// namespace, the service's and the root namespace, and takes the first; here any of them counts.
     pub(crate) fn shapes(&self, host: &str, client: &str, service: &str, root: &str) -> bool {
         let places = [client, service, root];
-        let mut rules = self.hosts.covering(host);
+        let mut rules = self.hosts.covering(host).flatten();
         rules.any(|rule| places.contains(&rule.namespace.as_str()) && rule.export_to.allows(client))
     }
 }

@@ -79,6 +79,13 @@ impl MeshService {
         self.export_to.allows(namespace)
     }
 
+    /// Whether istiod may give it virtual hosts: where a port speaks HTTP, or may do so. An ExternalName has those of what it
+    /// stands for.
+    pub(crate) fn has_virtual_hosts(&self) -> bool {
+        let http = |port: &Port| port.protocol != Protocol::Tcp;
+        matches!(self.form, Form::ExternalName(_)) || self.ports.iter().any(http)
+    }
+
     /// `assume_http`: whether ports whose protocol Istio detects are taken for HTTP.
     pub(crate) fn may_speak_beyond_http(&self, assume_http: bool) -> bool {
         self.ports.iter().any(|port| match port.protocol {
@@ -183,11 +190,16 @@ impl ServiceIndex {
             .map(Arc::as_ref)
     }
 
-    /// The most specific wildcard that covers a name and that a client sees.
-    pub(crate) fn visible_wildcard(&self, name: &str, client: &str) -> Option<&MeshService> {
-        self.hosts
-            .wild(name)
-            .find_map(|(_, services)| pick(services, client))
+    /// The wildcards that cover a name and that a client sees, most specific first.
+    pub(crate) fn wildcards(&self, name: &str, client: &str) -> impl Iterator<Item = &MeshService> {
+        let wild = self.hosts.wild(name);
+        wild.filter_map(move |(_, services)| pick(services, client))
+    }
+
+    /// A client's services whose hosts `*<suffix>` covers, itself aside.
+    pub(crate) fn under(&self, suffix: &str, client: &str) -> impl Iterator<Item = &MeshService> {
+        let below = self.hosts.under(suffix);
+        below.filter_map(move |services| pick(services, client))
     }
 
     /// The service that has an address; of several, the one with the port. With it, whether it is its very
@@ -215,16 +227,14 @@ impl ServiceIndex {
 /// As Istio does (`selectServices` in its `pilot/pkg/model/sidecar.go`): one in the client's own namespace, else one of
 /// Kubernetes, else what is exported to some namespaces only, else the oldest.
 fn pick<'a>(services: &'a [Arc<MeshService>], client: &str) -> Option<&'a MeshService> {
-    let visible = services
-        .iter()
-        .filter(|service| service.is_visible_to(client));
     // `min_by_key` takes the first of equals.
-    let best = visible.min_by_key(|service| {
+    let visible = services.iter().filter_map(|service| {
+        let nearness = service.export_to.nearness(service.namespace(), client)?;
         let elsewhere = service.namespace() != client;
-        let public = service.export_to == ExportTo::Everyone;
-        (elsewhere, !service.is_kubernetes(), public)
+        Some(((elsewhere, !service.is_kubernetes(), nearness), service))
     });
-    best.map(Arc::as_ref)
+    let best = visible.min_by_key(|(preference, _)| *preference);
+    best.map(|(_, service)| service.as_ref())
 }
 
 /// The host of a Kubernetes Service; none if its name is one that Kubernetes would not take.

@@ -4,4 +4,4 @@ mod question;
 mod target;
 
 pub use self::question::{Question, QuestionError};
-pub(crate) use self::target::{Target, concrete, port, resolve};
+pub(crate) use self::target::{PLAIN_HTTP, Target, concrete, port, resolve};

@@ -12,6 +12,9 @@ use crate::names::{Authority, Host};
 /// Longest chain of ExternalNames that is followed. Kubernetes answers NXDOMAIN to a loop.
 const MAX_ALIASES: usize = 16;
 
+/// The port on which istiod gives a VirtualService virtual hosts for what is no service.
+pub(crate) const PLAIN_HTTP: u16 = 80;
+
 /// Whom a question means.
 pub(crate) enum Target<'a> {
     /// A host of the mesh.
@@ -32,7 +35,6 @@ pub(crate) enum Target<'a> {
 }
 
 pub(crate) fn resolve<'a>(inventory: &'a Inventory, question: &Question) -> Target<'a> {
-    let client = question.source.namespace.as_str();
     let name = match &question.authority {
         Some(Authority {
             host: Host::Name(name),
@@ -40,7 +42,7 @@ pub(crate) fn resolve<'a>(inventory: &'a Inventory, question: &Question) -> Targ
         }) => Some(name.as_str()),
         _ => None,
     };
-    let by_name = name.and_then(|name| by_name(inventory, name, client));
+    let by_name = name.and_then(|name| by_name(inventory, question, name));
     by_name
         .or_else(|| {
             addresses(question).find_map(|(ip, port)| by_address(inventory, question, ip, port))
@@ -74,67 +76,116 @@ pub(crate) fn port(question: &Question) -> Option<u16> {
 
 fn default_port(protocol: Protocol) -> Option<u16> {
     match protocol {
-        Protocol::Http => Some(80),
+        Protocol::Http => Some(PLAIN_HTTP),
         Protocol::Tls => Some(443),
         Protocol::Tcp => None,
     }
 }
 
-fn by_name<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
+/// Who has a name, of those that have the dialled port the first: on each port Istio has virtual hosts for these alone. A
+/// service without that port is meant all the same, but only where nothing has both.
+fn by_name<'a>(inventory: &'a Inventory, question: &Question, name: &str) -> Option<Target<'a>> {
+    let mut without_port = None;
+    for target in candidates(inventory, name, &question.source.namespace) {
+        if serves(inventory, question, &target) {
+            return Some(target);
+        }
+        if without_port.is_none() && matches!(target, Target::Service { .. }) {
+            without_port = Some(target);
+        }
+    }
+    without_port
+}
+
+/// Whoever may have a name, in the order in which Envoy prefers virtual hosts: exact ones, then wildcards, a headless
+/// service's among them. So `mysql.data` is not a pod of a service `data` next door, while there is a service of that name.
+fn candidates<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<Target<'a>> {
+    let [own, completed @ ..] = spellings(inventory, name, client);
+    let visible = |name: &String| inventory.services.visible(name, client).map(by_its_name);
+    let mut found: Vec<_> = visible(&own).into_iter().collect();
+    // What no service has Istio knows as it is written in the VirtualService, and prefers it to another name of a service.
+    let routes = inventory.routes.exact(name, client);
+    found.extend(routes.filter_map(|route| route_target(route, name)));
+    found.extend(completed.iter().filter_map(visible));
+    found.extend(
+        headless_of_pod(inventory, name, client)
+            .into_iter()
+            .map(by_its_name),
+    );
+    found.extend(by_wildcard(inventory, name, client));
+    found
+}
+
+/// A name as it stands, then after the search list of a pod.
+fn spellings(inventory: &Inventory, name: &str, client: &str) -> [String; 4] {
     let domain = &inventory.mesh().cluster_domain;
-    // The search list of a pod, after the name as it stands.
-    let searched = [
+    [
+        name.to_owned(),
         format!("{name}.{client}.svc.{domain}"),
         format!("{name}.svc.{domain}"),
         format!("{name}.{domain}"),
-    ];
-    let names = || std::iter::once(name).chain(searched.iter().map(String::as_str));
-    // In the order in which Envoy prefers virtual hosts: exact ones, then wildcards, a headless service's among
-    // them. So `mysql.data` is not a pod of a service `data` next door, while there is a service of that name.
-    names()
-        .find_map(|name| by_full_name(inventory, name, client))
-        .or_else(|| names().find_map(|name| headless_of_pod(inventory, name, client)))
-        .or_else(|| by_wildcard(inventory, name, client))
+    ]
 }
 
-fn by_full_name<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
-    if let Some(service) = inventory.services.visible(name, client) {
-        return Some(Target::Service {
-            service,
-            routable: true,
-        });
-    }
-    let route = inventory.routes.exact(name, client).next()?;
-    route_target(route, name)
-}
-
-/// The headless service of `pod.service.namespace.svc.…`. Istio gives such a service a wildcard virtual host, so
-/// it does not ask either whether there is such a pod.
-fn headless_of_pod<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
-    let (_pod, host) = name.split_once('.')?;
-    let service = inventory.services.visible(host, client)?;
-    let headless = service.form == Form::Headless;
-    headless.then_some(Target::Service {
+fn by_its_name(service: &MeshService) -> Target<'_> {
+    Target::Service {
         service,
         routable: true,
-    })
+    }
 }
 
-/// The most specific wildcard; a ServiceEntry's before a VirtualService's of the same length.
-fn by_wildcard<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Option<Target<'a>> {
-    let service = inventory.services.visible_wildcard(name, client);
-    let route = inventory.routes.wildcard(name, client);
-    match (service, route) {
-        (Some(service), Some((route, host))) if host.len() > service.host().len() => {
-            route_target(route, &host)
+/// Whether Istio has a virtual host for it on the port that was dialled. For a VirtualService's host that no service has, it
+/// does so on port 80, and on the ports of services that the same VirtualService rules.
+fn serves(inventory: &Inventory, question: &Question, target: &Target<'_>) -> bool {
+    let client = &question.source.namespace;
+    let Some(port) = port(question) else {
+        return true;
+    };
+    match target {
+        Target::Service { service, .. } => {
+            concrete(inventory, service, client).is_some_and(|service| service.has_port(port))
         }
-        (Some(service), _) => Some(Target::Service {
-            service,
-            routable: true,
-        }),
-        (None, Some((route, host))) => route_target(route, &host),
-        (None, None) => None,
+        Target::Route { route, egress } => {
+            let ruled = route.spec.hosts.iter().filter_map(|host| {
+                inventory
+                    .services
+                    .visible(&host.to_ascii_lowercase(), client)
+            });
+            let has_port = |service: &MeshService| service.has_port(port);
+            let below = egress.host.strip_prefix('*').is_some_and(|suffix| {
+                let suffix = suffix.to_ascii_lowercase();
+                inventory.services.under(&suffix, client).any(has_port)
+            });
+            question.protocol == Protocol::Http
+                && !below
+                && (port == PLAIN_HTTP || { ruled }.any(has_port))
+        }
+        Target::Pod | Target::External(_) => true,
     }
+}
+
+/// The headless services of `pod.service.namespace.svc.…`, the longest name first. Istio gives such a service a wildcard
+/// virtual host, so it does not ask either whether there is such a pod.
+fn headless_of_pod<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<&'a MeshService> {
+    let hosts = name
+        .match_indices('.')
+        .filter_map(|(dot, _)| name.get(dot + 1..));
+    let names = hosts.flat_map(|host| spellings(inventory, host, client));
+    let services = names.filter_map(|name| inventory.services.visible(&name, client));
+    services
+        .filter(|service| service.form == Form::Headless)
+        .collect()
+}
+
+/// The wildcards that cover a name, the most specific first; a ServiceEntry's before a VirtualService's of the same length.
+fn by_wildcard<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<Target<'a>> {
+    let services = inventory.services.wildcards(name, client);
+    let services = services.map(|service| (service.key().len(), by_its_name(service)));
+    let routes = inventory.routes.wildcards(name, client);
+    let routes = routes.filter_map(|(route, host)| Some((host.len(), route_target(route, &host)?)));
+    let mut found: Vec<_> = services.chain(routes).collect();
+    found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+    found.into_iter().map(|(_, target)| target).collect()
 }
 
 fn route_target<'a>(route: &'a Route, host: &str) -> Option<Target<'a>> {

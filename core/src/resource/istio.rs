@@ -140,7 +140,7 @@ pub struct StreamRoute {
     pub route: Vec<WeightedDestination>,
 }
 
-/// A condition of a route. Lazymesh reads only what a first request shows.
+/// A condition of a route. Lazymesh reads what a first request shows, and what no request can change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct RouteMatch {
@@ -150,14 +150,33 @@ pub struct RouteMatch {
     /// The caller's namespace; empty for any.
     #[serde(deserialize_with = "or_default")]
     pub source_namespace: String,
+    /// Labels that the caller's pod has.
+    #[serde(deserialize_with = "or_default")]
+    pub source_labels: BTreeMap<String, String>,
     /// The port that is dialled; absent for any.
     pub port: Option<u16>,
     /// Names in a TLS hello.
     #[serde(deserialize_with = "or_default")]
     pub sni_hosts: Vec<String>,
+    /// The path.
+    pub uri: Option<StringMatch>,
+    /// The authority of a request, its port included.
+    pub authority: Option<StringMatch>,
     /// Everything else.
     #[serde(flatten)]
     pub others: OtherConditions,
+}
+
+/// A condition on a text; without any field everything meets it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct StringMatch {
+    /// The whole of it.
+    pub exact: Option<String>,
+    /// Its beginning.
+    pub prefix: Option<String>,
+    /// An RE2 expression for the whole of it.
+    pub regex: Option<String>,
 }
 
 /// The conditions of a route that are not read. Only whether there are any is.

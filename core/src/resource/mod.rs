@@ -16,7 +16,8 @@ pub use istio::{
     AllocatedAddress, Delegate, Destination, DestinationRule, DestinationRuleSpec, HttpMirror,
     HttpRoute, MutualTls, OtherConditions, PeerAuthentication, PeerAuthenticationSpec, PortNumber,
     RouteMatch, ServiceEntry, ServiceEntryPort, ServiceEntrySpec, ServiceEntryStatus, Sidecar,
-    SidecarSpecification, StreamRoute, VirtualService, VirtualServiceSpec, WeightedDestination,
+    SidecarSpecification, StreamRoute, StringMatch, VirtualService, VirtualServiceSpec,
+    WeightedDestination,
 };
 pub(crate) use kind::kinds;
 pub use kind::{Kind, KindApi, Presence, Scope};

@@ -1,64 +1,233 @@
 //! What has to come along with an egress host, so that it works as in a full scope.
 //!
-//! Nothing is followed further than istiod follows it: a route's destinations are clusters, whose own
-//! VirtualServices do not apply. So no loop of manifests can make this run long.
+//! A virtual host answers to more names than its service's: alternative names as `reviews.shop`, `*.` of a headless service,
+//! wildcards, and every host of a VirtualService. Such a name never meets the catch-all virtual host, so whatever rules it in a
+//! full scope has to be there, too. Each service and each VirtualService is followed once, so no loop of manifests can make
+//! this run long.
 
 use std::collections::BTreeSet;
 
-use crate::inventory::{Inventory, MeshService};
+use crate::inventory::{Form, Inventory, MeshService, Route};
 use crate::names::EgressHost;
-use crate::resolve::concrete;
+use crate::resolve::{PLAIN_HTTP, concrete};
 
-/// Adds what a client needs besides `host` itself.
-pub(super) fn extend(
-    inventory: &Inventory,
-    client: &str,
-    host: &EgressHost,
-    hosts: &mut BTreeSet<EgressHost>,
-) {
-    follow_routes(inventory, client, host, hosts);
-    let service = inventory.services.get(host);
-    if let Some(behind) =
-        service.and_then(|service| follow_alias(inventory, client, service, hosts))
-    {
-        follow_routes(inventory, client, &behind.egress, hosts);
-    }
+/// The hosts of one client's scope, as they grow.
+pub(super) struct Closure<'a> {
+    inventory: &'a Inventory,
+    client: &'a str,
+    hosts: BTreeSet<EgressHost>,
+    /// Those whose names have been followed: services by namespace and host, VirtualServices by namespace and name.
+    services: BTreeSet<(&'a str, &'a str)>,
+    routes: BTreeSet<(&'a str, &'a str)>,
+    pending: Vec<Pending<'a>>,
 }
 
-/// The VirtualServices that rule a host, and where they send. istiod imports a VirtualService by an entry of its
-/// own namespace, with its host or one that its host covers.
-fn follow_routes(
-    inventory: &Inventory,
-    client: &str,
-    host: &EgressHost,
-    hosts: &mut BTreeSet<EgressHost>,
-) {
-    let key = host.key();
-    for route in inventory.routes.covering(&key, client) {
-        hosts.extend(EgressHost::new(
-            route.namespace.as_str(),
-            host.host.as_str(),
-        ));
-        for destination in inventory.routes.destinations(route) {
-            if let Some(service) = inventory.services.visible(destination, client) {
-                hosts.insert(service.egress.clone());
-                follow_alias(inventory, client, service, hosts);
+/// What is still to be followed.
+enum Pending<'a> {
+    Service(&'a MeshService),
+    Route(&'a Route),
+}
+
+impl<'a> Closure<'a> {
+    pub(super) fn new(inventory: &'a Inventory, client: &'a str) -> Self {
+        Self {
+            inventory,
+            client,
+            hosts: BTreeSet::new(),
+            services: BTreeSet::new(),
+            routes: BTreeSet::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Adds a host and what comes along with it. Whoever has it in a full scope has it here: alone, any other object with
+    /// the same host would take the name over.
+    pub(super) fn add(&mut self, host: &EgressHost) {
+        let key = host.key();
+        if let Some(owner) = self.inventory.services.visible(&key, self.client) {
+            self.service(owner);
+        } else {
+            self.hosts.insert(host.clone());
+            self.routes_of(&key, &host.host);
+        }
+        while let Some(pending) = self.pending.pop() {
+            match pending {
+                Pending::Service(service) => self.follow_service(service),
+                Pending::Route(route) => self.follow_route(route),
+            }
+        }
+    }
+
+    pub(super) fn into_hosts(self) -> BTreeSet<EgressHost> {
+        self.hosts
+    }
+
+    fn service(&mut self, service: &'a MeshService) {
+        if self.services.insert((service.namespace(), service.key())) {
+            self.hosts.insert(service.egress.clone());
+            self.pending.push(Pending::Service(service));
+        }
+    }
+
+    /// The VirtualServices that rule a host. istiod imports one by an entry of its own namespace, with its host or one that
+    /// its host covers.
+    fn routes_of(&mut self, key: &str, host: &str) {
+        for route in self.inventory.routes.covering(key, self.client) {
+            self.hosts
+                .extend(EgressHost::new(route.namespace.as_str(), host));
+            self.route(route);
+        }
+    }
+
+    /// What has this very name, be it a service or a VirtualService.
+    fn name(&mut self, name: &str) {
+        if let Some(service) = self.inventory.services.visible(name, self.client) {
+            self.service(service);
+        } else if self
+            .inventory
+            .routes
+            .exact(name, self.client)
+            .next()
+            .is_some()
+        {
+            self.routes_of(name, name);
+        }
+    }
+
+    fn route(&mut self, route: &'a Route) {
+        if self.routes.insert((&route.namespace, &route.name)) {
+            self.pending.push(Pending::Route(route));
+        }
+    }
+
+    fn follow_service(&mut self, service: &'a MeshService) {
+        self.routes_of(service.key(), service.host());
+        self.follow_alias(service);
+        if let Some(suffix) = service.key().strip_prefix('*') {
+            self.everything_under(suffix);
+        }
+        if !service.has_virtual_hosts() {
+            return;
+        }
+        for name in alternatives(
+            service.key(),
+            self.client,
+            &self.inventory.mesh().cluster_domain,
+        ) {
+            self.name(name);
+            if service.form == Form::Headless {
+                self.everything_under(&format!(".{name}"));
+            }
+        }
+        if service.form == Form::Headless {
+            self.everything_under(&format!(".{}", service.key()));
+        }
+    }
+
+    /// The service behind an ExternalName, and its name there: istiod keeps an alias of a service only if an entry of the
+    /// *service's* namespace has the alias as its host (`matchingAliasService`).
+    fn follow_alias(&mut self, service: &'a MeshService) {
+        let behind = concrete(self.inventory, service, self.client);
+        if let Some(behind) = behind.filter(|behind| behind.egress != service.egress) {
+            self.hosts
+                .extend(EgressHost::new(behind.namespace(), service.host()));
+            self.service(behind);
+        }
+    }
+
+    fn follow_route(&mut self, route: &'a Route) {
+        for destination in self.inventory.routes.destinations(route) {
+            if let Some(service) = self.inventory.services.visible(destination, self.client) {
+                self.service(service);
+            }
+        }
+        for host in &route.spec.hosts {
+            let key = host.to_ascii_lowercase();
+            match key.strip_prefix('*') {
+                Some(suffix) => self.wildcard_of_route(route, suffix),
+                // Of several VirtualServices of one host the first rules, so all have to be there.
+                None if self
+                    .inventory
+                    .routes
+                    .exact(&key, self.client)
+                    .nth(1)
+                    .is_some() =>
+                {
+                    self.routes_of(&key, host);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// istiod gives a VirtualService's wildcard a virtual host on each of its ports on which it finds no service below it.
+    /// So one such service keeps it from taking over the names of the others; where there is none, it takes over
+    /// what VirtualServices have a name below it.
+    fn wildcard_of_route(&mut self, route: &Route, suffix: &str) {
+        let (services, client) = (&self.inventory.services, self.client);
+        let own = (route.spec.hosts.iter())
+            .filter_map(|host| services.visible(&host.to_ascii_lowercase(), client));
+        let mut ports: BTreeSet<u16> = own
+            .flat_map(|service| service.ports.iter().map(|port| port.number))
+            .collect();
+        ports.insert(PLAIN_HTTP);
+        let mut alone = false;
+        for port in ports {
+            let mut below = services.under(suffix, client);
+            match below.find(|service| service.has_port(port)) {
+                Some(service) => self.service(service),
+                None => alone = true,
+            }
+        }
+        self.short_names_under(suffix);
+        if alone {
+            self.routes_under(suffix);
+        }
+    }
+
+    /// Everything with a name that `*<suffix>` covers.
+    fn everything_under(&mut self, suffix: &str) {
+        for service in self.inventory.services.under(suffix, self.client) {
+            self.service(service);
+        }
+        self.short_names_under(suffix);
+        self.routes_under(suffix);
+    }
+
+    fn routes_under(&mut self, suffix: &str) {
+        for (route, host) in self.inventory.routes.under(suffix, self.client) {
+            self.hosts
+                .extend(EgressHost::new(route.namespace.as_str(), host));
+            self.route(route);
+        }
+    }
+
+    /// The services whose alternative names `*<suffix>` covers.
+    fn short_names_under(&mut self, suffix: &str) {
+        let domain = &self.inventory.mesh().cluster_domain;
+        for full in [
+            format!("{suffix}.svc.{domain}"),
+            format!("{suffix}.{domain}"),
+        ] {
+            for service in self.inventory.services.under(&full, self.client) {
+                self.service(service);
             }
         }
     }
 }
 
-/// The service behind an ExternalName, and its name there: istiod keeps an alias of a service only if an entry
-/// of the *service's* namespace has the alias as its host (`matchingAliasService`).
-fn follow_alias<'a>(
-    inventory: &'a Inventory,
-    client: &str,
-    service: &'a MeshService,
-    hosts: &mut BTreeSet<EgressHost>,
-) -> Option<&'a MeshService> {
-    let behind =
-        concrete(inventory, service, client).filter(|behind| behind.egress != service.egress)?;
-    hosts.insert(behind.egress.clone());
-    hosts.extend(EgressHost::new(behind.namespace(), service.host()));
-    Some(behind)
+/// The names besides its own of a service below the cluster's domain (`generateAltVirtualHostsForKubernetesService`).
+fn alternatives<'k>(key: &'k str, client: &str, cluster_domain: &str) -> Vec<&'k str> {
+    let svc = (key.strip_suffix(cluster_domain))
+        .and_then(|rest| rest.strip_suffix('.'))
+        .filter(|svc| svc.ends_with(".svc"));
+    let Some(svc) = svc else { return Vec::new() };
+    let short = svc.strip_suffix(".svc").unwrap_or(svc);
+    let own = short
+        .split_once('.')
+        .filter(|(_, namespace)| *namespace == client);
+    [svc, short]
+        .into_iter()
+        .chain(own.map(|(name, _)| name))
+        .collect()
 }

@@ -18,6 +18,7 @@ use crate::inventory::Inventory;
 use crate::names::{EgressHost, Workload};
 use crate::resource::{Mode, ObjectKey};
 
+use self::closure::Closure;
 pub use self::owner::DEFAULT_NAME;
 pub(crate) use self::owner::user_sidecar_of;
 
@@ -133,7 +134,7 @@ fn default_scope(
         return inventory.full_scope();
     }
     let captures_dns = inventory.pods.capture_dns_in(namespace);
-    let mut hosts = always(inventory, visibility, namespace, captures_dns);
+    let mut hosts = always(inventory, visibility, namespace, captures_dns).into_hosts();
     let mut workloads = BTreeSet::new();
     for pod in inventory.pods.unlabelled_in(namespace) {
         if pod.mode.is_some_and(|mode| mode != Mode::Enforce) {
@@ -160,44 +161,30 @@ fn scope(
         return inventory.full_scope();
     }
     let captures_dns = inventory.pods.of(workload).any(|pod| pod.captures_dns);
-    let mut hosts = always(inventory, visibility, &workload.namespace, captures_dns);
+    let mut closure = always(inventory, visibility, &workload.namespace, captures_dns);
     for dependency in graph.dependencies(workload) {
         // A host that is gone stays: its entry costs nothing, and a service that flaps must not be forgotten.
-        add(inventory, &workload.namespace, &dependency.host, &mut hosts);
+        closure.add(&dependency.host);
     }
-    hosts
+    closure.into_hosts()
 }
 
 /// What a namespace's workloads see without having learned it.
-fn always(
-    inventory: &Inventory,
+fn always<'a>(
+    inventory: &'a Inventory,
     visibility: &Visibility,
-    namespace: &str,
+    namespace: &'a str,
     captures_dns: bool,
-) -> BTreeSet<EgressHost> {
+) -> Closure<'a> {
     let beyond_http = inventory
         .services
         .beyond_http(namespace, visibility.assume_http);
     let of_dns = inventory.hosts_of_istio_dns().filter(|_| captures_dns);
-    let mut hosts = BTreeSet::new();
+    let mut closure = Closure::new(inventory, namespace);
     for host in visibility.always.iter().chain(beyond_http).chain(of_dns) {
-        add(inventory, namespace, host, &mut hosts);
+        closure.add(host);
     }
-    hosts
-}
-
-/// Adds a host and what comes along with it. Whoever has it in a full scope has it here: alone, any other object with the
-/// same host would take the name over.
-fn add(
-    inventory: &Inventory,
-    namespace: &str,
-    host: &EgressHost,
-    hosts: &mut BTreeSet<EgressHost>,
-) {
-    let owner = inventory.services.visible(&host.key(), namespace);
-    let host = owner.map_or(host, |owner| &owner.egress);
-    hosts.insert(host.clone());
-    closure::extend(inventory, namespace, host, hosts);
+    closure
 }
 
 /// The Sidecar of a namespace, with these hosts.
