@@ -1,10 +1,10 @@
 //! Puts every kind into the indexes that questions about it are answered from.
 
 use super::user_sidecars::is_ours;
-use super::{Inventory, services};
+use super::{Inventory, gamma, services};
 use crate::resource::{
-    DestinationRule, EndpointSlice, Mode, Namespace, Object, PeerAuthentication, Pod, Service,
-    ServiceEntry, Sidecar, VirtualService, kinds,
+    DestinationRule, EndpointSlice, GRPCRoute, HTTPRoute, Mode, Namespace, Object,
+    PeerAuthentication, Pod, Service, ServiceEntry, Sidecar, VirtualService, kinds,
 };
 
 /// An object that can be looked up by more than its key.
@@ -106,6 +106,34 @@ impl Indexed for VirtualService {
 
     fn remove(&self, inventory: &mut Inventory) {
         inventory.routes.remove(self, &inventory.mesh);
+    }
+}
+
+impl Indexed for HTTPRoute {
+    fn insert(&self, inventory: &mut Inventory) {
+        for route in gamma::routes(self, &inventory.mesh) {
+            inventory.routes.insert_route(route);
+        }
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        for route in gamma::routes(self, &inventory.mesh) {
+            inventory.routes.remove_route(&route);
+        }
+    }
+}
+
+impl Indexed for GRPCRoute {
+    fn insert(&self, inventory: &mut Inventory) {
+        for route in gamma::routes(self, &inventory.mesh) {
+            inventory.routes.insert_route(route);
+        }
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        for route in gamma::routes(self, &inventory.mesh) {
+            inventory.routes.remove_route(&route);
+        }
     }
 }
 

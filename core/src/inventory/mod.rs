@@ -11,6 +11,7 @@ mod discovery;
 mod dns;
 mod endpoints;
 mod export;
+mod gamma;
 mod hosts;
 mod index;
 mod namespaced;

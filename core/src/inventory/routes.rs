@@ -19,6 +19,8 @@ pub(crate) struct Route {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) spec: VirtualServiceSpec,
+    /// Whether istiod makes it of an object of the Gateway API.
+    gateway_api: bool,
     export_to: ExportTo,
     created: String,
 }
@@ -28,8 +30,19 @@ impl Route {
         self.export_to.allows(namespace)
     }
 
-    fn nearness(&self, client: &str) -> Option<Nearness> {
-        self.export_to.nearness(&self.namespace, client)
+    /// A VirtualService that istiod makes of an object of the Gateway API.
+    pub(super) fn of_gateway_api(made: &VirtualService, mesh: &Mesh) -> Self {
+        Self {
+            gateway_api: true,
+            ..read_route(made, mesh)
+        }
+    }
+
+    /// Where istiod lists it for a client: of equally near ones, the client's own routes of the Gateway API come first.
+    fn place(&self, client: &str) -> Option<(Nearness, bool)> {
+        let nearness = self.export_to.nearness(&self.namespace, client)?;
+        let own = self.gateway_api && self.namespace == client;
+        Some((nearness, !own))
     }
 
     /// A host of it as it is written there.
@@ -56,7 +69,14 @@ pub(crate) struct RouteIndex {
 
 impl RouteIndex {
     pub(crate) fn insert(&mut self, object: &VirtualService, mesh: &Mesh) {
-        let route = read_route(object, mesh);
+        self.insert_route(read_route(object, mesh));
+    }
+
+    pub(crate) fn remove(&mut self, object: &VirtualService, mesh: &Mesh) {
+        self.remove_route(&read_route(object, mesh));
+    }
+
+    pub(super) fn insert_route(&mut self, route: Route) {
         if route.spec.hosts.is_empty() {
             let (namespace, name) = (route.namespace.clone(), route.name.clone());
             self.delegates.insert(&namespace, &name, route);
@@ -68,13 +88,12 @@ impl RouteIndex {
         }
     }
 
-    pub(crate) fn remove(&mut self, object: &VirtualService, mesh: &Mesh) {
-        let route = read_route(object, mesh);
+    pub(super) fn remove_route(&mut self, route: &Route) {
         if route.spec.hosts.is_empty() {
             self.delegates.remove(&route.namespace, &route.name);
         } else {
             for host in &route.spec.hosts {
-                self.hosts.remove(&host.to_ascii_lowercase(), &route);
+                self.hosts.remove(&host.to_ascii_lowercase(), route);
             }
         }
     }
@@ -166,9 +185,9 @@ impl RouteIndex {
 fn preferred<'a>(routes: &'a [Arc<Route>], client: &str) -> impl Iterator<Item = &'a Route> {
     let obeyed = routes
         .iter()
-        .filter_map(|route| Some((route.nearness(client)?, route.as_ref())));
+        .filter_map(|route| Some((route.place(client)?, route.as_ref())));
     let mut obeyed: Vec<_> = obeyed.collect();
-    obeyed.sort_by_key(|(nearness, _)| *nearness);
+    obeyed.sort_by_key(|(place, _)| *place);
     obeyed.into_iter().map(|(_, route)| route)
 }
 
@@ -205,6 +224,7 @@ fn read_route(object: &VirtualService, mesh: &Mesh) -> Route {
             &mesh.default_export_to.virtual_services,
         ),
         created: metadata.creation_timestamp.clone(),
+        gateway_api: false,
         spec,
     }
 }

@@ -18,6 +18,8 @@ macro_rules! kinds {
             DestinationRule "networking.istio.io" "v1" "destinationrules" Namespaced Required;
             Sidecar "networking.istio.io" "v1" "sidecars" Namespaced Required;
             PeerAuthentication "security.istio.io" "v1" "peerauthentications" Namespaced Required;
+            HTTPRoute "gateway.networking.k8s.io" "v1" "httproutes" Namespaced Optional;
+            GRPCRoute "gateway.networking.k8s.io" "v1" "grpcroutes" Namespaced Optional;
         }
     };
 }

@@ -3,6 +3,7 @@
 //! Everything else in them is ignored, so an object that uses a newer API than this crate knows is still read,
 //! and ten thousand Pods do not carry their annotations and volumes into memory.
 
+mod gateway;
 mod istio;
 mod kind;
 mod kubernetes;
@@ -12,6 +13,10 @@ mod meta;
 mod mode;
 mod object;
 
+pub use gateway::{
+    GRPCRoute, GatewayFilter, GatewayMatch, GatewayMirror, GatewayRouteSpec, GatewayRule,
+    HTTPRoute, ObjectReference, PathMatch,
+};
 pub use istio::{
     AllocatedAddress, Delegate, Destination, DestinationRule, DestinationRuleSpec, HttpMirror,
     HttpRoute, MutualTls, OtherConditions, PeerAuthentication, PeerAuthenticationSpec, PortNumber,
