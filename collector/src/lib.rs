@@ -21,9 +21,7 @@ pub mod store;
 
 pub use self::ingest::{IngestIdentity, ReportError, ResolveError};
 pub use self::inventory::directory;
-pub use self::publish::sink as publisher;
 pub use self::runtime::config::{Config, LimitsConfig, MeshConfig, PlacesConfig, VisibilityConfig};
 pub use self::runtime::listen::{Addresses, IdentityFrom, ListenConfig, ListenError};
 pub use self::runtime::readiness::{Check, NotReady};
-pub use self::runtime::{Server, ServerError};
-pub use self::state::Collector;
+pub use self::runtime::{Collector, Server, ServerError};

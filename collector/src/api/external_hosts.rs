@@ -8,14 +8,15 @@ use lazymesh_core::ExternalHost;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::Admin;
 use crate::api::extract::Query;
 use crate::api::page::{ExternalKey, Page, PageQuery};
 use crate::api::problem::Problem;
 use crate::api::responses::ListProblems;
 use crate::api::views::ExternalHostView;
-use crate::state::Collector;
+use crate::state::SharedView;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default().routes(routes!(list))
 }
 
@@ -30,12 +31,12 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
     responses((status = 200, description = "A page", body = Page<ExternalHostView>), ListProblems),
 )]
 async fn list(
-    State(collector): State<Arc<Collector>>,
+    State(view): State<Arc<SharedView>>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<ExternalHostView>>, Problem> {
     let cut = query.cut()?;
-    let knowledge = collector.look();
-    let page = cut.page(knowledge.graph.externals(), key);
+    let view = view.look();
+    let page = cut.page(view.graph.externals(), key);
     Ok(Json(page.map(ExternalHostView::from)))
 }
 

@@ -11,16 +11,17 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::Admin;
 use crate::api::extract::Query;
 use crate::api::problem::Problem;
 use crate::api::responses::ListProblems;
 use crate::api::views::{DependencyView, ExternalHostView};
-use crate::state::Collector;
+use crate::state::SharedView;
 
 const DOT: &str = "text/vnd.graphviz; charset=utf-8";
 const MERMAID: &str = "text/vnd.mermaid; charset=utf-8";
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default().routes(routes!(graph))
 }
 
@@ -74,11 +75,11 @@ struct GraphView {
     ),
 )]
 async fn graph(
-    State(collector): State<Arc<Collector>>,
+    State(view): State<Arc<SharedView>>,
     Query(query): Query<GraphQuery>,
 ) -> Result<Response, Problem> {
     let format = Format::parse(query.format.as_deref())?;
-    let graph = &collector.look().graph;
+    let graph = &view.look().graph;
     Ok(match format {
         Format::Json => Json(GraphView {
             dependencies: graph.iter().map(DependencyView::from).collect(),

@@ -18,21 +18,32 @@ use utoipa_axum::routes;
 use crate::api::body::Body;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::IngestProblems;
-use crate::ingest::ReportError;
-use crate::ingest::ResolveError;
-use crate::ingest::{Admission, Admitted, Crowded, IngestIdentity, Refusal};
+use crate::ingest::{
+    Admission, Admitted, Crowded, IngestIdentity, Refusal, ReportError, Reporter, ResolveError,
+    Resolver, filters,
+};
 use crate::runtime::clock::now_ms;
-use crate::runtime::readiness::NotReady;
-use crate::state::Collector;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::readiness::{NotReady, Readiness};
+use crate::state::SharedView;
 
 /// Most requests that are worked on at once; further ones are told to come back.
 const REQUESTS: usize = 1_024;
 
+/// What filters' requests go through.
+pub(crate) struct Stations {
+    pub(crate) view: Arc<SharedView>,
+    pub(crate) identity: IngestIdentity,
+    pub(crate) resolver: Resolver,
+    pub(crate) reporter: Reporter,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
 /// State of the ingest routes.
 #[derive(Clone)]
 pub(crate) struct Ingest {
-    collector: Arc<Collector>,
-    identity: Arc<IngestIdentity>,
+    stations: Arc<Stations>,
     admission: Arc<Admission>,
     slots: Arc<Semaphore>,
 }
@@ -43,11 +54,12 @@ impl FromRequestParts<Ingest> for Admitted {
 
     async fn from_request_parts(parts: &mut Parts, ingest: &Ingest) -> Result<Self, Problem> {
         // An inventory that is not complete knows no pod of the caller's, which is no reason to refuse it.
-        ingest.collector.readiness.require().map_err(not_ready)?;
+        let stations = &ingest.stations;
+        stations.readiness.require().map_err(not_ready)?;
         let caller = {
-            let knowledge = ingest.collector.look();
-            let mesh = knowledge.inventory.mesh();
-            ingest.identity.caller(&parts.headers, mesh)
+            let view = stations.view.look();
+            let mesh = view.inventory.mesh();
+            stations.identity.caller(&parts.headers, mesh)
         };
         let caller = caller.map_err(|refusal| ingest.refuse(refusal))?;
         let admitted = ingest.admission.admit(caller, Instant::now());
@@ -56,10 +68,9 @@ impl FromRequestParts<Ingest> for Admitted {
 }
 
 impl Ingest {
-    pub(crate) fn new(collector: Arc<Collector>, identity: IngestIdentity) -> Self {
+    pub(crate) fn new(stations: Stations) -> Self {
         Self {
-            collector,
-            identity: Arc::new(identity),
+            stations: Arc::new(stations),
             admission: Arc::default(),
             slots: Arc::new(Semaphore::new(REQUESTS)),
         }
@@ -74,14 +85,18 @@ impl Ingest {
     /// Whether the caller is the source's filter.
     fn check(&self, admitted: &Admitted, source: &Source) -> Result<(), Problem> {
         let spoken = {
-            let knowledge = self.collector.look();
-            admitted.caller.speaks_for(source, &knowledge.inventory)
+            let view = self.stations.view.look();
+            admitted.caller.speaks_for(source, &view.inventory)
         };
         spoken.map_err(|refusal| self.refuse(refusal))
     }
 
+    pub(crate) fn readiness(&self) -> &Arc<Readiness> {
+        &self.stations.readiness
+    }
+
     fn refuse(&self, refusal: Refusal) -> Problem {
-        self.collector.metrics.identity_refused.inc();
+        self.stations.metrics.identity_refused.inc();
         Problem::new(Kind::Identity, refusal.to_string())
     }
 }
@@ -109,8 +124,9 @@ async fn resolve(
 ) -> Result<Json<ResolveResponse>, Problem> {
     let _slot = ingest.slot()?;
     ingest.check(&admitted, &request.source)?;
-    ingest.collector.hear(&request.source.namespace);
-    Ok(Json(ingest.collector.resolve(&request, now_ms()).await?))
+    let Stations { view, resolver, .. } = &*ingest.stations;
+    filters::called_from(view, &request.source.namespace);
+    Ok(Json(resolver.resolve(&request, now_ms()).await?))
 }
 
 /// Count hosts that sidecars met again
@@ -130,12 +146,13 @@ async fn reports(
 ) -> Result<Json<ReportsResponse>, Problem> {
     let _slot = ingest.slot()?;
     ingest.check(&admitted, &reports.source)?;
+    let Stations { view, reporter, .. } = &*ingest.stations;
     // What counts connections says nothing about what decides requests.
     let mut protocols = reports.reports.iter().map(|report| report.protocol);
     if reports.reports.is_empty() || protocols.any(|it| it == Protocol::Http) {
-        ingest.collector.hear(&reports.source.namespace);
+        filters::called_from(view, &reports.source.namespace);
     }
-    Ok(Json(ingest.collector.report(&reports, now_ms()).await?))
+    Ok(Json(reporter.report(&reports, now_ms()).await?))
 }
 
 impl From<Crowded> for Problem {

@@ -1,6 +1,6 @@
 //! REST, on two routers: ingest for filters, admin for people and programs.
 //!
-//! Handlers translate between HTTP and [`Collector`]; no rule of lazymesh is in here.
+//! Handlers translate between HTTP and the view, and each takes only what it needs; no rule of lazymesh is in here.
 
 mod body;
 mod external_hosts;
@@ -21,6 +21,7 @@ mod workloads;
 use std::sync::Arc;
 
 use axum::error_handling::HandleErrorLayer;
+use axum::extract::FromRef;
 use axum::{BoxError, Router};
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -31,25 +32,34 @@ pub use self::openapi::document;
 pub use self::problem::{PROBLEM_JSON, Problem};
 pub use self::token::{Token, TokenError};
 
-use self::ingest::Ingest;
+pub(crate) use self::ingest::{Ingest, Stations};
 use self::problem::Kind;
-use crate::ingest::IngestIdentity;
-use crate::state::Collector;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::readiness::Readiness;
+use crate::state::SharedView;
 
 /// Most requests that the admin port works on at once; further ones are told to come back.
 const ADMIN_REQUESTS: usize = 64;
 
-fn ingest_routes() -> OpenApiRouter<Ingest> {
-    ingest::routes()
+/// State of the admin routes.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) view: Arc<SharedView>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
-fn admin_routes() -> OpenApiRouter<Arc<Collector>> {
-    protected_routes()
-        .merge(operations::liveness())
-        .merge(operations::readiness())
+impl FromRef<Admin> for Arc<SharedView> {
+    fn from_ref(admin: &Admin) -> Self {
+        Self::clone(&admin.view)
+    }
 }
 
-fn protected_routes() -> OpenApiRouter<Arc<Collector>> {
+fn probes() -> OpenApiRouter<Arc<Readiness>> {
+    operations::liveness().merge(operations::readiness())
+}
+
+fn admin_routes() -> OpenApiRouter<Admin> {
     workloads::routes()
         .merge(services::routes())
         .merge(graph::routes())
@@ -59,28 +69,28 @@ fn protected_routes() -> OpenApiRouter<Arc<Collector>> {
 }
 
 /// The router of the ingest listener.
-pub fn ingest(collector: Arc<Collector>, identity: IngestIdentity) -> Router {
-    let state = Ingest::new(Arc::clone(&collector), identity);
-    let (routes, _) = ingest_routes().split_for_parts();
+pub(crate) fn ingest(ingest: Ingest) -> Router {
+    let readiness = Arc::clone(ingest.readiness());
+    let (routes, _) = ingest::routes().split_for_parts();
     let (liveness, _) = operations::liveness().split_for_parts();
     with_fallbacks(
         routes
-            .with_state(state)
-            .merge(liveness.with_state(collector)),
+            .with_state(ingest)
+            .merge(liveness.with_state(readiness)),
     )
 }
 
 /// The router of the admin listener. With a token, everything but the probes asks for it.
-pub fn admin(collector: Arc<Collector>, token: Option<Token>) -> Router {
-    let (mut routes, _) = protected_routes().split_for_parts();
+pub(crate) fn admin(admin: Admin, token: Option<Token>) -> Router {
+    let (mut routes, _) = admin_routes().split_for_parts();
     if let Some(token) = token {
         let token = axum::middleware::from_fn_with_state(Arc::new(token), token::require);
         routes = routes.route_layer(token);
     }
-    let probes = operations::liveness().merge(operations::readiness());
-    let (probes, _) = probes.split_for_parts();
-    let routes = shedding(routes.with_state(Arc::clone(&collector)), ADMIN_REQUESTS);
-    with_fallbacks(routes.merge(probes.with_state(collector)))
+    let (probes, _) = probes().split_for_parts();
+    let readiness = Arc::clone(&admin.readiness);
+    let routes = shedding(routes.with_state(admin), ADMIN_REQUESTS);
+    with_fallbacks(routes.merge(probes.with_state(readiness)))
 }
 
 /// Answers what is more than `requests` at once with 503, at once: waiting would only make it later.

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 
 use crate::api::problem::Problem;
-use crate::api::{admin_routes, ingest_routes};
+use crate::api::{admin_routes, ingest, probes};
 use crate::runtime::readiness::Check;
 
 #[derive(OpenApi)]
@@ -29,11 +29,13 @@ struct Api;
 /// Every route of both listeners.
 #[must_use]
 pub fn document() -> Document {
-    let (_, ingest) = ingest_routes().split_for_parts();
+    let (_, ingest) = ingest::routes().split_for_parts();
     let (_, admin) = admin_routes().split_for_parts();
+    let (_, probes) = probes().split_for_parts();
     let mut document = Api::openapi();
     document.merge(ingest);
     document.merge(admin);
+    document.merge(probes);
     document
 }
 

@@ -11,24 +11,24 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::Admin;
 use crate::api::openapi;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::{PlainProblems, ProbeProblems};
 use crate::runtime::metrics::OPENMETRICS;
-use crate::runtime::readiness::Check;
-use crate::state::Collector;
+use crate::runtime::readiness::{Check, Readiness};
 
 /// The route that both listeners have.
-pub(crate) fn liveness() -> OpenApiRouter<Arc<Collector>> {
+pub(crate) fn liveness() -> OpenApiRouter<Arc<Readiness>> {
     OpenApiRouter::default().routes(routes!(livez))
 }
 
 /// Routes that need no token.
-pub(crate) fn readiness() -> OpenApiRouter<Arc<Collector>> {
+pub(crate) fn readiness() -> OpenApiRouter<Arc<Readiness>> {
     OpenApiRouter::default().routes(routes!(readyz))
 }
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default()
         .routes(routes!(metrics))
         .routes(routes!(openapi_json))
@@ -51,8 +51,8 @@ struct Ready {
     tag = "operations",
     responses((status = 200, description = "It does", content_type = "text/plain", body = String), ProbeProblems),
 )]
-async fn livez(State(collector): State<Arc<Collector>>) -> Result<&'static str, Problem> {
-    match collector.readiness.dead() {
+async fn livez(State(readiness): State<Arc<Readiness>>) -> Result<&'static str, Problem> {
+    match readiness.dead() {
         None => Ok("ok\n"),
         Some(reason) => Err(Problem::new(Kind::Store, reason)),
     }
@@ -68,9 +68,9 @@ async fn livez(State(collector): State<Arc<Collector>>) -> Result<&'static str, 
     tag = "operations",
     responses((status = 200, description = "It can", body = Ready), ProbeProblems),
 )]
-async fn readyz(State(collector): State<Arc<Collector>>) -> Result<Json<Ready>, Problem> {
-    let checks = collector.readiness.checks();
-    match collector.readiness.require() {
+async fn readyz(State(readiness): State<Arc<Readiness>>) -> Result<Json<Ready>, Problem> {
+    let checks = readiness.checks();
+    match readiness.require() {
         Ok(()) => Ok(Json(Ready {
             ready: true,
             checks,
@@ -93,8 +93,14 @@ async fn readyz(State(collector): State<Arc<Collector>>) -> Result<Json<Ready>, 
         PlainProblems,
     ),
 )]
-async fn metrics(State(collector): State<Arc<Collector>>) -> Result<Response, Problem> {
-    let text = collector.measured().map_err(|error| {
+async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
+    let Admin {
+        view,
+        metrics,
+        readiness,
+    } = admin;
+    metrics.measure(&view.look(), &readiness);
+    let text = metrics.text().map_err(|error| {
         tracing::error!(%error, "cannot write the metrics");
         Problem::new(Kind::Internal, "the metrics cannot be written")
     })?;

@@ -8,14 +8,15 @@ use lazymesh_core::{Dependency, EgressHost, Workload};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::Admin;
 use crate::api::extract::{Named, Query};
 use crate::api::page::{Page, PageQuery};
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::ItemProblems;
 use crate::api::views::DependencyView;
-use crate::state::{Collector, Knowledge};
+use crate::state::{SharedView, View};
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default().routes(routes!(dependents))
 }
 
@@ -34,14 +35,14 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
     responses((status = 200, description = "A page", body = Page<DependencyView>), ItemProblems),
 )]
 async fn dependents(
-    State(collector): State<Arc<Collector>>,
+    State(view): State<Arc<SharedView>>,
     Named(service): Named,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<DependencyView>>, Problem> {
     let cut = query.cut::<Workload>()?;
-    let knowledge = collector.look();
-    let host = egress_host(&knowledge, &service).ok_or_else(no_service)?;
-    let page = cut.page(knowledge.graph.dependents(&host), source);
+    let view = view.look();
+    let host = egress_host(&view, &service).ok_or_else(no_service)?;
+    let page = cut.page(view.graph.dependents(&host), source);
     Ok(Json(page.map(DependencyView::from)))
 }
 
@@ -50,9 +51,9 @@ fn source(dependency: &&Dependency) -> Workload {
 }
 
 /// The host of a Service that exists, or that something still depends on.
-fn egress_host(knowledge: &Knowledge, service: &Workload) -> Option<EgressHost> {
+fn egress_host(view: &View, service: &Workload) -> Option<EgressHost> {
     let Workload { namespace, name } = service;
-    let inventory = &knowledge.inventory;
+    let inventory = &view.inventory;
     inventory.egress_host_of(namespace, name).or_else(|| {
         let domain = &inventory.mesh().cluster_domain;
         let host = EgressHost::new(
@@ -60,7 +61,7 @@ fn egress_host(knowledge: &Knowledge, service: &Workload) -> Option<EgressHost> 
             format!("{name}.{namespace}.svc.{domain}"),
         )
         .ok()?;
-        let needed = knowledge.graph.dependents(&host).next().is_some();
+        let needed = view.graph.dependents(&host).next().is_some();
         needed.then_some(host)
     })
 }

@@ -1,23 +1,24 @@
 //! Sidecars as they are, or are about to be, published.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use lazymesh_core::{ObjectKey, Plan, SidecarSpec, Workload};
+use lazymesh_core::{ObjectKey, Plan, SidecarSpec, Subject, Workload};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::Admin;
 use crate::api::extract::Names;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::ItemProblems;
-use crate::publish::workqueue::Target;
-use crate::state::Collector;
+use crate::state::{SharedView, View};
 
 const YAML: &str = "application/yaml";
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default().routes(routes!(show))
 }
 
@@ -37,8 +38,8 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
         ItemProblems,
     ),
 )]
-async fn show(State(collector): State<Arc<Collector>>, names: Names) -> Result<Response, Problem> {
-    let sidecar = find(&collector, &names)?;
+async fn show(State(view): State<Arc<SharedView>>, names: Names) -> Result<Response, Problem> {
+    let sidecar = find(&view.look(), &names)?;
     let yaml = serde_saphyr::to_string(&sidecar.manifest()).map_err(|error| {
         tracing::error!(%error, "cannot render a Sidecar");
         Problem::new(Kind::Internal, "the Sidecar cannot be written as YAML")
@@ -46,37 +47,31 @@ async fn show(State(collector): State<Arc<Collector>>, names: Names) -> Result<R
     Ok(([(CONTENT_TYPE, YAML)], yaml).into_response())
 }
 
-fn find(collector: &Collector, names: &Names) -> Result<SidecarSpec, Problem> {
+fn find(view: &View, names: &Names) -> Result<SidecarSpec, Problem> {
     let mut ruled_by = None;
-    for target in candidates(collector, &names.namespace) {
-        match collector.plan(&target) {
+    for subject in candidates(view, &names.namespace) {
+        match view.plan(&subject) {
             Plan::Publish(sidecar) if sidecar.name == names.name => return Ok(sidecar),
-            Plan::UserManaged(owner) if is_meant(&target, &names.name) => ruled_by = Some(owner),
+            Plan::UserManaged(owner) if is_meant(&subject, &names.name) => ruled_by = Some(owner),
             Plan::Publish(_) | Plan::UserManaged(_) | Plan::NotEnforced => {}
         }
     }
     Err(absent(ruled_by))
 }
 
-/// What can have a Sidecar in a namespace.
-fn candidates(collector: &Collector, namespace: &str) -> Vec<Target> {
-    let workloads = collector.look().workloads();
-    let workloads = workloads
-        .into_iter()
-        .filter(|workload| workload.namespace == namespace);
-    let default = Target::Namespace(namespace.to_owned());
-    std::iter::once(default)
-        .chain(workloads.map(Target::Workload))
-        .collect()
+/// What can have a Sidecar in a namespace, be it one that does not exist.
+fn candidates(view: &View, namespace: &str) -> BTreeSet<Subject> {
+    let mut candidates = view.subjects_in(namespace);
+    candidates.insert(Subject::Namespace(namespace.to_owned()));
+    candidates
 }
 
-/// Whether the target would have a Sidecar of this name; only to say why there is none.
-fn is_meant(target: &Target, name: &str) -> bool {
+/// Whether the subject would have a Sidecar of this name; only to say why there is none.
+fn is_meant(subject: &Subject, name: &str) -> bool {
     let own = name.strip_prefix("lazymesh-");
-    match target {
-        Target::Orphans => false,
-        Target::Namespace(_) => own == Some("default"),
-        Target::Workload(Workload { name, .. }) => own == Some(name),
+    match subject {
+        Subject::Namespace(_) => own == Some("default"),
+        Subject::Workload(Workload { name, .. }) => own == Some(name),
     }
 }
 

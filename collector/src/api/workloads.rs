@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use lazymesh_core::{EgressHost, Plan, Workload};
+use lazymesh_core::{EgressHost, Plan, Subject, Workload};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::Admin;
 use crate::api::extract::{Named, Query};
 use crate::api::page::{Page, PageQuery};
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::{ItemProblems, ListProblems};
 use crate::api::views::{DependencyView, ModeView};
-use crate::publish::workqueue::Target;
-use crate::state::{Collector, Knowledge};
+use crate::state::{SharedView, View};
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<Collector>> {
+pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(show))
@@ -71,12 +71,12 @@ enum SidecarState {
 }
 
 impl WorkloadItem {
-    fn new(knowledge: &Knowledge, workload: &Workload) -> Self {
+    fn new(view: &View, workload: &Workload) -> Self {
         Self {
             namespace: workload.namespace.clone(),
             name: workload.name.clone(),
-            mode: knowledge.inventory.mode(workload).into(),
-            dependencies: knowledge.graph.dependencies(workload).count(),
+            mode: view.inventory.mode(workload).into(),
+            dependencies: view.graph.dependencies(workload).count(),
         }
     }
 }
@@ -103,16 +103,16 @@ impl From<Plan> for SidecarSummary {
     responses((status = 200, description = "A page", body = Page<WorkloadItem>), ListProblems),
 )]
 async fn list(
-    State(collector): State<Arc<Collector>>,
+    State(view): State<Arc<SharedView>>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<WorkloadItem>>, Problem> {
     let cut = query.cut()?;
-    let knowledge = collector.look();
-    let page = cut.page(knowledge.workloads().into_iter(), Workload::clone);
+    let view = view.look();
+    let page = cut.page(view.workloads().into_iter(), Workload::clone);
     let items = page
         .items
         .iter()
-        .map(|workload| WorkloadItem::new(&knowledge, workload))
+        .map(|workload| WorkloadItem::new(&view, workload))
         .collect();
     Ok(Json(Page {
         items,
@@ -132,22 +132,22 @@ async fn list(
     responses((status = 200, description = "The workload", body = WorkloadDetail), ItemProblems),
 )]
 async fn show(
-    State(collector): State<Arc<Collector>>,
+    State(view): State<Arc<SharedView>>,
     Named(workload): Named,
 ) -> Result<Json<WorkloadDetail>, Problem> {
-    let mut sidecar = SidecarSummary::from(collector.plan(&Target::Workload(workload.clone())));
-    let knowledge = collector.look();
-    require(&knowledge, &workload)?;
-    if matches!(sidecar.state, SidecarState::None) && knowledge.waits_for_filter(&workload) {
+    let view = view.look();
+    require(&view, &workload)?;
+    let mut sidecar = SidecarSummary::from(view.plan(&Subject::Workload(workload.clone())));
+    if matches!(sidecar.state, SidecarState::None) && view.waits_for_filter(&workload) {
         sidecar.state = SidecarState::WaitsForFilter;
     }
-    let externals = knowledge.graph.externals();
+    let externals = view.graph.externals();
     Ok(Json(WorkloadDetail {
-        item: WorkloadItem::new(&knowledge, &workload),
+        item: WorkloadItem::new(&view, &workload),
         external_hosts: externals
             .filter(|external| external.source == workload)
             .count(),
-        service_accounts: knowledge
+        service_accounts: view
             .inventory
             .service_accounts(&workload)
             .into_iter()
@@ -169,22 +169,22 @@ async fn show(
     responses((status = 200, description = "A page", body = Page<DependencyView>), ItemProblems),
 )]
 async fn dependencies(
-    State(collector): State<Arc<Collector>>,
+    State(view): State<Arc<SharedView>>,
     Named(workload): Named,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<DependencyView>>, Problem> {
     let cut = query.cut::<EgressHost>()?;
-    let knowledge = collector.look();
-    require(&knowledge, &workload)?;
-    let page = cut.page(knowledge.graph.dependencies(&workload), |dependency| {
+    let view = view.look();
+    require(&view, &workload)?;
+    let page = cut.page(view.graph.dependencies(&workload), |dependency| {
         dependency.host.clone()
     });
     Ok(Json(page.map(DependencyView::from)))
 }
 
-fn require(knowledge: &Knowledge, workload: &Workload) -> Result<(), Problem> {
-    let known = knowledge.graph.workloads().any(|known| known == workload)
-        || knowledge
+fn require(view: &View, workload: &Workload) -> Result<(), Problem> {
+    let known = view.graph.workloads().any(|known| known == workload)
+        || view
             .inventory
             .workloads_in(&workload.namespace)
             .contains(workload);

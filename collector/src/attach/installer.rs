@@ -19,7 +19,7 @@ use crate::kubernetes::apply::Applier;
 use crate::kubernetes::kinds::ATTACHMENT;
 use crate::publish::kubernetes::owner::Owner;
 use crate::publish::sink::PublishOutcome;
-use crate::state::Collector;
+use crate::runtime::readiness::Readiness;
 
 /// How often to look whether the objects are still as they should be.
 const LOOK: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ pub struct AttachConfig {
 
 /// What the attachment follows from besides its configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct Desired {
     pub(crate) http_ports: BTreeSet<u16>,
     pub(crate) root_namespace: String,
     /// Whether lazymesh is switched off: whoever did so takes the attachment out.
@@ -79,26 +79,26 @@ pub(crate) struct Wanted {
 }
 
 /// Attaches the filter.
-pub(crate) struct Attaching {
+pub(crate) struct Installer {
     client: Client,
     owner: Owner,
     istio_namespace: String,
     /// The version that was asked for; else it is found out every time.
     istio: Option<IstioVersion>,
     attachment: Attachment,
-    wanted: watch::Receiver<Wanted>,
+    desired: watch::Receiver<Desired>,
     told: Option<String>,
-    collector: Arc<Collector>,
+    readiness: Arc<Readiness>,
 }
 
-impl Attaching {
+impl Installer {
     /// `None` if nothing is to be attached.
     pub(crate) fn new(
         client: &Client,
-        collector: &Arc<Collector>,
+        readiness: &Arc<Readiness>,
         config: &KubernetesConfig,
         collector_host: &EgressHost,
-        wanted: watch::Receiver<Wanted>,
+        desired: watch::Receiver<Desired>,
     ) -> Result<Option<Self>, KubernetesError> {
         let Some(image) = &config.attach.attach else {
             return Ok(None);
@@ -119,9 +119,9 @@ impl Attaching {
             istio_namespace: config.istio_namespace.clone(),
             istio: config.attach.istio,
             attachment,
-            wanted,
+            desired,
             told: None,
-            collector: Arc::clone(collector),
+            readiness: Arc::clone(readiness),
         }))
     }
 
@@ -148,7 +148,7 @@ impl Attaching {
                 RETRY
             };
             tokio::select! {
-                changed = self.wanted.changed() => if changed.is_err() { return },
+                changed = self.desired.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -156,11 +156,11 @@ impl Attaching {
 
     /// Makes it as it should be; whether a part of it was not there, `None` when that did not work.
     async fn look(&mut self) -> Option<bool> {
-        let wanted = self.wanted.borrow_and_update().clone();
-        if wanted.off {
+        let desired = self.desired.borrow_and_update().clone();
+        if desired.off {
             return Some(false);
         }
-        let outcome = self.attach(&wanted).await;
+        let outcome = self.attach(&desired).await;
         self.tell(outcome.as_ref().err().map(ToString::to_string));
         outcome.ok()
     }
@@ -182,11 +182,11 @@ impl Attaching {
         true
     }
 
-    async fn attach(&mut self, wanted: &Wanted) -> Result<bool, KubernetesError> {
+    async fn attach(&mut self, desired: &Desired) -> Result<bool, KubernetesError> {
         self.attachment
             .root_namespace
-            .clone_from(&wanted.root_namespace);
-        self.attachment.http_ports.clone_from(&wanted.http_ports);
+            .clone_from(&desired.root_namespace);
+        self.attachment.http_ports.clone_from(&desired.http_ports);
         self.attachment.istio = match self.istio {
             Some(version) => version,
             None => istio_version::find(&self.client, &self.istio_namespace, &self.owner).await?,
@@ -237,7 +237,7 @@ impl Attaching {
             _ => {}
         }
         let state = problem.clone().map_or(Ok(()), Err);
-        self.collector.readiness.attachment(state);
+        self.readiness.attachment(state);
         self.told = problem;
     }
 }

@@ -5,5 +5,5 @@ mod istio_version;
 mod uninstall;
 
 pub use self::installer::AttachConfig;
-pub(crate) use self::installer::{Attaching, Wanted};
+pub(crate) use self::installer::{Desired, Installer};
 pub use self::uninstall::{Uninstall, UninstallError};

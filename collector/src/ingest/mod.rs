@@ -1,6 +1,7 @@
 //! Takes what filters ask and report, and knows who they are.
 
 mod admission;
+pub(crate) mod filters;
 mod identity;
 mod report;
 mod resolve;
@@ -10,4 +11,6 @@ pub(crate) use self::admission::{Admission, Admitted, Crowded};
 pub use self::identity::IngestIdentity;
 pub(crate) use self::identity::Refusal;
 pub use self::report::ReportError;
+pub(crate) use self::report::Reporter;
 pub use self::resolve::ResolveError;
+pub(crate) use self::resolve::Resolver;

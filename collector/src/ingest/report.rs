@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use lazymesh_core::{Learned, Question, QuestionError};
+use lazymesh_core::{Question, QuestionError};
 use lazymesh_protocol::{
     Decision, MAX_REPORTS, PassthroughReason, Protocol, RejectedReport, Report, Reports,
     ReportsResponse, Source,
 };
 use thiserror::Error;
 
-use crate::learn::Lesson;
-use crate::runtime::readiness::NotReady;
-use crate::state::Collector;
+use crate::learn::{Learner, Observation, Origin};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::readiness::{NotReady, Readiness};
 use crate::store::StoreError;
+
+const LIMIT: Decision = Decision::Passthrough {
+    reason: PassthroughReason::Limit,
+};
 
 /// Why a whole batch was refused. A bad item refuses only itself.
 #[derive(Debug, Error)]
@@ -31,13 +35,28 @@ pub enum ReportError {
     Store(#[from] StoreError),
 }
 
-impl Collector {
+/// Takes reports.
+pub(crate) struct Reporter {
+    learner: Learner,
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+}
+
+impl Reporter {
+    pub(crate) fn new(learner: Learner, readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            learner,
+            readiness,
+            metrics,
+        }
+    }
+
     /// Records a batch. What is new in it is durable when this returns.
     ///
     /// # Errors
     /// Nothing new was recorded then, as far as the caller may know.
-    pub async fn report(
-        self: &Arc<Self>,
+    pub(crate) async fn report(
+        &self,
         reports: &Reports,
         now_ms: u64,
     ) -> Result<ReportsResponse, ReportError> {
@@ -46,63 +65,45 @@ impl Collector {
             return Err(ReportError::TooMany(reports.reports.len()));
         }
         check_source(&reports.source)?;
-        let permits = self.permit(reports.reports.len()).await?;
-        let (mut lessons, mut rejected) = (Vec::new(), Vec::new());
+        let (mut observations, mut indices, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
         for (index, report) in reports.reports.iter().enumerate() {
-            if let Err(detail) = self.take(&reports.source, report, now_ms, &mut lessons) {
-                rejected.push(RejectedReport { index, detail });
+            match observation(&reports.source, report, now_ms) {
+                Ok(observation) => {
+                    observations.push(observation);
+                    indices.push(index);
+                }
+                Err(detail) => rejected.push(RejectedReport { index, detail }),
             }
         }
-        self.learn(lessons, now_ms, permits).await?;
+        let outcomes = self.learner.observe_all(&observations).await?;
+        let outcomes = indices.into_iter().zip(outcomes);
+        let full = outcomes.filter(|(_, outcome)| outcome.decision == LIMIT);
+        rejected.extend(full.map(|(index, _)| RejectedReport {
+            index,
+            detail:
+                "the workload has as many dependencies or external hosts as it may have".to_owned(),
+        }));
+        rejected.sort_by_key(|rejected| rejected.index);
         let accepted = reports.reports.len() - rejected.len();
         self.metrics.reports_accepted.inc_by(accepted as u64);
         self.metrics.reports_rejected.inc_by(rejected.len() as u64);
         Ok(ReportsResponse { accepted, rejected })
     }
+}
 
-    /// Counts one item, or adds what is new in it to the lessons. The error says why it is refused.
-    fn take(
-        &self,
-        source: &Source,
-        report: &Report,
-        now_ms: u64,
-        lessons: &mut Vec<Lesson>,
-    ) -> Result<(), String> {
-        if report.count == 0 {
-            return Err("count is 0; expected at least 1".to_owned());
-        }
-        let (authority, destination) = (report.authority.as_deref(), report.destination.as_deref());
-        let question = Question::new(source, authority, destination, report.protocol)
-            .map_err(|error| error.to_string())?;
-        let outcome = self.decide(&question);
-        if matches!(
-            outcome.decision,
-            Decision::Passthrough {
-                reason: PassthroughReason::Limit
-            }
-        ) {
-            return Err(
-                "the workload has as many dependencies or external hosts as it may have".to_owned(),
-            );
-        }
-        if matches!(outcome.learned, Learned::Nothing)
-            || self.touch(&question.source, &outcome.learned, now_ms, report.count)
-        {
-            return Ok(());
-        }
-        match lessons
-            .iter_mut()
-            .find(|lesson| lesson.learned == outcome.learned)
-        {
-            Some(lesson) => lesson.count = lesson.count.saturating_add(report.count),
-            None => lessons.push(Lesson {
-                source: question.source,
-                learned: outcome.learned,
-                count: report.count,
-            }),
-        }
-        Ok(())
+/// What one item says. The error says why it is refused.
+fn observation(source: &Source, report: &Report, now_ms: u64) -> Result<Observation, String> {
+    if report.count == 0 {
+        return Err("count is 0; expected at least 1".to_owned());
     }
+    let (authority, destination) = (report.authority.as_deref(), report.destination.as_deref());
+    let question = Question::new(source, authority, destination, report.protocol);
+    Ok(Observation {
+        what: question.map_err(|error| error.to_string())?,
+        count: report.count,
+        at_ms: now_ms,
+        origin: Origin::Report,
+    })
 }
 
 /// The source is checked before the items, which all have it: otherwise each would be rejected for it.

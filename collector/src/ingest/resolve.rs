@@ -7,9 +7,9 @@ use lazymesh_core::{Learned, Outcome, Question, QuestionError};
 use lazymesh_protocol::{Decision, PassthroughReason, ResolveRequest, ResolveResponse};
 use thiserror::Error;
 
-use crate::learn::Lesson;
-use crate::runtime::readiness::NotReady;
-use crate::state::Collector;
+use crate::learn::{Learner, Observation, Origin};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::readiness::{NotReady, Readiness};
 use crate::store::StoreError;
 
 /// A host that was learned is on its way into the sidecar's scope: the answer is needed only until then.
@@ -33,13 +33,28 @@ pub enum ResolveError {
     Store(#[from] StoreError),
 }
 
-impl Collector {
+/// Answers filters.
+pub(crate) struct Resolver {
+    learner: Learner,
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+}
+
+impl Resolver {
+    pub(crate) fn new(learner: Learner, readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            learner,
+            readiness,
+            metrics,
+        }
+    }
+
     /// Decides about one unresolved host. What is new is durable when this returns.
     ///
     /// # Errors
     /// Nothing was learned then, as far as the caller may know.
-    pub async fn resolve(
-        self: &Arc<Self>,
+    pub(crate) async fn resolve(
+        &self,
         request: &ResolveRequest,
         now_ms: u64,
     ) -> Result<ResolveResponse, ResolveError> {
@@ -56,39 +71,19 @@ impl Collector {
     }
 
     async fn try_resolve(
-        self: &Arc<Self>,
+        &self,
         request: &ResolveRequest,
         now_ms: u64,
     ) -> Result<ResolveResponse, ResolveError> {
         self.readiness.require()?;
-        let question = Question::try_from(request)?;
-        let outcome = self.decide(&question);
-        if self.settled(&question, &outcome, now_ms) {
-            return Ok(answer(outcome));
-        }
-        let permit = self.permit(1).await?;
-        // While this waited for its turn, others may have learned the same, or used up what room there was.
-        let outcome = self.decide(&question);
-        if !self.settled(&question, &outcome, now_ms) {
-            let lesson = Lesson {
-                source: question.source.clone(),
-                learned: outcome.learned.clone(),
-                count: 1,
-            };
-            self.learn(vec![lesson], now_ms, permit).await?;
-            if matches!(outcome.decision, Decision::Hold { .. }) {
-                for target in self.look().targets_of(&question.source) {
-                    self.queue.hurry(target);
-                }
-            }
-        }
+        let observation = Observation {
+            what: Question::try_from(request)?,
+            count: 1,
+            at_ms: now_ms,
+            origin: Origin::Request,
+        };
+        let outcome = self.learner.observe(observation).await?;
         Ok(answer(outcome))
-    }
-
-    /// Whether there is nothing new in an outcome.
-    fn settled(&self, question: &Question, outcome: &Outcome, now_ms: u64) -> bool {
-        matches!(outcome.learned, Learned::Nothing)
-            || self.touch(&question.source, &outcome.learned, now_ms, 1)
     }
 }
 

@@ -1,41 +1,190 @@
-//! The way from a decision to something that is known for good.
+//! Learns from observations: decides about each, makes what is new durable, then known, then announced.
 
 use std::sync::Arc;
 
-use lazymesh_core::{Dependency, ExternalHost, Learned, Origin, Workload};
-use tokio::sync::OwnedSemaphorePermit;
+use lazymesh_core::{Dependency, ExternalHost, Graph, Learned, Origin as Kept, Outcome, Workload};
+use lazymesh_protocol::Decision;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::state::{Collector, Knowledge};
+use crate::learn::{Observation, Origin, Recorder};
+use crate::runtime::metrics::Metrics;
+use crate::state::{Event, SharedView, View};
 use crate::store::{Change, StoreError};
 
-/// Something new, met `count` times.
-pub(crate) struct Lesson {
-    pub(crate) source: Workload,
-    pub(crate) learned: Learned,
-    pub(crate) count: u64,
+/// Most new things that are on their way to the disk at once. It bounds how far the graph's limits can be
+/// overshot by requests that all found room, and is what one group commit can take.
+const MAX_IN_FLIGHT: usize = 1024;
+
+/// Takes observations into the graph.
+#[derive(Clone)]
+pub(crate) struct Learner {
+    view: Arc<SharedView>,
+    recorder: Arc<Recorder>,
+    metrics: Arc<Metrics>,
+    in_flight: Arc<Semaphore>,
+}
+
+/// Something new.
+struct Lesson {
+    source: Workload,
+    learned: Learned,
+    count: u64,
+    at_ms: u64,
+    /// Whether a request is held until it is published.
+    held: bool,
+}
+
+impl Learner {
+    pub(crate) fn new(
+        view: Arc<SharedView>,
+        recorder: Arc<Recorder>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            view,
+            recorder,
+            metrics,
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+        }
+    }
+
+    /// Decides about an observation. What it teaches is durable when this returns.
+    ///
+    /// # Errors
+    /// Nothing was learned then, as far as the caller may know.
+    pub(crate) async fn observe(&self, observation: Observation) -> Result<Outcome, StoreError> {
+        let outcomes = self.observe_all(std::slice::from_ref(&observation)).await?;
+        outcomes.into_iter().next().ok_or(StoreError::Closed)
+    }
+
+    /// As [`Learner::observe`], for many. What they teach is durable when this returns.
+    ///
+    /// # Errors
+    /// Nothing new was learned then, as far as the caller may know.
+    pub(crate) async fn observe_all(
+        &self,
+        observations: &[Observation],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(observations.len());
+        let mut unknown = Vec::new();
+        for (index, observation) in observations.iter().enumerate() {
+            let outcome = self.decide(observation);
+            if !self.count(observation, &outcome.learned) {
+                unknown.push(index);
+            }
+            outcomes.push(outcome);
+        }
+        if unknown.is_empty() {
+            return Ok(outcomes);
+        }
+        let permits = self.permit(unknown.len()).await?;
+        // While this waited for its turn, others may have learned the same, or used up what room there was.
+        let mut lessons = Vec::new();
+        for index in unknown {
+            let observation = &observations[index];
+            outcomes[index] = self.decide(observation);
+            if !self.count(observation, &outcomes[index].learned) {
+                add(&mut lessons, observation, &outcomes[index]);
+            }
+        }
+        self.learn(lessons, permits).await?;
+        Ok(outcomes)
+    }
+
+    fn decide(&self, observation: &Observation) -> Outcome {
+        self.view.look().decide(&observation.what)
+    }
+
+    /// Counts a use of something known, in memory only; `false` when it has to be learned first.
+    fn count(&self, observation: &Observation, learned: &Learned) -> bool {
+        let source = &observation.what.source;
+        let (at_ms, count) = (observation.at_ms, observation.count);
+        match learned {
+            Learned::Nothing => true,
+            Learned::Host(host) => self
+                .view
+                .change(|view| view.graph.touch(source, host, at_ms, count)),
+            Learned::External(host) => self
+                .view
+                .change(|view| view.graph.touch_external(source, host, at_ms, count)),
+        }
+    }
+
+    /// The right to have so many lessons on their way to the disk.
+    async fn permit(&self, lessons: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        let lessons = u32::try_from(lessons.min(MAX_IN_FLIGHT)).unwrap_or(u32::MAX);
+        let in_flight = Arc::clone(&self.in_flight);
+        let permits = in_flight.acquire_many_owned(lessons).await;
+        permits.map_err(|_| StoreError::Closed)
+    }
+
+    /// Runs as a task of its own: a filter that has given up waiting must not leave behind what is on disk
+    /// but not in the graph, or a slow disk would keep its host from ever being published.
+    async fn learn(
+        &self,
+        lessons: Vec<Lesson>,
+        permits: OwnedSemaphorePermit,
+    ) -> Result<(), StoreError> {
+        if lessons.is_empty() {
+            return Ok(());
+        }
+        let learner = self.clone();
+        let task = tokio::spawn(async move {
+            let result = learner.record(lessons).await;
+            drop(permits);
+            result
+        });
+        task.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn record(&self, lessons: Vec<Lesson>) -> Result<(), StoreError> {
+        let changes: Vec<Change> = lessons.iter().filter_map(Lesson::change).collect();
+        self.recorder.commit(changes).await?;
+        self.metrics.learned.inc_by(lessons.len() as u64);
+        let events = self.view.change(|view| apply(view, lessons));
+        for event in events {
+            self.view.announce(event);
+        }
+        Ok(())
+    }
+}
+
+/// Adds what an observation taught, once for many that taught the same.
+fn add(lessons: &mut Vec<Lesson>, observation: &Observation, outcome: &Outcome) {
+    let source = &observation.what.source;
+    let mut known = lessons.iter_mut();
+    if let Some(lesson) = known.find(|it| it.source == *source && it.learned == outcome.learned) {
+        lesson.count = lesson.count.saturating_add(observation.count);
+        return;
+    }
+    let is_held = matches!(outcome.decision, Decision::Hold { .. });
+    lessons.push(Lesson {
+        source: source.clone(),
+        learned: outcome.learned.clone(),
+        count: observation.count,
+        at_ms: observation.at_ms,
+        held: is_held && observation.origin == Origin::Request,
+    });
 }
 
 impl Lesson {
-    fn change(self, now_ms: u64) -> Option<Change> {
-        let Self {
-            source,
-            learned,
-            count,
-        } = self;
-        match learned {
+    fn change(&self) -> Option<Change> {
+        let source = self.source.clone();
+        let (first_seen_ms, last_seen_ms, count) = (self.at_ms, self.at_ms, self.count);
+        match self.learned.clone() {
             Learned::Host(host) => Some(Change::Dependency(Dependency {
                 source,
                 host,
-                first_seen_ms: now_ms,
-                last_seen_ms: now_ms,
+                first_seen_ms,
+                last_seen_ms,
                 count,
-                origin: Origin::Learned,
+                origin: Kept::Learned,
             })),
             Learned::External(host) => Some(Change::External(ExternalHost {
                 source,
                 host,
-                first_seen_ms: now_ms,
-                last_seen_ms: now_ms,
+                first_seen_ms,
+                last_seen_ms,
                 count,
             })),
             Learned::Nothing => None,
@@ -43,114 +192,45 @@ impl Lesson {
     }
 }
 
-/// Requests for the same new host may have been on their way to the disk together; all of them count.
-impl Knowledge {
-    /// Whether it is new.
-    fn learn(&mut self, new: Dependency) -> bool {
-        let Dependency {
-            source,
-            host,
-            last_seen_ms,
-            count,
-            ..
-        } = &new;
-        if self.graph.touch(source, host, *last_seen_ms, *count) {
-            return false;
-        }
-        self.graph.insert(new);
-        true
-    }
-
-    fn learn_external(&mut self, new: ExternalHost) {
-        let ExternalHost {
-            source,
-            host,
-            last_seen_ms,
-            count,
-            ..
-        } = &new;
-        if !self
-            .graph
-            .touch_external(source, host, *last_seen_ms, *count)
-        {
-            self.graph.insert_external(new);
+/// Makes known what is durable now.
+fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
+    let had_room = !view.graph.is_full();
+    let mut events = Vec::new();
+    for lesson in lessons {
+        let Some(change) = lesson.change() else {
+            continue;
+        };
+        if take(&mut view.graph, change) || lesson.held {
+            events.push(Event::Learned {
+                source: lesson.source,
+                held: lesson.held,
+            });
         }
     }
+    if had_room && view.graph.is_full() {
+        // Whoever has learned nothing yet can learn nothing any more.
+        events.push(Event::Affected(view.subjects()));
+    }
+    events
 }
 
-impl Collector {
-    /// Counts uses of something known, in memory only; `false` when it is not known, or there is nothing to know.
-    pub(crate) fn touch(
-        &self,
-        source: &Workload,
-        learned: &Learned,
-        now_ms: u64,
-        count: u64,
-    ) -> bool {
-        self.change(|knowledge| match learned {
-            Learned::Host(host) => knowledge.graph.touch(source, host, now_ms, count),
-            Learned::External(host) => knowledge.graph.touch_external(source, host, now_ms, count),
-            Learned::Nothing => false,
-        })
-    }
-
-    /// Makes lessons durable, then known, then published, in that order.
-    ///
-    /// Runs as a task of its own: a filter that has given up waiting must not leave behind what is on disk
-    /// but not in the graph, or a slow disk would keep its host from ever being published.
-    pub(crate) async fn learn(
-        self: &Arc<Self>,
-        lessons: Vec<Lesson>,
-        now_ms: u64,
-        permits: OwnedSemaphorePermit,
-    ) -> Result<(), StoreError> {
-        if lessons.is_empty() {
-            return Ok(());
+/// Whether it is a dependency that is new. Requests for the same host may have been on their way to the disk
+/// together; all of them count.
+fn take(graph: &mut Graph, change: Change) -> bool {
+    match change {
+        Change::Dependency(new) => {
+            if graph.touch(&new.source, &new.host, new.last_seen_ms, new.count) {
+                return false;
+            }
+            graph.insert(new);
+            true
         }
-        let collector = Arc::clone(self);
-        let task = tokio::spawn(async move {
-            let result = collector.learn_now(lessons, now_ms).await;
-            drop(permits);
-            result
-        });
-        task.await.unwrap_or(Err(StoreError::Closed))
-    }
-
-    /// The right to have `lessons` on their way to the disk.
-    pub(crate) async fn permit(&self, lessons: usize) -> Result<OwnedSemaphorePermit, StoreError> {
-        let lessons = u32::try_from(lessons).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.learning).acquire_many_owned(lessons).await;
-        permit.map_err(|_| StoreError::Closed)
-    }
-
-    async fn learn_now(&self, lessons: Vec<Lesson>, now_ms: u64) -> Result<(), StoreError> {
-        let changes: Vec<Change> = lessons
-            .into_iter()
-            .filter_map(|lesson| lesson.change(now_ms))
-            .collect();
-        self.commit(changes.clone()).await?;
-        self.metrics.learned.inc_by(changes.len() as u64);
-        let mut targets = Vec::new();
-        self.change(|knowledge| {
-            let had_room = !knowledge.graph.is_full();
-            for change in changes {
-                match change {
-                    Change::Dependency(dependency) => {
-                        let source = dependency.source.clone();
-                        if knowledge.learn(dependency) {
-                            targets.extend(knowledge.targets_of(&source));
-                        }
-                    }
-                    Change::External(external) => knowledge.learn_external(external),
-                    Change::RemoveDependency { .. } => {}
-                }
+        Change::External(new) => {
+            if !graph.touch_external(&new.source, &new.host, new.last_seen_ms, new.count) {
+                graph.insert_external(new);
             }
-            if had_room && knowledge.graph.is_full() {
-                // Whoever has learned nothing yet can learn nothing any more.
-                targets.extend(knowledge.targets());
-            }
-        });
-        self.queue.add(targets);
-        Ok(())
+            false
+        }
+        Change::RemoveDependency { .. } => false,
     }
 }

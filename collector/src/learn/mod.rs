@@ -1,8 +1,11 @@
-//! Makes what was observed durable, then known, then published.
+//! Learns from observations: what is new is made durable, then known, then announced.
 
-mod filters;
 mod learner;
+mod observation;
+mod recorder;
 mod usage;
 
-pub(crate) use self::filters::Heard;
-pub(crate) use self::learner::Lesson;
+pub(crate) use self::learner::Learner;
+pub(crate) use self::observation::{Observation, Origin};
+pub(crate) use self::recorder::Recorder;
+pub(crate) use self::usage::Usage;

@@ -1,8 +1,8 @@
-//! Publishes Sidecars: a workqueue, the reconciler that plans what is due, and the sinks that apply it.
+//! Publishes Sidecars: a workqueue of what to reconcile, a reconciler for each namespace, and the sinks that apply plans.
 
 pub(crate) mod directory;
 pub(crate) mod kubernetes;
-pub(crate) mod queue;
+mod namespace;
 pub(crate) mod reconciler;
-pub mod sink;
-pub(crate) mod workqueue;
+pub(crate) mod sink;
+mod workqueue;

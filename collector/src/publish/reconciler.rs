@@ -1,277 +1,235 @@
-//! The publishing task: takes targets off the queue, plans their Sidecars and has them published.
-//!
-//! It owns the order of things: one Sidecar at a time, withdrawals included, so that a plan never
-//! overtakes an earlier one.
+//! Reconciles Sidecars with the view: one thing at a time in each namespace, so that a plan never overtakes an earlier
+//! one, and many namespaces at a time, so that none waits for another's answer.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use backon::Retryable;
-use lazymesh_core::{DEFAULT_SIDECAR, Plan, SidecarSpec};
+use lazymesh_core::{DEFAULT_SIDECAR, Subject};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::task::JoinSet;
 
-use crate::publish::sink::{PublishError, PublishOutcome, Published, Publisher};
-use crate::publish::workqueue::{Target, retries};
-use crate::state::Collector;
+use crate::publish::namespace::{NamespaceReconciler, Progress, Tools};
+use crate::publish::sink::{PublishError, Published, Publisher};
+use crate::publish::workqueue::{Key, Workqueue, retries};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::readiness::Readiness;
+use crate::state::{Event, SharedView};
 
-/// How long the Sidecar stays of a workload whose pods are gone and that has learned nothing. Jobs come back, and
-/// istiod should not have to hear of every run.
-const LINGER: Duration = Duration::from_mins(10);
+/// Most namespaces that are worked on at once.
+const MAX_WORKERS: usize = 32;
 
-/// Carries out what the queue asks for.
-pub(crate) struct Publishing {
-    collector: Arc<Collector>,
-    publisher: Arc<dyn Publisher>,
-    /// The Sidecars that this task has put in place, to find them again when their target wants none.
-    placed: HashMap<Target, Published>,
-    /// The workloads that had pods when they were last looked at. The pods of others are too new for requests.
-    running: HashSet<Target>,
-    /// The workloads whose Sidecar lingers, and until when.
-    lingering: HashMap<Target, Instant>,
+/// Follows the view and has Sidecars follow it.
+pub(crate) struct Reconciler {
+    tools: Arc<Tools>,
+    readiness: Arc<Readiness>,
+    events: broadcast::Receiver<Event>,
+    queue: Workqueue,
+    /// What is known of the namespaces where nothing is being done; what is being done has the others.
+    idle: HashMap<String, NamespaceReconciler>,
+    busy: HashSet<String>,
+    /// What the last list had, until its namespace is looked at.
+    listed: HashMap<String, Vec<Published>>,
+    workers: JoinSet<Done>,
 }
 
-impl Publishing {
-    pub(crate) fn new(collector: Arc<Collector>, publisher: Arc<dyn Publisher>) -> Self {
+/// What came of a key.
+struct Done {
+    key: Key,
+    namespace: NamespaceReconciler,
+    result: Result<Progress, PublishError>,
+}
+
+impl Reconciler {
+    pub(crate) fn new(
+        view: Arc<SharedView>,
+        sink: Arc<dyn Publisher>,
+        metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
+    ) -> Self {
         Self {
-            collector,
-            publisher,
-            placed: HashMap::new(),
-            running: HashSet::new(),
-            lingering: HashMap::new(),
+            events: view.follow(),
+            tools: Arc::new(Tools {
+                view,
+                sink,
+                metrics,
+            }),
+            readiness,
+            queue: Workqueue::default(),
+            idle: HashMap::new(),
+            busy: HashSet::new(),
+            listed: HashMap::new(),
+            workers: JoinSet::new(),
         }
     }
 
-    /// Publishes for ever. Start it only once the store is loaded and the inventory has synced.
+    /// Reconciles until a worker dies. Start it only once the store is loaded and the inventory has synced.
     pub(crate) async fn run(mut self) {
         self.recall().await;
-        let targets = self.collector.targets().into_iter();
-        self.running = targets
-            .filter(|target| self.collector.is_running(target))
-            .collect();
+        self.note_running();
+        // After a restart there may be Sidecars that lost their reason in the meantime.
+        self.enqueue(Event::Everything);
         loop {
-            let target = self.collector.queue.next().await;
-            self.handle(target).await;
+            self.start_what_is_due();
+            let next = self.next();
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Ok(event) => self.enqueue(event),
+                    Err(RecvError::Lagged(_)) => self.enqueue(Event::Everything),
+                    Err(RecvError::Closed) => return,
+                },
+                Some(done) = self.workers.join_next() => match done {
+                    Ok(done) => self.finish(done),
+                    Err(error) => {
+                        tracing::error!(%error, "the work on a namespace died");
+                        return;
+                    }
+                },
+                () = sleep_until(next) => {}
+            }
         }
     }
 
     /// Finds out which namespaces are lazy already. Nothing may be withdrawn before that is known.
     async fn recall(&mut self) {
-        let readiness = &self.collector.readiness;
-        let list = || self.publisher.list();
+        let list = || self.tools.sink.list();
         let told = |error: &PublishError, wait| {
             tracing::warn!(%error, retry_in = ?wait, "cannot list the Sidecars that are there");
-            readiness.publisher(Err(error.to_string()));
+            self.readiness.publisher(Err(error.to_string()));
         };
         // It does not end before it has worked.
         let Ok(there) = list.retry(retries()).notify(told).await else {
             return;
         };
-        readiness.publisher(Ok(()));
-        let namespaces = there.iter().map(|place| place.namespace.as_str());
-        self.collector.heard_before(namespaces);
-        let defaults = there.into_iter().filter(|it| it.name == DEFAULT_SIDECAR);
-        self.placed
-            .extend(defaults.map(|it| (Target::Namespace(it.namespace.clone()), it)));
-    }
-
-    async fn handle(&mut self, target: Target) {
-        let result = match &target {
-            Target::Orphans => self.withdraw_orphans().await,
-            Target::Namespace(_) | Target::Workload(_) => self.settle(&target).await,
-        };
-        let queue = &self.collector.queue;
-        let now = Instant::now();
-        match result {
-            Ok(changed) => queue.with(|agenda| agenda.done(&target, changed, now)),
-            Err(error) => {
-                self.collector.metrics.publish_failed.inc();
-                let wait = queue.with(|agenda| agenda.failed(target.clone(), now));
-                tracing::warn!(%target, %error, retry_in = ?wait, "cannot publish");
-                self.collector.readiness.publisher(Err(error.to_string()));
+        self.readiness.publisher(Ok(()));
+        // Where they are an earlier collector has seen a filter.
+        self.tools.view.change(|view| {
+            for place in &there {
+                view.policy.filters.see(&place.namespace);
             }
-        }
-        if queue.with(|agenda| agenda.failing()) == 0 {
-            self.collector.readiness.publisher(Ok(()));
-        }
-    }
-
-    /// Makes one Sidecar what its plan says; whether that counts as a change.
-    async fn settle(&mut self, target: &Target) -> Result<bool, PublishError> {
-        let plan = self.collector.plan(target);
-        if let Plan::UserManaged(owner) = &plan {
-            tracing::debug!(%target, %owner, "left to a Sidecar that is not ours");
-        }
-        let changed = match (target, &plan) {
-            (Target::Namespace(namespace), Plan::Publish(sidecar)) => {
-                if !self.placed.contains_key(target) {
-                    self.publish_workloads(namespace).await?;
-                }
-                self.publish(target, sidecar).await
-            }
-            (_, Plan::Publish(sidecar)) => self.publish(target, sidecar).await,
-            (Target::Workload(workload), _) => {
-                let is_theirs = matches!(plan, Plan::UserManaged(_));
-                self.let_go(target, &workload.namespace, is_theirs).await
-            }
-            (Target::Namespace(namespace), _) => {
-                let of_it = |it: &&Target| it.namespace() == Some(namespace.as_str());
-                let lingering = self.lingering.keys().filter(of_it).cloned();
-                self.collector.queue.add(lingering);
-                self.withdraw(target).await
-            }
-            (Target::Orphans, _) => Ok(false),
-        }?;
-        if !self.collector.is_running(target) {
-            self.running.remove(target);
-        } else if matches!(target, Target::Workload(_)) {
-            self.running.insert(target.clone());
-        }
-        Ok(changed)
-    }
-
-    /// Publishes what the workloads of a namespace want, whose own Sidecar would scope them until then.
-    async fn publish_workloads(&mut self, namespace: &str) -> Result<(), PublishError> {
-        for target in self.collector.running_in(namespace) {
-            // There may be hundreds of them, and a request is not held for long.
-            while let Some(urgent) = self.collector.queue.take_urgent() {
-                Box::pin(self.handle(Target::Workload(urgent))).await;
-            }
-            if let Plan::Publish(sidecar) = self.collector.plan(&target) {
-                self.publish(&target, &sidecar).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a workload's Sidecar out, be it left to a user's or not lazy any more. What rules its pods then may be the
-    /// namespace's own, which is first made what it should be, all its steps included.
-    async fn let_go(
-        &mut self,
-        target: &Target,
-        namespace: &str,
-        is_theirs: bool,
-    ) -> Result<bool, PublishError> {
-        let default = Target::Namespace(namespace.to_owned());
-        match self.collector.plan(&default) {
-            Plan::UserManaged(_) | Plan::NotEnforced => {
-                self.withdraw(&default).await?;
-            }
-            Plan::Publish(_) if !self.placed.contains_key(target) => {}
-            Plan::Publish(sidecar) if is_theirs && self.placed.contains_key(&default) => {
-                self.publish(&default, &sidecar).await?;
-                if let Some(due) = self.publisher.due(namespace, DEFAULT_SIDECAR) {
-                    self.collector.queue.add_at(target.clone(), due);
-                    return Ok(false);
-                }
-            }
-            Plan::Publish(_) if !is_theirs && self.lingers(target) => return Ok(false),
-            Plan::Publish(_) => {}
-        }
-        self.withdraw(target).await
-    }
-
-    /// Whether the Sidecar of a workload stays for a while, though it selects nothing now.
-    fn lingers(&mut self, target: &Target) -> bool {
-        if self.collector.is_running(target) {
-            return false;
-        }
-        let now = Instant::now();
-        let until = self.lingering.entry(target.clone());
-        let until = *until.or_insert(now + LINGER);
-        if now < until {
-            self.collector.queue.add_at(target.clone(), until);
-        }
-        now < until
-    }
-
-    async fn publish(
-        &mut self,
-        target: &Target,
-        sidecar: &SidecarSpec,
-    ) -> Result<bool, PublishError> {
-        self.lingering.remove(target);
-        // One that fails may have been made all the same.
-        self.placed.insert(target.clone(), place(sidecar));
-        let in_use = match target {
-            Target::Workload(_) => self.running.contains(target),
-            Target::Namespace(_) | Target::Orphans => true,
-        } && self.collector.is_running(target);
-        let outcome = self.publisher.publish(sidecar, in_use).await?;
-        if let Some(due) = self.publisher.due(&sidecar.namespace, &sidecar.name) {
-            self.collector.queue.add_at(target.clone(), due);
-        }
-        let metrics = &self.collector.metrics;
-        match outcome {
-            PublishOutcome::Unchanged => metrics.unchanged.inc(),
-            PublishOutcome::Created | PublishOutcome::Updated => metrics.published.inc(),
-        };
-        if outcome != PublishOutcome::Unchanged {
-            let Published { namespace, name } = place(sidecar);
-            tracing::info!(
-                namespace,
-                name,
-                hosts = sidecar.hosts.len(),
-                ?outcome,
-                "Sidecar published"
-            );
-        }
-        // A new Sidecar, which tells what is always visible, must not make the workload's first host wait.
-        Ok(outcome == PublishOutcome::Updated)
-    }
-
-    /// Takes a target's Sidecar out. That is no change to be paced by: should the Sidecar be wanted again, as when
-    /// a user's goes that had ruled instead, its workload is under the namespace's default until it is back.
-    async fn withdraw(&mut self, target: &Target) -> Result<bool, PublishError> {
-        self.lingering.remove(target);
-        if let Some(place) = self.placed.get(target).cloned() {
-            match self.take_out(&place).await {
-                // Somebody took our label off: it is theirs now.
-                Ok(_) | Err(PublishError::NotOurs { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            self.placed.remove(target);
-        }
-        Ok(false)
-    }
-
-    async fn take_out(&self, place: &Published) -> Result<bool, PublishError> {
-        let Published { namespace, name } = place;
-        let changed = self.publisher.withdraw(namespace, name).await?;
-        if changed {
-            self.collector.metrics.withdrawn.inc();
-            tracing::info!(namespace, name, "Sidecar withdrawn");
-        }
-        Ok(changed)
-    }
-
-    /// Withdraws what an earlier run left in place and nothing wants any more. What this run has put in place goes when its
-    /// own time has come.
-    async fn withdraw_orphans(&self) -> Result<bool, PublishError> {
-        let targets = self.collector.targets();
-        let placed = targets.iter().chain(self.lingering.keys());
-        let placed = placed.filter(|target| matches!(target, Target::Workload(_)));
-        let placed = placed.filter_map(|target| self.placed.get(target).cloned());
-        let planned = targets.iter();
-        let planned = planned.filter_map(|target| match self.collector.plan(target) {
-            Plan::Publish(sidecar) => Some(place(&sidecar)),
-            Plan::UserManaged(_) | Plan::NotEnforced => None,
         });
-        let wanted: BTreeSet<Published> = planned.chain(placed).collect();
-        let mut changed = false;
-        let mut orphans = self.publisher.list().await?;
-        orphans.retain(|orphan| !wanted.contains(orphan));
-        // A namespace's own would scope the workloads whose Sidecar is gone.
-        orphans.sort_by_key(|orphan| orphan.name != DEFAULT_SIDECAR);
-        for orphan in orphans {
-            changed |= self.take_out(&orphan).await?;
+        for default in there.into_iter().filter(|it| it.name == DEFAULT_SIDECAR) {
+            let namespace = self.idle.entry(default.namespace.clone()).or_default();
+            namespace.found_default(default);
         }
-        Ok(changed)
+    }
+
+    fn note_running(&mut self) {
+        let view = self.tools.view.look();
+        for subject in view.subjects() {
+            if matches!(subject, Subject::Workload(_)) && view.is_running(&subject) {
+                let namespace = self.idle.entry(subject.namespace().to_owned());
+                namespace.or_default().found_running(subject);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Learned { source, held } => {
+                for subject in self.tools.view.look().subjects_of(&source) {
+                    match held {
+                        true => self.queue.add_urgent(subject.into(), now),
+                        false => self.queue.add(subject.into(), now),
+                    }
+                }
+            }
+            Event::Affected(subjects) => self.add(subjects, now),
+            Event::Everything => {
+                let subjects = self.tools.view.look().subjects();
+                self.add(subjects, now);
+                self.queue.add(Key::List, now);
+            }
+        }
+    }
+
+    fn add(&mut self, subjects: impl IntoIterator<Item = Subject>, now: Instant) {
+        for subject in subjects {
+            self.queue.add(subject.into(), now);
+        }
+    }
+
+    fn start_what_is_due(&mut self) {
+        while self.workers.len() < MAX_WORKERS
+            && let Some(key) = self.queue.take(Instant::now(), &self.busy)
+        {
+            let mut namespace = self.idle.remove(key.namespace()).unwrap_or_default();
+            if let Some(listed) = self.listed.remove(key.namespace()) {
+                namespace.listed(listed);
+            }
+            self.busy.insert(key.namespace().to_owned());
+            let tools = Arc::clone(&self.tools);
+            self.workers.spawn(async move {
+                let result = namespace.reconcile(&tools, &key).await;
+                Done {
+                    key,
+                    namespace,
+                    result,
+                }
+            });
+        }
+        let waiting = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
+        self.tools.metrics.publish_waiting.set(waiting);
+    }
+
+    /// When there is something to start again, unless something ends first.
+    fn next(&self) -> Option<Instant> {
+        let is_full = self.workers.len() == MAX_WORKERS;
+        self.queue.next(&self.busy).filter(|_| !is_full)
+    }
+
+    fn finish(&mut self, done: Done) {
+        let Done {
+            key,
+            mut namespace,
+            result,
+        } = done;
+        let now = Instant::now();
+        for (subject, due) in namespace.requeued() {
+            self.queue.add_at(subject.into(), due);
+        }
+        self.busy.remove(key.namespace());
+        if !namespace.is_empty() {
+            self.idle.insert(key.namespace().to_owned(), namespace);
+        }
+        match result {
+            Ok(progress) => {
+                let changed = matches!(progress, Progress::Done { changed: true });
+                self.queue.done(&key, changed, now);
+                match progress {
+                    Progress::Done { .. } => {}
+                    Progress::Again => self.queue.add_at(key, now),
+                    Progress::Found(there) => self.look_for_orphans(there, now),
+                }
+            }
+            Err(error) => {
+                self.tools.metrics.publish_failed.inc();
+                let wait = self.queue.failed(key.clone(), now);
+                tracing::warn!(%key, %error, retry_in = ?wait, "cannot publish");
+                self.readiness.publisher(Err(error.to_string()));
+            }
+        }
+        if self.queue.failing() == 0 {
+            self.readiness.publisher(Ok(()));
+        }
+    }
+
+    fn look_for_orphans(&mut self, there: Vec<Published>, now: Instant) {
+        self.listed.clear();
+        for place in there {
+            self.queue.add(Key::Orphans(place.namespace.clone()), now);
+            let listed = self.listed.entry(place.namespace.clone());
+            listed.or_default().push(place);
+        }
     }
 }
 
-fn place(sidecar: &SidecarSpec) -> Published {
-    Published {
-        namespace: sidecar.namespace.clone(),
-        name: sidecar.name.clone(),
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => future::pending().await,
     }
 }

@@ -12,7 +12,7 @@ use lazymesh_core::SidecarSpec;
 
 /// What publishing a Sidecar came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishOutcome {
+pub(crate) enum PublishOutcome {
     /// It was not there before.
     Created,
     /// It was there and looked different.
@@ -23,11 +23,11 @@ pub enum PublishOutcome {
 
 /// A Sidecar of ours that is in place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Published {
+pub(crate) struct Published {
     /// Its namespace.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// Why a Sidecar could not be published or withdrawn.
@@ -77,7 +77,7 @@ impl PublishError {
 
 /// A place that Sidecars are published to.
 #[async_trait]
-pub trait Publisher: Send + Sync {
+pub(crate) trait Publisher: Send + Sync {
     /// Makes the Sidecar in place look like this. `in_use`: pods have been running under what it is now, and a change
     /// must not cost their requests.
     ///

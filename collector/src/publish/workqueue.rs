@@ -1,15 +1,15 @@
-//! When to publish what: the first change at once, further ones at most once a second, sooner and before all others
-//! where a request is held for them, failures later and later.
+//! Queues what is to be reconciled: the first change at once, further ones at most once a second, sooner and before all
+//! others where a request is held for them, failures later and later.
 //!
 //! istiod answers every change of a Sidecar with a push, so a workload that learns twenty hosts while it
 //! starts must not cost twenty pushes. No clock in here: the time is an argument.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use lazymesh_core::{Subject, Workload};
+use lazymesh_core::Subject;
 
 /// Shortest time between two changes of one Sidecar.
 const PACE: Duration = Duration::from_secs(1);
@@ -19,162 +19,158 @@ const HELD_PACE: Duration = Duration::from_millis(100);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-/// What one Sidecar is for, or the Sidecars that are for nothing.
+/// What is to be reconciled.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Target {
-    /// Sidecars that are in place and that nothing wants.
-    Orphans,
-    /// Every workload of a namespace that has no Sidecar of its own.
-    Namespace(String),
-    /// One workload.
-    Workload(Workload),
+pub(crate) enum Key {
+    /// The list of all Sidecars of ours, in which those are found that nothing wants.
+    List,
+    /// Those of them that are in one namespace.
+    Orphans(String),
+    /// The Sidecar of a subject.
+    Sidecar(Subject),
 }
 
-impl From<Subject> for Target {
-    fn from(subject: Subject) -> Self {
-        match subject {
-            Subject::Namespace(namespace) => Self::Namespace(namespace),
-            Subject::Workload(workload) => Self::Workload(workload),
-        }
-    }
-}
-
-impl Target {
-    /// The namespace that it is about.
-    pub(crate) fn namespace(&self) -> Option<&str> {
+impl Key {
+    /// The namespace in which work on it happens: one thing at a time in each. The list is in none.
+    pub(crate) fn namespace(&self) -> &str {
         match self {
-            Self::Orphans => None,
-            Self::Namespace(namespace) => Some(namespace),
-            Self::Workload(workload) => Some(&workload.namespace),
+            Self::List => "",
+            Self::Orphans(namespace) => namespace,
+            Self::Sidecar(subject) => subject.namespace(),
         }
     }
 }
 
-impl fmt::Display for Target {
+impl From<Subject> for Key {
+    fn from(subject: Subject) -> Self {
+        Self::Sidecar(subject)
+    }
+}
+
+impl fmt::Display for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Orphans => out.write_str("orphans"),
-            Self::Namespace(namespace) => out.write_str(namespace),
-            Self::Workload(workload) => workload.fmt(out),
+            Self::List => out.write_str("list of Sidecars"),
+            Self::Orphans(namespace) => write!(out, "orphans of {namespace}"),
+            Self::Sidecar(subject) => subject.fmt(out),
         }
     }
 }
 
-/// Targets and the times at which they are due.
+/// Keys and the times at which they are due.
 #[derive(Default)]
-pub(crate) struct Agenda {
-    queue: BTreeSet<(Instant, Target)>,
-    /// Those that held requests wait for. They do not wait for what a change of the whole mesh put on the agenda.
-    urgent: BTreeSet<(Instant, Target)>,
-    due: HashMap<Target, Instant>,
-    changed: HashMap<Target, Instant>,
-    failing: HashMap<Target, ExponentialBackoff>,
+pub(crate) struct Workqueue {
+    queue: BTreeSet<(Instant, Key)>,
+    /// Those that held requests wait for. They do not wait for what a change of the whole mesh queued.
+    urgent: BTreeSet<(Instant, Key)>,
+    due: HashMap<Key, Instant>,
+    changed: HashMap<Key, Instant>,
+    failing: HashMap<Key, ExponentialBackoff>,
 }
 
-impl Agenda {
-    /// Puts a target on the agenda: now, or when its pace allows. That does not cut short the wait after a failure.
-    pub(crate) fn add(&mut self, target: Target, now: Instant) {
-        let due = self.earliest(&target, PACE, now);
-        self.add_at(target, due);
+impl Workqueue {
+    /// Queues a key: now, or when its pace allows. That does not cut short the wait after a failure.
+    pub(crate) fn add(&mut self, key: Key, now: Instant) {
+        let due = self.earliest(&key, PACE, now);
+        self.add_at(key, due);
     }
 
-    /// As [`Agenda::add`], for a change that a held request waits for.
-    pub(crate) fn hurry(&mut self, target: Target, now: Instant) {
-        let due = self.earliest(&target, HELD_PACE, now);
-        self.add_at(target.clone(), due);
+    /// As [`Workqueue::add`], for a change that a held request waits for.
+    pub(crate) fn add_urgent(&mut self, key: Key, now: Instant) {
+        let due = self.earliest(&key, HELD_PACE, now);
+        self.add_at(key.clone(), due);
         // What failed keeps its time.
-        if let Some(&due) = self.due.get(&target)
-            && self.queue.remove(&(due, target.clone()))
+        if let Some(&due) = self.due.get(&key)
+            && self.queue.remove(&(due, key.clone()))
         {
-            self.urgent.insert((due, target));
+            self.urgent.insert((due, key));
         }
     }
 
-    /// As [`Agenda::add`], for a time of the caller's choice; the earliest that was asked for counts.
-    pub(crate) fn add_at(&mut self, target: Target, due: Instant) {
-        match self.due.get(&target) {
-            Some(&planned) if planned <= due || self.failing.contains_key(&target) => return,
-            Some(&planned) => self.remove(planned, &target),
+    /// As [`Workqueue::add`], for a time of the caller's choice; the earliest that was asked for counts.
+    pub(crate) fn add_at(&mut self, key: Key, due: Instant) {
+        match self.due.get(&key) {
+            Some(&planned) if planned <= due || self.failing.contains_key(&key) => return,
+            Some(&planned) => self.remove(planned, &key),
             None => {}
         }
-        self.put(target, due);
+        self.put(key, due);
     }
 
-    fn earliest(&self, target: &Target, pace: Duration, now: Instant) -> Instant {
-        let last = self.changed.get(target);
+    fn earliest(&self, key: &Key, pace: Duration, now: Instant) -> Instant {
+        let last = self.changed.get(key);
         last.map_or(now, |last| now.max(*last + pace))
     }
 
-    fn put(&mut self, target: Target, due: Instant) {
-        self.due.insert(target.clone(), due);
-        self.queue.insert((due, target));
+    fn put(&mut self, key: Key, due: Instant) {
+        self.due.insert(key.clone(), due);
+        self.queue.insert((due, key));
     }
 
-    fn remove(&mut self, due: Instant, target: &Target) {
-        let entry = (due, target.clone());
+    fn remove(&mut self, due: Instant, key: &Key) {
+        let entry = (due, key.clone());
         let _ = self.queue.remove(&entry) || self.urgent.remove(&entry);
     }
 
-    /// When the next target is due.
-    pub(crate) fn next(&self) -> Option<Instant> {
-        let first = [&self.urgent, &self.queue].map(|queue| queue.first());
+    /// When the next key is due, apart from those in namespaces where something is being done.
+    pub(crate) fn next(&self, busy: &HashSet<String>) -> Option<Instant> {
+        let first = [&self.urgent, &self.queue].map(|queue| first(queue, busy));
         first.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
-    /// Takes the next target that is due.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<Target> {
-        let mut queues = [&mut self.urgent, &mut self.queue].into_iter();
-        let queue = queues.find(|queue| queue.first().is_some_and(|(due, _)| *due <= now))?;
-        let (_, target) = queue.pop_first()?;
-        self.due.remove(&target);
-        Some(target)
+    /// Takes the next key that is due, apart from those in namespaces where something is being done.
+    pub(crate) fn take(&mut self, now: Instant, busy: &HashSet<String>) -> Option<Key> {
+        let is_due = |(due, _): &&(Instant, Key)| *due <= now;
+        let urgent = first(&self.urgent, busy).filter(is_due);
+        let (due, key) = urgent
+            .or_else(|| first(&self.queue, busy).filter(is_due))?
+            .clone();
+        self.remove(due, &key);
+        self.due.remove(&key);
+        Some(key)
     }
 
-    /// Takes the next workload that is due and that a held request waits for.
-    pub(crate) fn take_urgent(&mut self, now: Instant) -> Option<Workload> {
-        let mut due = self.urgent.iter().take_while(|(due, _)| *due <= now);
-        let (due, workload) = due.find_map(|(due, target)| match target {
-            Target::Workload(workload) => Some((*due, workload.clone())),
-            Target::Orphans | Target::Namespace(_) => None,
-        })?;
-        let target = Target::Workload(workload.clone());
-        self.remove(due, &target);
-        self.due.remove(&target);
-        Some(workload)
-    }
-
-    /// The target was handled; `changed` when that changed its Sidecar.
-    pub(crate) fn done(&mut self, target: &Target, changed: bool, now: Instant) {
-        self.failing.remove(target);
+    /// A key was reconciled; `changed` when that changed its Sidecar.
+    pub(crate) fn done(&mut self, key: &Key, changed: bool, now: Instant) {
+        self.failing.remove(key);
         if changed {
             self.changed.retain(|_, last| now < *last + PACE);
-            self.changed.insert(target.clone(), now);
+            self.changed.insert(key.clone(), now);
         }
     }
 
-    /// The target failed and is tried again later; returns in how long.
-    pub(crate) fn failed(&mut self, target: Target, now: Instant) -> Duration {
+    /// A key failed and is tried again later; returns in how long.
+    pub(crate) fn failed(&mut self, key: Key, now: Instant) -> Duration {
         let backoff = self
             .failing
-            .entry(target.clone())
+            .entry(key.clone())
             .or_insert_with(|| retries().build());
         let wait = backoff.next().unwrap_or(LONGEST_RETRY);
-        if let Some(due) = self.due.remove(&target) {
-            self.remove(due, &target);
+        if let Some(due) = self.due.remove(&key) {
+            self.remove(due, &key);
         }
-        self.put(target, now + wait);
+        self.put(key, now + wait);
         wait
     }
 
-    /// Targets that wait for their time.
+    /// Keys that wait for their time.
     pub(crate) fn len(&self) -> usize {
         self.due.len()
     }
 
-    /// Targets whose last attempt failed.
+    /// Keys whose last attempt failed.
     pub(crate) fn failing(&self) -> usize {
         self.failing.len()
     }
+}
+
+fn first<'a>(
+    queue: &'a BTreeSet<(Instant, Key)>,
+    busy: &HashSet<String>,
+) -> Option<&'a (Instant, Key)> {
+    queue
+        .iter()
+        .find(|(_, key)| !busy.contains(key.namespace()))
 }
 
 /// How often to try again: later and later, for ever.
@@ -190,89 +186,111 @@ pub(crate) fn retries() -> ExponentialBuilder {
 mod tests {
     use super::*;
 
-    fn target(name: &str) -> Target {
-        Target::Namespace(name.to_owned())
+    const MS: Duration = Duration::from_millis(1);
+
+    fn key(namespace: &str) -> Key {
+        Subject::Namespace(namespace.to_owned()).into()
     }
 
-    const MS: Duration = Duration::from_millis(1);
+    fn start() -> (Workqueue, Instant) {
+        (Workqueue::default(), Instant::now())
+    }
+
+    fn take(queue: &mut Workqueue, now: Instant) -> Option<Key> {
+        queue.take(now, &HashSet::new())
+    }
+
+    fn next(queue: &Workqueue) -> Option<Instant> {
+        queue.next(&HashSet::new())
+    }
 
     #[test]
     fn the_first_change_goes_at_once_and_the_next_a_second_later() {
-        let (mut agenda, start) = (Agenda::default(), Instant::now());
-        agenda.add(target("a"), start);
-        assert_eq!(agenda.take(start), Some(target("a")));
-        agenda.done(&target("a"), true, start);
+        let (mut queue, start) = start();
+        queue.add(key("a"), start);
+        assert_eq!(take(&mut queue, start), Some(key("a")));
+        queue.done(&key("a"), true, start);
 
-        agenda.add(target("a"), start + 10 * MS);
-        agenda.add(target("a"), start + 20 * MS);
-        assert_eq!(agenda.len(), 1);
-        assert_eq!(agenda.take(start + 999 * MS), None);
-        assert_eq!(agenda.next(), Some(start + PACE));
-        assert_eq!(agenda.take(start + PACE), Some(target("a")));
-        assert_eq!(agenda.take(start + PACE), None);
+        queue.add(key("a"), start + 10 * MS);
+        queue.add(key("a"), start + 20 * MS);
+        assert_eq!(queue.len(), 1);
+        assert_eq!(take(&mut queue, start + 999 * MS), None);
+        assert_eq!(next(&queue), Some(start + PACE));
+        assert_eq!(take(&mut queue, start + PACE), Some(key("a")));
+        assert_eq!(take(&mut queue, start + PACE), None);
     }
 
     #[test]
     fn what_a_request_is_held_for_goes_sooner() {
-        let (mut agenda, start) = (Agenda::default(), Instant::now());
-        agenda.done(&target("a"), true, start);
-        agenda.add(target("a"), start);
-        assert_eq!(agenda.next(), Some(start + PACE));
-        agenda.hurry(target("a"), start);
-        assert_eq!((agenda.len(), agenda.next()), (1, Some(start + HELD_PACE)));
+        let (mut queue, start) = start();
+        queue.done(&key("a"), true, start);
+        queue.add(key("a"), start);
+        assert_eq!(next(&queue), Some(start + PACE));
+        queue.add_urgent(key("a"), start);
+        assert_eq!((queue.len(), next(&queue)), (1, Some(start + HELD_PACE)));
 
         // Nor does it wait for what was there before.
-        agenda.add_at(target("c"), start - HELD_PACE);
-        agenda.add(target("d"), start - HELD_PACE);
-        agenda.hurry(target("d"), start);
-        let workload = Workload::new("shop", "web").unwrap();
-        agenda.hurry(Target::Workload(workload.clone()), start);
-        assert_eq!(agenda.take_urgent(start), Some(workload));
-        assert_eq!(agenda.take_urgent(start), None);
-        assert_eq!(agenda.take(start), Some(target("d")));
-        assert_eq!(agenda.take(start), Some(target("c")));
+        queue.add_at(key("c"), start - HELD_PACE);
+        queue.add(key("d"), start - HELD_PACE);
+        queue.add_urgent(key("d"), start);
+        assert_eq!(take(&mut queue, start), Some(key("d")));
+        assert_eq!(take(&mut queue, start), Some(key("c")));
 
-        agenda.failed(target("b"), start);
-        agenda.hurry(target("b"), start);
-        assert_eq!(agenda.take(start + HELD_PACE), Some(target("a")));
-        assert_eq!(agenda.take(start + HELD_PACE), None);
+        queue.failed(key("b"), start);
+        queue.add_urgent(key("b"), start);
+        assert_eq!(take(&mut queue, start + HELD_PACE), Some(key("a")));
+        assert_eq!(take(&mut queue, start + HELD_PACE), None);
+    }
+
+    #[test]
+    fn what_is_in_a_busy_namespace_waits_and_keeps_nobody_waiting() {
+        let (mut queue, start) = start();
+        let busy = HashSet::from(["a".to_owned()]);
+        queue.add_urgent(key("a"), start);
+        queue.add(Key::Orphans("a".to_owned()), start);
+        assert_eq!(queue.take(start, &busy), None);
+        assert_eq!(queue.next(&busy), None);
+        queue.add(key("b"), start + MS);
+        assert_eq!(queue.next(&busy), Some(start + MS));
+        assert_eq!(queue.take(start + MS, &busy), Some(key("b")));
+        assert_eq!(take(&mut queue, start), Some(key("a")));
     }
 
     #[test]
     fn what_changed_nothing_does_not_count() {
-        let (mut agenda, start) = (Agenda::default(), Instant::now());
-        agenda.add(target("a"), start);
-        agenda.take(start);
-        agenda.done(&target("a"), false, start);
-        agenda.add(target("a"), start);
-        assert_eq!(agenda.take(start), Some(target("a")));
+        let (mut queue, start) = start();
+        queue.add(key("a"), start);
+        take(&mut queue, start);
+        queue.done(&key("a"), false, start);
+        queue.add(key("a"), start);
+        assert_eq!(take(&mut queue, start), Some(key("a")));
     }
 
     #[test]
-    fn one_target_never_waits_for_another() {
-        let (mut agenda, start) = (Agenda::default(), Instant::now());
-        agenda.done(&target("a"), true, start);
-        agenda.add(target("a"), start);
-        agenda.add(target("b"), start);
-        assert_eq!(agenda.take(start), Some(target("b")));
+    fn one_key_never_waits_for_another() {
+        let (mut queue, start) = start();
+        queue.done(&key("a"), true, start);
+        queue.add(key("a"), start);
+        queue.add(key("b"), start);
+        assert_eq!(take(&mut queue, start), Some(key("b")));
     }
 
     #[test]
     fn failures_wait_longer_and_longer_until_one_succeeds() {
-        let (mut agenda, start) = (Agenda::default(), Instant::now());
-        let first = agenda.failed(target("a"), start);
+        let (mut queue, start) = start();
+        let first = queue.failed(key("a"), start);
         assert!(first >= FIRST_RETRY && first <= 2 * FIRST_RETRY);
         // A change in the meantime does not cut the wait short.
-        agenda.add(target("a"), start);
-        assert_eq!(agenda.take(start), None);
+        queue.add(key("a"), start);
+        assert_eq!(take(&mut queue, start), None);
         let mut last = first;
         for _ in 0..20 {
-            last = agenda.failed(target("a"), start);
+            last = queue.failed(key("a"), start);
         }
         assert!(last >= LONGEST_RETRY && last <= 2 * LONGEST_RETRY);
-        assert_eq!((agenda.len(), agenda.failing()), (1, 1));
-        assert_eq!(agenda.take(start + last), Some(target("a")));
-        agenda.done(&target("a"), true, start + last);
-        assert_eq!((agenda.len(), agenda.failing()), (0, 0));
+        assert_eq!((queue.len(), queue.failing()), (1, 1));
+        assert_eq!(take(&mut queue, start + last), Some(key("a")));
+        queue.done(&key("a"), true, start + last);
+        assert_eq!((queue.len(), queue.failing()), (0, 0));
     }
 }

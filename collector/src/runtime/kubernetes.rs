@@ -6,15 +6,14 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::attach::{Attaching, Wanted};
+use crate::attach::{Desired, Installer};
 use crate::inventory::kubernetes::cluster_domain;
-use crate::inventory::kubernetes::follow::Follower;
 use crate::inventory::kubernetes::source::KubernetesSource;
 use crate::kubernetes::KubernetesError;
 use crate::publish::kubernetes::KubernetesPublisher;
 use crate::publish::kubernetes::ours::Ours;
+use crate::runtime::collector::Collector;
 use crate::runtime::config::{Config, Home};
-use crate::state::Collector;
 
 /// A Kubernetes that a collector reads from and publishes to.
 pub(crate) struct Link {
@@ -53,11 +52,11 @@ impl Link {
     /// [`KubernetesError::Attachment`] when Kubernetes or Istio would not take the attachment.
     pub(crate) async fn follow(
         &self,
-        collector: &Arc<Collector>,
+        collector: &Collector,
         tasks: &mut JoinSet<&'static str>,
     ) -> Result<(), KubernetesError> {
         let config = &self.config;
-        let (attachment, wanted) = watch::channel(Wanted::default());
+        let (attachment, desired) = watch::channel(Desired::default());
         let cluster_domain = match &config.mesh.cluster_domain {
             Some(given) => given.clone(),
             None => cluster_domain::find(&self.client, &config.kubernetes).await,
@@ -67,32 +66,28 @@ impl Link {
             cluster_domain: &cluster_domain,
         };
         let collector_host = config.visibility.collector_host(home);
-        let attaching = Attaching::new(
+        let installer = Installer::new(
             &self.client,
-            collector,
+            collector.readiness(),
             &config.kubernetes,
             &collector_host,
-            wanted,
+            desired,
         )?;
         let options = config.kubernetes.source(&cluster_domain);
-        let mut follower = Follower {
-            collector: Arc::clone(collector),
-            source: KubernetesSource::start(&self.client, options, Arc::clone(&self.ours)),
-            base: config.visibility.visibility(home),
-            attachment,
-            attaches: attaching.is_some(),
-            was_off: false,
-        };
+        let source = KubernetesSource::start(&self.client, options, Arc::clone(&self.ours));
+        let attachment = installer.is_some().then_some(attachment);
+        let visibility = config.visibility.visibility(home);
+        let mut follower = collector.follower(source, visibility, attachment);
         follower.sync().await;
         tasks.spawn(async move {
             follower.run().await;
             "inventory"
         });
-        if let Some(mut attaching) = attaching {
-            let is_new = attaching.settle().await;
+        if let Some(mut installer) = installer {
+            let is_new = installer.settle().await;
             // The mesh's ports may change from now on.
             tasks.spawn(async move {
-                attaching.run().await;
+                installer.run().await;
                 "attachment"
             });
             if is_new {

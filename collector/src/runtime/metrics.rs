@@ -10,7 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::state::Collector;
+use crate::runtime::readiness::Readiness;
+use crate::state::View;
 
 /// Media type of [`Metrics::text`].
 pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,7 +37,7 @@ pub(crate) struct Metrics {
     pub(crate) publish_failed: Counter,
     pub(crate) publish_waiting: Gauge,
     pub(crate) inventory_changes: Counter,
-    pub(crate) gauges: Gauges,
+    gauges: Gauges,
 }
 
 struct Answers {
@@ -50,14 +51,14 @@ struct Answers {
 }
 
 /// Sizes, measured when somebody asks.
-pub(crate) struct Gauges {
-    pub(crate) workloads: Gauge,
-    pub(crate) dependencies: Gauge,
-    pub(crate) external_hosts: Gauge,
-    pub(crate) inventory_objects: Gauge,
-    pub(crate) services: Gauge,
-    pub(crate) namespaces_waiting: Gauge,
-    pub(crate) ready: Gauge,
+struct Gauges {
+    workloads: Gauge,
+    dependencies: Gauge,
+    external_hosts: Gauge,
+    inventory_objects: Gauge,
+    services: Gauge,
+    namespaces_waiting: Gauge,
+    ready: Gauge,
     checks: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
@@ -140,6 +141,22 @@ impl Metrics {
     /// Counts one `POST /v1/resolve` that got no decision.
     pub(crate) fn refused(&self) {
         self.answers.refused.inc();
+    }
+
+    /// Measures sizes as they are now.
+    pub(crate) fn measure(&self, view: &View, readiness: &Readiness) {
+        let gauges = &self.gauges;
+        set(&gauges.workloads, view.graph.workloads().count());
+        set(&gauges.dependencies, view.graph.iter().count());
+        set(&gauges.external_hosts, view.graph.externals().count());
+        set(&gauges.inventory_objects, view.inventory.len());
+        set(&gauges.services, view.inventory.services());
+        set(&gauges.namespaces_waiting, view.namespaces_waiting());
+        set(&gauges.ready, usize::from(readiness.is_ready()));
+        for check in readiness.checks() {
+            let gauge = gauges.checks.get_or_create_owned(&[("check", check.name)]);
+            set(&gauge, usize::from(check.ok));
+        }
     }
 
     /// Everything, in the text format.
@@ -227,32 +244,6 @@ fn seconds(registry: &mut Registry, name: &str, help: &str) -> Histogram {
     let histogram = Histogram::new(exponential_buckets(0.000_05, 2.0, 16));
     registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
     histogram
-}
-
-impl Collector {
-    /// Every metric, with sizes as they are now.
-    pub(crate) fn measured(&self) -> Result<String, std::fmt::Error> {
-        let gauges = &self.metrics.gauges;
-        {
-            let knowledge = self.look();
-            set(&gauges.workloads, knowledge.graph.workloads().count());
-            set(&gauges.dependencies, knowledge.graph.iter().count());
-            set(&gauges.external_hosts, knowledge.graph.externals().count());
-            set(&gauges.inventory_objects, knowledge.inventory.len());
-            set(&gauges.services, knowledge.inventory.services());
-            set(&gauges.namespaces_waiting, knowledge.namespaces_waiting());
-        }
-        set(
-            &self.metrics.publish_waiting,
-            self.queue.with(|agenda| agenda.len()),
-        );
-        set(&gauges.ready, usize::from(self.readiness.is_ready()));
-        for check in self.readiness.checks() {
-            let gauge = gauges.checks.get_or_create_owned(&[("check", check.name)]);
-            set(&gauge, usize::from(check.ok));
-        }
-        self.metrics.text()
-    }
 }
 
 fn set(gauge: &Gauge, value: usize) {

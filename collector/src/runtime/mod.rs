@@ -1,6 +1,7 @@
 //! Runs a collector: configuration, listeners, readiness, metrics, and what ties the stations together.
 
 pub(crate) mod clock;
+mod collector;
 pub(crate) mod config;
 pub(crate) mod fsync;
 pub(crate) mod kubernetes;
@@ -10,4 +11,5 @@ pub(crate) mod readiness;
 mod serve;
 mod server;
 
+pub use self::collector::Collector;
 pub use self::server::{Server, ServerError};

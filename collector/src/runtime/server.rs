@@ -3,30 +3,24 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lazymesh_core::Mesh;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
-use crate::api;
+use crate::inventory::Manifests;
 use crate::inventory::directory::SourceError;
-use crate::inventory::follow_directory;
 use crate::kubernetes::KubernetesError;
 use crate::publish::directory::DirectoryPublisher;
-use crate::publish::reconciler::Publishing;
 use crate::publish::sink::{PublishError, Publisher};
+use crate::runtime::collector::Collector;
 use crate::runtime::config::{Config, Home, NAMESPACE};
 use crate::runtime::kubernetes::Link;
 use crate::runtime::listen::{Addresses, ListenError, Listeners};
 use crate::runtime::serve::{Room, serve};
-use crate::state::Collector;
 use crate::store::{SledStore, StoreError};
 
-/// How often the last uses of known things are written down.
-const USAGE_INTERVAL: Duration = Duration::from_secs(30);
 /// What the connections of the ingest port share.
 const INGEST_ROOM: Room = Room {
     connections: 4_096,
@@ -72,7 +66,7 @@ enum Origin {
 
 /// A collector whose store is open and whose listeners are bound, and that does not serve yet.
 pub struct Server {
-    collector: Arc<Collector>,
+    collector: Collector,
     listeners: Listeners,
     config: Config,
     publisher: Option<Arc<dyn Publisher>>,
@@ -117,7 +111,7 @@ impl Server {
             _ => collector,
         };
         Ok(Self {
-            collector: Arc::new(collector),
+            collector,
             listeners,
             config,
             publisher,
@@ -155,7 +149,7 @@ impl Server {
 
         let mut tasks = JoinSet::new();
         let result = tokio::select! {
-            result = live(Arc::clone(&collector), origin, publisher, &mut tasks) => result,
+            result = live(&collector, &config, origin, publisher, &mut tasks) => result,
             () = shutdown => Ok(()),
         };
         tracing::info!("shutting down");
@@ -168,7 +162,7 @@ impl Server {
 }
 
 fn spawn_servers(
-    collector: &Arc<Collector>,
+    collector: &Collector,
     listeners: Listeners,
     stopped: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
@@ -179,8 +173,8 @@ fn spawn_servers(
         token,
         ..
     } = listeners;
-    let ingest_router = api::ingest(Arc::clone(collector), identity);
-    let admin_router = api::admin(Arc::clone(collector), token);
+    let ingest_router = collector.ingest(identity);
+    let admin_router = collector.admin(token);
     let mut servers = JoinSet::new();
     servers.spawn(serve(ingest, ingest_router, INGEST_ROOM, stopped.clone()));
     servers.spawn(serve(admin, admin_router, ADMIN_ROOM, stopped.clone()));
@@ -189,25 +183,27 @@ fn spawn_servers(
 
 /// Loads, syncs, then publishes and follows changes for ever.
 async fn live(
-    collector: Arc<Collector>,
+    collector: &Collector,
+    config: &Config,
     origin: Option<Origin>,
     publisher: Option<Arc<dyn Publisher>>,
     tasks: &mut JoinSet<&'static str>,
 ) -> Result<(), ServerError> {
     collector.load().await?;
     match origin.ok_or(ServerError::NoInventory)? {
-        Origin::Directory(path) => follow_directory(&collector, path, tasks).await?,
-        Origin::Kubernetes(link) => link.follow(&collector, tasks).await?,
+        Origin::Directory(path) => follow_manifests(collector, config, path, tasks).await?,
+        Origin::Kubernetes(link) => link.follow(collector, tasks).await?,
     }
     if let Some(publisher) = publisher {
-        let publishing = Publishing::new(Arc::clone(&collector), publisher);
+        let reconciler = collector.reconciler(publisher);
         tasks.spawn(async move {
-            publishing.run().await;
+            reconciler.run().await;
             "publisher"
         });
     }
+    let usage = collector.usage();
     tasks.spawn(async move {
-        keep_usage(collector).await;
+        usage.run().await;
         "usage"
     });
     match tasks.join_next().await {
@@ -216,28 +212,28 @@ async fn live(
     }
 }
 
-async fn follow_directory(
-    collector: &Arc<Collector>,
+/// Reads the whole directory, then follows it.
+async fn follow_manifests(
+    collector: &Collector,
+    config: &Config,
     path: PathBuf,
     tasks: &mut JoinSet<&'static str>,
 ) -> Result<(), ServerError> {
-    let opened = tokio::task::spawn_blocking(move || follow_directory::open(&path));
-    let (source, objects) = opened.await.map_err(|_| ServerError::Died("inventory"))??;
-    collector.sync_inventory(objects);
-    let follower = Arc::clone(collector);
+    let mesh = Mesh::from(config.mesh.clone());
+    let visibility = config.visibility.visibility(Home {
+        namespace: NAMESPACE,
+        cluster_domain: &mesh.cluster_domain,
+    });
+    let opened = tokio::task::spawn_blocking(move || Manifests::open(&path, mesh));
+    let source = opened.await.map_err(|_| ServerError::Died("inventory"))??;
+    let mut follower = collector.follower(source, visibility, None);
+    follower
+        .sync()
+        .await
+        .ok_or(ServerError::Died("inventory"))?;
     tasks.spawn(async move {
-        follow_directory::follow(follower, source).await;
+        follower.run().await;
         "inventory"
     });
     Ok(())
-}
-
-async fn keep_usage(collector: Arc<Collector>) {
-    let mut interval = tokio::time::interval(USAGE_INTERVAL);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        // A failure is logged and counted where it happens; the same uses are written the next time.
-        let _ = collector.flush_usage().await;
-    }
 }

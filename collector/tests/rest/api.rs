@@ -7,7 +7,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use lazymesh_collector::api::{self, Token};
+use lazymesh_collector::api::Token;
 use lazymesh_collector::store::Store;
 use lazymesh_collector::{Collector, IngestIdentity};
 use lazymesh_core::{EgressHost, Limits, Mesh, Visibility};
@@ -20,7 +20,7 @@ use crate::store::CountingStore;
 
 /// A collector with its routers.
 pub(crate) struct Api {
-    pub(crate) collector: Arc<Collector>,
+    pub(crate) collector: Collector,
     pub(crate) store: Arc<CountingStore>,
     ingest: Router,
     admin: Router,
@@ -65,14 +65,13 @@ impl Setup {
             true => collector.requiring_filters(),
             false => collector,
         };
-        let collector = Arc::new(collector);
         if self.ready {
             collector.load().await.expect("the store loads");
             collector.sync_inventory(mesh::objects());
         }
         Api {
-            ingest: api::ingest(Arc::clone(&collector), self.identity),
-            admin: api::admin(Arc::clone(&collector), self.token),
+            ingest: collector.ingest(self.identity),
+            admin: collector.admin(self.token),
             collector,
             store,
         }

@@ -2,6 +2,5 @@
 
 pub(crate) mod cluster_domain;
 mod convert;
-pub(crate) mod follow;
 mod mesh_config;
 pub(crate) mod source;

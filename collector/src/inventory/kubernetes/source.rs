@@ -18,6 +18,7 @@ use lazymesh_core::{Change, EgressHost, Inventory, Kind, Mesh, ObjectKey};
 
 use crate::inventory::kubernetes::convert;
 use crate::inventory::kubernetes::mesh_config::MeshConfigMap;
+use crate::inventory::{Source, Update};
 use crate::kubernetes::error::{explain, explain_status};
 use crate::kubernetes::kinds::{self, ApiKind, CONFIG_MAP, NAMESPACE, SIDECAR};
 use crate::publish::kubernetes::ours::Ours;
@@ -44,27 +45,6 @@ pub(crate) struct SourceOptions {
     pub(crate) mesh_config: String,
     /// Where lazymesh itself runs.
     pub(crate) namespace: String,
-}
-
-/// What there is to know now.
-#[derive(Debug)]
-pub(crate) enum Update {
-    /// Not everything has been read yet; this is missing.
-    Waiting(String),
-    /// The mesh has another configuration; the first is told when everything has been read.
-    Mesh {
-        /// What it decides.
-        mesh: Mesh,
-        /// What changed with it.
-        changes: Vec<Change>,
-    },
-    /// Changes that belong together.
-    Changes {
-        /// What changed.
-        changes: Vec<Change>,
-        /// Whether something else of the source's changed, so that every Sidecar has to be looked at.
-        stirred: bool,
-    },
 }
 
 /// An inventory from watches of the Kubernetes API.
@@ -134,43 +114,6 @@ impl KubernetesSource {
             off: false,
             stirred: false,
         }
-    }
-
-    /// Waits until there is something to know. Safe to cancel.
-    pub(crate) async fn next(&mut self) -> Update {
-        loop {
-            // A watch never ends: it is taken up again for ever.
-            if let Some((watch, happening)) = self.events.next().await {
-                self.take(watch, happening);
-            }
-            for _ in 0..BATCH {
-                let Some(Some((watch, happening))) = self.events.next().now_or_never() else {
-                    break;
-                };
-                self.take(watch, happening);
-            }
-            if let Some(update) = self.update() {
-                return update;
-            }
-        }
-    }
-
-    /// Whether somebody else has changed a Sidecar of ours since the last call.
-    pub(crate) fn take_drift(&mut self) -> bool {
-        std::mem::take(&mut self.drifted)
-    }
-
-    /// Whether all of lazymesh is switched off, by the label of its own namespace.
-    pub(crate) fn is_off(&self) -> bool {
-        self.off
-    }
-
-    /// Hosts that the mesh's configuration makes every sidecar call or ask for.
-    pub(crate) fn always_visible(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
-        let config = self.mesh_config.as_ref();
-        config
-            .map(|config| config.always_visible(inventory))
-            .unwrap_or_default()
     }
 
     fn update(&mut self) -> Option<Update> {
@@ -363,6 +306,42 @@ impl KubernetesSource {
                 progress.problem = Some(error);
             }
         }
+    }
+}
+
+impl Source for KubernetesSource {
+    async fn next(&mut self) -> Option<Update> {
+        loop {
+            // A watch never ends: it is taken up again for ever.
+            if let Some((watch, happening)) = self.events.next().await {
+                self.take(watch, happening);
+            }
+            for _ in 0..BATCH {
+                let Some(Some((watch, happening))) = self.events.next().now_or_never() else {
+                    break;
+                };
+                self.take(watch, happening);
+            }
+            let update = self.update();
+            if update.is_some() {
+                return update;
+            }
+        }
+    }
+
+    fn is_off(&self) -> bool {
+        self.off
+    }
+
+    fn take_drift(&mut self) -> bool {
+        std::mem::take(&mut self.drifted)
+    }
+
+    fn always_visible(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {
+        let config = self.mesh_config.as_ref();
+        config
+            .map(|config| config.always_visible(inventory))
+            .unwrap_or_default()
     }
 }
 

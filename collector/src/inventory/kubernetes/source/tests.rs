@@ -33,7 +33,8 @@ fn start(objects: Vec<(&str, Value)>) -> (FakeApi, KubernetesSource, Arc<Ours>) 
 
 async fn next(source: &mut KubernetesSource) -> Update {
     let update = timeout(PATIENCE, source.next()).await;
-    update.unwrap_or_else(|_| panic!("no update; {:?}", source.missing()))
+    let update = update.unwrap_or_else(|_| panic!("no update; {:?}", source.missing()));
+    update.expect("a source that lives")
 }
 
 /// The whole mesh, as keys.

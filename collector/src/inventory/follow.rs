@@ -1,0 +1,147 @@
+//! Follows an inventory source: takes what it says into the view, and announces whom that affects.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lazymesh_core::{Affected, Change, Inventory, Visibility};
+use tokio::sync::watch;
+
+use crate::attach::Desired;
+use crate::inventory::{Source, Update};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::readiness::Readiness;
+use crate::state::{Event, SharedView, View};
+
+/// Shortest time between two looks. The first change of many goes at once, the others together.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Carries what a source says into the view.
+pub(crate) struct Follower<S> {
+    pub(crate) source: S,
+    pub(crate) view: Arc<SharedView>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Arc<Readiness>,
+    /// What is visible whatever the mesh looks like.
+    pub(crate) base: Visibility,
+    /// Where the attachment hears of the mesh, if there is one to keep in step with it.
+    pub(crate) attachment: Option<watch::Sender<Desired>>,
+}
+
+impl<S: Source> Follower<S> {
+    /// Waits for the whole mesh: only then may anything be published. `None` when the source has ended.
+    pub(crate) async fn sync(&mut self) -> Option<()> {
+        while !self.step().await? {}
+        Some(())
+    }
+
+    /// Follows the source until it ends.
+    pub(crate) async fn run(mut self) {
+        while self.step().await.is_some() {
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    /// Takes one update; whether it was a whole mesh.
+    async fn step(&mut self) -> Option<bool> {
+        match self.source.next().await? {
+            Update::Waiting(missing) => {
+                tracing::info!(missing, "waiting for the inventory");
+                self.readiness.inventory(Err(missing));
+                Some(false)
+            }
+            Update::Mesh { mesh, changes } => {
+                let (affected, _) = self.change(|inventory| {
+                    let mut affected = inventory.set_mesh(mesh);
+                    affected.merge(apply(inventory, changes));
+                    // Nothing else says that the first mesh is whole.
+                    affected.everything = true;
+                    affected
+                });
+                tracing::info!(objects = affected.changed, "inventory synced");
+                self.readiness.inventory(Ok(()));
+                self.announce(affected, true);
+                Some(true)
+            }
+            Update::Changes { changes, stirred } => {
+                let (affected, flipped) = self.change(|inventory| {
+                    let mut affected = apply(inventory, changes);
+                    affected.everything |= stirred;
+                    affected.hosts |= stirred;
+                    affected
+                });
+                if affected.changed > 0 {
+                    tracing::debug!(affected.changed, "inventory changed");
+                }
+                let changed = affected.changed as u64;
+                self.metrics.inventory_changes.inc_by(changed);
+                let anew = self.source.take_drift() || flipped;
+                self.announce(affected, anew);
+                Some(false)
+            }
+        }
+    }
+
+    /// Makes a change, and what follows from it for every Sidecar, in one: no plan sees half of it. Whether that switched
+    /// lazymesh off or on.
+    fn change(&mut self, change: impl FnOnce(&mut Inventory) -> Affected) -> (Affected, bool) {
+        let off = self.source.is_off();
+        let (affected, flipped) = self.view.change(|view| {
+            let affected = change(&mut view.inventory);
+            let flipped = std::mem::replace(&mut view.policy.off, off) != off;
+            if affected.hosts || affected.everything {
+                self.make_visible(view);
+            }
+            (affected, flipped)
+        });
+        if flipped {
+            tracing::warn!(
+                off,
+                "lazymesh is switched off or on by the label of its own namespace"
+            );
+        }
+        (affected, flipped)
+    }
+
+    /// Works out what every sidecar must see, and what the attachment follows from.
+    fn make_visible(&self, view: &mut View) {
+        let inventory = &view.inventory;
+        let mut always: BTreeSet<_> = self.base.always.clone();
+        always.extend(self.source.always_visible(inventory));
+        if let Some(attachment) = &self.attachment {
+            let desired = Desired {
+                http_ports: inventory.http_ports(),
+                root_namespace: inventory.mesh().root_namespace.clone(),
+                off: view.policy.off,
+            };
+            attachment.send_if_modified(|told| {
+                let differs = *told != desired;
+                *told = desired;
+                differs
+            });
+        }
+        view.policy.visibility = Visibility {
+            always,
+            ..self.base
+        };
+    }
+
+    /// `anew`: what is in place may not be what this collector left there.
+    fn announce(&self, affected: Affected, anew: bool) {
+        let subjects = self.view.look().affected(affected);
+        if !subjects.is_empty() {
+            self.view.announce(Event::Affected(subjects));
+        }
+        if anew {
+            self.view.announce(Event::Everything);
+        }
+    }
+}
+
+fn apply(inventory: &mut Inventory, changes: Vec<Change>) -> Affected {
+    let mut affected = Affected::default();
+    for change in changes {
+        affected.merge(inventory.apply(change));
+    }
+    affected
+}

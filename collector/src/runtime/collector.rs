@@ -1,0 +1,152 @@
+//! Puts the stations of a collector together: each has one job, and gets only what it needs for it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use lazymesh_core::{Graph, Inventory, Limits, Mesh, Object, Visibility};
+use tokio::sync::watch;
+
+use crate::api::{self, Admin, Ingest, Stations, Token};
+use crate::attach::Desired;
+use crate::ingest::{IngestIdentity, Reporter, Resolver};
+use crate::inventory::{Follower, Source};
+use crate::learn::{Learner, Recorder, Usage};
+use crate::publish::reconciler::Reconciler;
+use crate::publish::sink::Publisher;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::readiness::Readiness;
+use crate::state::{Event, Filters, Policy, SharedView, View};
+use crate::store::{Store, StoreError};
+
+/// A collector without listeners, sources and sinks.
+pub struct Collector {
+    view: Arc<SharedView>,
+    recorder: Arc<Recorder>,
+    usage: Arc<Usage>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+}
+
+impl Collector {
+    /// A collector that knows nothing and is not ready: call [`Collector::load`], and apply an inventory.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, mesh: Mesh, limits: Limits, visibility: Visibility) -> Self {
+        let view = Arc::new(SharedView::new(View {
+            inventory: Inventory::new(mesh),
+            graph: Graph::new(limits),
+            policy: Policy {
+                visibility,
+                ..Policy::default()
+            },
+        }));
+        let (metrics, readiness) = (Arc::new(Metrics::new()), Arc::new(Readiness::new()));
+        let recorder = Recorder::new(store, Arc::clone(&metrics), Arc::clone(&readiness));
+        let recorder = Arc::new(recorder);
+        Self {
+            usage: Arc::new(Usage::new(Arc::clone(&view), Arc::clone(&recorder))),
+            view,
+            recorder,
+            metrics,
+            readiness,
+        }
+    }
+
+    /// Makes no namespace lazy before a filter has called from it.
+    #[must_use]
+    pub fn requiring_filters(self) -> Self {
+        self.view
+            .change(|view| view.policy.filters = Filters::required());
+        self
+    }
+
+    /// Fills the graph from the store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read; the collector then stays unready.
+    pub async fn load(&self) -> Result<(), StoreError> {
+        self.recorder.load(&self.view).await
+    }
+
+    /// Takes the first, complete inventory.
+    pub fn sync_inventory(&self, objects: Vec<Object>) {
+        self.view.change(|view| {
+            for object in objects {
+                view.inventory.apply(object);
+            }
+        });
+        self.readiness.inventory(Ok(()));
+        self.view.announce(Event::Everything);
+    }
+
+    /// The router of the ingest listener.
+    pub fn ingest(&self, identity: IngestIdentity) -> Router {
+        let (metrics, readiness) = (&self.metrics, &self.readiness);
+        let recorder = Arc::clone(&self.recorder);
+        let learner = Learner::new(Arc::clone(&self.view), recorder, Arc::clone(metrics));
+        let resolver = Resolver::new(learner.clone(), Arc::clone(readiness), Arc::clone(metrics));
+        let reporter = Reporter::new(learner, Arc::clone(readiness), Arc::clone(metrics));
+        api::ingest(Ingest::new(Stations {
+            view: Arc::clone(&self.view),
+            identity,
+            resolver,
+            reporter,
+            metrics: Arc::clone(metrics),
+            readiness: Arc::clone(readiness),
+        }))
+    }
+
+    /// The router of the admin listener. With a token, everything but the probes asks for it.
+    pub fn admin(&self, token: Option<Token>) -> Router {
+        let admin = Admin {
+            view: Arc::clone(&self.view),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+        };
+        api::admin(admin, token)
+    }
+
+    /// What keeps the inventory as `source` says it is.
+    pub(crate) fn follower<S: Source>(
+        &self,
+        source: S,
+        base: Visibility,
+        attachment: Option<watch::Sender<Desired>>,
+    ) -> Follower<S> {
+        Follower {
+            source,
+            view: Arc::clone(&self.view),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+            base,
+            attachment,
+        }
+    }
+
+    pub(crate) fn readiness(&self) -> &Arc<Readiness> {
+        &self.readiness
+    }
+
+    pub(crate) fn usage(&self) -> Arc<Usage> {
+        Arc::clone(&self.usage)
+    }
+
+    /// What publishes to `sink`. Run it only once the store is loaded and the inventory has synced.
+    pub(crate) fn reconciler(&self, sink: Arc<dyn Publisher>) -> Reconciler {
+        Reconciler::new(
+            Arc::clone(&self.view),
+            sink,
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.readiness),
+        )
+    }
+
+    /// Writes down what is known, for the last time, and closes the store.
+    ///
+    /// # Errors
+    /// What was acknowledged is durable all the same.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let flushed = self.usage.flush().await;
+        self.recorder.close().await?;
+        flushed
+    }
+}
