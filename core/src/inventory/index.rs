@@ -1,10 +1,12 @@
 //! Puts every kind into the indexes that questions about it are answered from.
 
+use super::callees::Callees;
 use super::user_sidecars::is_ours;
 use super::{Inventory, gamma, services};
 use crate::resource::{
-    DestinationRule, EndpointSlice, GRPCRoute, HTTPRoute, Mode, Namespace, Object,
-    PeerAuthentication, Pod, Service, ServiceEntry, Sidecar, VirtualService, kinds,
+    DestinationRule, EndpointSlice, EnvoyFilter, GRPCRoute, HTTPRoute, Kind, Mode, Namespace,
+    Object, PeerAuthentication, Pod, RequestAuthentication, Service, ServiceEntry, Sidecar,
+    VirtualService, WasmPlugin, kinds,
 };
 
 /// An object that can be looked up by more than its key.
@@ -166,5 +168,46 @@ impl Indexed for PeerAuthentication {
     fn remove(&self, inventory: &mut Inventory) {
         let metadata = &self.metadata;
         inventory.peers.remove(&metadata.namespace, &metadata.name);
+    }
+}
+
+impl Indexed for EnvoyFilter {
+    fn insert(&self, inventory: &mut Inventory) {
+        let callees = Callees::of_filter(self);
+        inventory
+            .callees
+            .insert(Kind::EnvoyFilter, &self.metadata, callees);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        inventory.callees.remove(Kind::EnvoyFilter, &self.metadata);
+    }
+}
+
+impl Indexed for WasmPlugin {
+    fn insert(&self, inventory: &mut Inventory) {
+        let callees = Callees::of_plugin(self);
+        inventory
+            .callees
+            .insert(Kind::WasmPlugin, &self.metadata, callees);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        inventory.callees.remove(Kind::WasmPlugin, &self.metadata);
+    }
+}
+
+impl Indexed for RequestAuthentication {
+    fn insert(&self, inventory: &mut Inventory) {
+        let callees = Callees::of_authentication(self);
+        inventory
+            .callees
+            .insert(Kind::RequestAuthentication, &self.metadata, callees);
+    }
+
+    fn remove(&self, inventory: &mut Inventory) {
+        inventory
+            .callees
+            .remove(Kind::RequestAuthentication, &self.metadata);
     }
 }

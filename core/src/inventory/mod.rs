@@ -5,6 +5,7 @@
 
 mod addresses;
 mod affected;
+mod callees;
 mod canonical;
 mod change;
 mod discovery;
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::names::{EgressHost, Workload};
 use crate::resource::{Kind, Mesh, Mode, Object, ObjectKey};
 
+use self::callees::CalleeIndex;
 use self::dns::DnsIndex;
 use self::endpoints::EndpointIndex;
 use self::peers::PeerIndex;
@@ -60,6 +62,7 @@ pub struct Inventory {
     pub(crate) services: ServiceIndex,
     pub(crate) endpoints: EndpointIndex,
     pub(crate) pods: PodIndex,
+    pub(crate) callees: CalleeIndex,
     dns: DnsIndex,
     ports: PortIndex,
     pub(crate) routes: RouteIndex,
@@ -181,6 +184,24 @@ impl Inventory {
             .of(workload)
             .map(|pod| pod.service_account.clone())
             .collect()
+    }
+
+    /// The Kubernetes Services that select a pod.
+    pub(crate) fn services_of(&self, pod: &Pod) -> impl Iterator<Item = EgressHost> {
+        let first = ObjectKey::new(Kind::Service, pod.namespace.as_str(), "");
+        let services = self.objects.range(first..).map_while(|(key, object)| {
+            let service = match object {
+                Object::Service(service) => service,
+                _ => return None,
+            };
+            (key.namespace == pod.namespace).then_some(service)
+        });
+        let selecting = services.filter(|service| {
+            let mut labels = service.spec.selector.iter();
+            !service.spec.selector.is_empty()
+                && labels.all(|(key, value)| pod.labels.get(key) == Some(value))
+        });
+        selecting.filter_map(|service| Some(services::of_service(service, &self.mesh)?.egress))
     }
 
     /// The egress host of a Kubernetes Service, if there is such a Service.

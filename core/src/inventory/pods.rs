@@ -24,6 +24,10 @@ pub(crate) struct Pod {
     pub(crate) speaks_mtls: bool,
     /// Whether its sidecar answers its questions to DNS.
     pub(crate) captures_dns: bool,
+    /// Whether it has no Envoy, so that no filter tells what it calls.
+    pub(crate) is_proxyless: bool,
+    /// Whether its sidecar needs the services that select it.
+    pub(crate) discovers_itself: bool,
     /// What its own label asks for.
     pub(crate) mode: Option<Mode>,
     /// Name of its workload.
@@ -147,6 +151,9 @@ impl PodIndex {
 fn read_pod(object: &resource::Pod) -> Pod {
     let (metadata, status) = (&object.metadata, &object.status);
     let account = object.spec.service_account_name.as_str();
+    let mut proxies = [object.spec.proxy, object.spec.native_proxy]
+        .into_iter()
+        .flatten();
     Pod {
         namespace: metadata.namespace.clone(),
         name: metadata.name.clone(),
@@ -161,10 +168,9 @@ fn read_pod(object: &resource::Pod) -> Pod {
             .labels
             .get(TLS_MODE_LABEL)
             .is_some_and(|mode| mode == "istio"),
-        captures_dns: [object.spec.proxy, object.spec.native_proxy]
-            .into_iter()
-            .flatten()
-            .any(|proxy| proxy.captures_dns),
+        captures_dns: proxies.clone().any(|proxy| proxy.captures_dns),
+        is_proxyless: proxies.clone().any(|proxy| proxy.is_proxyless),
+        discovers_itself: proxies.any(|proxy| proxy.discovers_itself),
         mode: Mode::of(&metadata.labels),
         workload: canonical::name(object),
         addresses: read_addresses(object, status),

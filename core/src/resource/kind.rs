@@ -18,6 +18,9 @@ macro_rules! kinds {
             DestinationRule "networking.istio.io" "v1" "destinationrules" Namespaced Required;
             Sidecar "networking.istio.io" "v1" "sidecars" Namespaced Required;
             PeerAuthentication "security.istio.io" "v1" "peerauthentications" Namespaced Required;
+            EnvoyFilter "networking.istio.io" "v1alpha3" "envoyfilters" Namespaced Optional;
+            WasmPlugin "extensions.istio.io" "v1alpha1" "wasmplugins" Namespaced Optional;
+            RequestAuthentication "security.istio.io" "v1" "requestauthentications" Namespaced Optional;
             HTTPRoute "gateway.networking.k8s.io" "v1" "httproutes" Namespaced Optional;
             GRPCRoute "gateway.networking.k8s.io" "v1" "grpcroutes" Namespaced Optional;
         }

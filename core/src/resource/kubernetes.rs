@@ -34,6 +34,9 @@ pub struct ServiceSpec {
     /// All addresses of a dual-stack service.
     #[serde(rename = "clusterIPs", deserialize_with = "or_default")]
     pub cluster_ips: Vec<String>,
+    /// Labels of its pods; none for a service whose endpoints something else makes.
+    #[serde(deserialize_with = "or_default")]
+    pub selector: std::collections::BTreeMap<String, String>,
     /// The DNS name that an `ExternalName` stands for.
     #[serde(deserialize_with = "or_default")]
     pub external_name: String,
@@ -158,6 +161,10 @@ pub struct Proxy {
     /// Whether it answers the pod's questions to DNS. However a user says that it shall, in the mesh's configuration, by
     /// an annotation or with a ProxyConfig, the injector makes it this variable.
     pub captures_dns: bool,
+    /// Whether it is an agent only, with no Envoy: the application speaks xDS itself.
+    pub is_proxyless: bool,
+    /// Whether it has its own service as Envoy's local cluster, for load balancing that is aware of zones.
+    pub discovers_itself: bool,
 }
 
 /// Where a [`Pod`] runs.
@@ -187,6 +194,8 @@ pub struct PodIp {
 const PROXY: &str = "istio-proxy";
 
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
+const GENERATOR: &str = "ISTIO_META_GENERATOR";
+const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -208,9 +217,16 @@ fn find_proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Proxy
     let containers = Option::<Vec<Container>>::deserialize(deserializer)?.unwrap_or_default();
     let mut containers = containers.iter();
     let proxy = containers.find(|container| container.name == PROXY);
-    Ok(proxy.map(|proxy| Proxy {
-        captures_dns: (proxy.env.iter())
-            .any(|variable| variable.name == DNS_CAPTURE && is_true(&variable.value)),
+    Ok(proxy.map(|proxy| {
+        let says = |name: &str, means: fn(&str) -> bool| {
+            let mut variables = proxy.env.iter();
+            variables.any(|variable| variable.name == name && means(&variable.value))
+        };
+        Proxy {
+            captures_dns: says(DNS_CAPTURE, is_true),
+            is_proxyless: says(GENERATOR, |value| value == "grpc"),
+            discovers_itself: says(SELF_DISCOVERY, is_true),
+        }
     }))
 }
 

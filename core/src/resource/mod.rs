@@ -3,6 +3,7 @@
 //! Everything else in them is ignored, so an object that uses a newer API than this crate knows is still read,
 //! and ten thousand Pods do not carry their annotations and volumes into memory.
 
+mod extension;
 mod gateway;
 mod istio;
 mod kind;
@@ -13,6 +14,10 @@ mod meta;
 mod mode;
 mod object;
 
+pub use extension::{
+    EnvoyFilter, EnvoyFilterSpec, JwtRule, RequestAuthentication, RequestAuthenticationSpec,
+    WasmPlugin, WasmPluginSpec,
+};
 pub use gateway::{
     GRPCRoute, GatewayFilter, GatewayMatch, GatewayMirror, GatewayRouteSpec, GatewayRule,
     HTTPRoute, ObjectReference, PathMatch,

@@ -50,6 +50,18 @@ impl<'a> Closure<'a> {
             self.hosts.insert(host.clone());
             self.routes_of(&key, &host.host);
         }
+        self.follow();
+    }
+
+    /// Adds the service of a host, if there is one, whatever its namespace, and what comes along with it.
+    pub(super) fn add_named(&mut self, host: &str) {
+        if let Some(service) = self.inventory.services.visible(host, self.client) {
+            self.service(service);
+        }
+        self.follow();
+    }
+
+    fn follow(&mut self) {
         while let Some(pending) = self.pending.pop() {
             match pending {
                 Pending::Service(service) => self.follow_service(service),

@@ -11,7 +11,7 @@ mod closure;
 mod manifest;
 mod owner;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::Graph;
 use crate::inventory::Inventory;
@@ -134,7 +134,9 @@ fn default_scope(
         return inventory.full_scope();
     }
     let captures_dns = inventory.pods.capture_dns_in(namespace);
-    let mut hosts = always(inventory, visibility, namespace, captures_dns).into_hosts();
+    let mut closure = always(inventory, visibility, namespace, captures_dns);
+    add_callees(inventory, namespace, &[], &mut closure);
+    let mut hosts = closure.into_hosts();
     let mut workloads = BTreeSet::new();
     for pod in inventory.pods.unlabelled_in(namespace) {
         if pod.mode.is_some_and(|mode| mode != Mode::Enforce) {
@@ -157,16 +159,38 @@ fn scope(
     visibility: &Visibility,
     workload: &Workload,
 ) -> BTreeSet<EgressHost> {
-    if !graph.has_room(workload) {
+    let pods: Vec<_> = inventory.pods.of(workload).collect();
+    // An application that speaks xDS itself has what istiod gives it, and no filter that could learn the rest.
+    if !graph.has_room(workload) || pods.iter().any(|pod| pod.is_proxyless) {
         return inventory.full_scope();
     }
-    let captures_dns = inventory.pods.of(workload).any(|pod| pod.captures_dns);
+    let captures_dns = pods.iter().any(|pod| pod.captures_dns);
     let mut closure = always(inventory, visibility, &workload.namespace, captures_dns);
+    let labels: Vec<_> = pods.iter().map(|pod| &pod.labels).collect();
+    add_callees(inventory, &workload.namespace, &labels, &mut closure);
+    for pod in pods.iter().filter(|pod| pod.discovers_itself) {
+        for service in inventory.services_of(pod) {
+            closure.add_named(&service.key());
+        }
+    }
     for dependency in graph.dependencies(workload) {
         // A host that is gone stays: its entry costs nothing, and a service that flaps must not be forgotten.
         closure.add(&dependency.host);
     }
     closure.into_hosts()
+}
+
+/// What the sidecars themselves call, for filters that are not lazymesh's.
+fn add_callees(
+    inventory: &Inventory,
+    namespace: &str,
+    pods: &[&BTreeMap<String, String>],
+    closure: &mut Closure<'_>,
+) {
+    let root = &inventory.mesh().root_namespace;
+    for host in inventory.callees.of(namespace, root, pods) {
+        closure.add_named(host);
+    }
 }
 
 /// What a namespace's workloads see without having learned it.
