@@ -22,7 +22,11 @@ pub(crate) struct Args {
     /// Port on which the mesh speaks HTTP, or may speak it; repeat for each
     #[arg(long = "http-port", value_name = "PORT", default_values_t = [80], value_parser = clap::value_parser!(u16).range(1..))]
     http_ports: Vec<u16>,
-    /// Whether to count connections that are no HTTP, to record the hosts outside the mesh that they go to
+    /// Address or CIDR block of the mesh: its Services, the pods of headless ones, ServiceEntries; repeat for each. Connections to
+    /// other addresses that are no HTTP wait for nothing
+    #[arg(long = "mesh-prefix", value_name = "CIDR")]
+    mesh_prefixes: Vec<String>,
+    /// Whether to decide connections that are no HTTP, and to record the hosts outside the mesh that they go to
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     tcp: bool,
     /// Namespace of lazymesh
@@ -71,17 +75,21 @@ fn render(args: &Args) -> Result<String> {
 }
 
 fn attachment(args: &Args) -> Result<Attachment> {
-    let config = FilterConfig::new(format!(
+    let collector = format!(
         "outbound|8480||lazymesh-collector.{}.svc.{}",
         args.namespace, args.cluster_domain
-    ));
+    );
+    let config = FilterConfig {
+        mesh_prefixes: args.mesh_prefixes.clone(),
+        ..configure(&FilterConfig::new(collector), &args.config)?
+    };
     let attachment = Attachment {
         root_namespace: args.root_namespace.clone(),
         namespace: args.namespace.clone(),
         sha256: args.sha256.clone(),
         http_ports: BTreeSet::from_iter(args.http_ports.iter().copied()),
         tcp: args.tcp,
-        ..Attachment::new(args.istio, &args.image, configure(&config, &args.config)?)
+        ..Attachment::new(args.istio, &args.image, config)
     };
     attachment.check()?;
     Ok(attachment)
@@ -169,6 +177,7 @@ mod tests {
                 "--config collector_authority=lazy",
                 "collector_authority: lazy\n",
             ),
+            ("--mesh-prefix 10.96.0.0/12", "- 10.96.0.0/12\n"),
             ("-o json", "\"kind\": \"List\""),
         ];
         for (arguments, expect) in cases {
@@ -189,6 +198,10 @@ mod tests {
             ("--http-port 0", "1..=65535"),
             ("--http-port http", "'--http-port <PORT>'"),
             ("--namespace Lazy", "namespace: expected a DNS label"),
+            (
+                "--mesh-prefix 10.0.0.0/33",
+                "CIDR blocks, got \"10.0.0.0/33\"",
+            ),
             ("--config fast", "expected NAME=VALUE"),
             ("--config fast=1", "expected one of breaker_backoff_ms"),
             ("--config max_hosts=many", "expected a whole number"),

@@ -55,6 +55,22 @@ impl Service {
         }
     }
 
+    /// A TCP service on port 5432, whose server greets first and then echoes.
+    #[must_use]
+    pub fn tcp(name: &str) -> Self {
+        Self {
+            port: 5432,
+            port_name: "tcp",
+            ..Self::http(name)
+        }
+    }
+
+    /// Whether it is called by HTTP.
+    #[must_use]
+    pub fn is_http(&self) -> bool {
+        self.port_name != "tcp"
+    }
+
     /// The same service with another exposure.
     #[must_use]
     pub fn exposure(mut self, exposure: Exposure) -> Self {
@@ -102,20 +118,32 @@ impl Service {
     }
 }
 
-/// A plain HTTP host outside the mesh, on the mesh's usual port.
+/// A host outside the mesh that speaks plain text.
 #[derive(Clone, Debug)]
 pub struct External {
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) http: bool,
 }
 
 impl External {
-    /// Port 9080 of this host.
+    /// Port 9080 of this host, the mesh's usual port of HTTP.
     #[must_use]
     pub fn http(host: &str) -> Self {
         Self {
             host: host.to_owned(),
             port: 9080,
+            http: true,
+        }
+    }
+
+    /// Port 5432 of this host, as [`Service::tcp`].
+    #[must_use]
+    pub fn tcp(host: &str) -> Self {
+        Self {
+            port: 5432,
+            http: false,
+            ..Self::http(host)
         }
     }
 }

@@ -28,7 +28,14 @@ impl State {
             directory: Some(directory),
             keep: AtomicBool::new(true),
         };
-        for folder in ["manifests", "sidecars", "store", "envoy/rds", "envoy/sds"] {
+        for folder in [
+            "manifests",
+            "sidecars",
+            "store",
+            "envoy/ecds",
+            "envoy/rds",
+            "envoy/sds",
+        ] {
             fs::create_dir_all(state.root.join(folder))?;
         }
         Ok(state)

@@ -1,5 +1,10 @@
 //! What Kubernetes and Istio would refuse, said before anything is applied.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use lazymesh_protocol::MAX_MESH_PREFIXES;
+
 use crate::Attachment;
 
 /// A field of an [`Attachment`] that would be refused.
@@ -23,6 +28,14 @@ pub enum AttachmentError {
         /// Most characters.
         max: usize,
     },
+    /// What the filter would refuse.
+    #[error(
+        "mesh-prefix: expected at most {MAX_MESH_PREFIXES} IP addresses and CIDR blocks, got {text:?}"
+    )]
+    Prefix {
+        /// The first that is neither, or that is one too many.
+        text: String,
+    },
     /// No port has this number.
     #[error("http-port: expected a number from 1 to 65535")]
     Port,
@@ -42,7 +55,16 @@ pub(crate) fn attachment(attachment: &Attachment) -> Result<(), AttachmentError>
     if attachment.http_ports.contains(&0) {
         return Err(AttachmentError::Port);
     }
-    Ok(())
+    prefixes(&attachment.config.mesh_prefixes)
+}
+
+fn prefixes(texts: &[String]) -> Result<(), AttachmentError> {
+    let valid = |text: &String| text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok();
+    let beyond = texts.get(MAX_MESH_PREFIXES);
+    match texts.iter().find(|text| !valid(text)).or(beyond) {
+        Some(text) => Err(AttachmentError::Prefix { text: text.clone() }),
+        None => Ok(()),
+    }
 }
 
 fn image(url: &str) -> Result<(), AttachmentError> {
@@ -141,6 +163,28 @@ mod tests {
         check(
             |to| to.root_namespace = "a ".to_owned(),
             refused("root-namespace", 63),
+        );
+    }
+
+    #[test]
+    fn prefixes() {
+        let prefixes = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+            move |to: &mut Attachment| to.config.mesh_prefixes = texts
+        };
+        let refused = |text: &str| {
+            let text = text.to_owned();
+            Err(AttachmentError::Prefix { text })
+        };
+        check(prefixes(&["10.96.0.0/12", "fd00::/64", "10.0.0.1"]), Ok(()));
+        check(
+            prefixes(&["10.0.0.1", "10.0.0.0/33"]),
+            refused("10.0.0.0/33"),
+        );
+        check(prefixes(&["mesh"]), refused("mesh"));
+        check(
+            prefixes(&["10.0.0.1"; MAX_MESH_PREFIXES + 1]),
+            refused("10.0.0.1"),
         );
     }
 

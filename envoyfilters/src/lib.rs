@@ -9,7 +9,7 @@
 //!
 //! All of it is O(1) in the size of the mesh and the same for every workload, so it is installed once; new modules
 //! are rolled out by a new digest. The pieces inside the `EnvoyFilter` are public ([`http_filter`],
-//! [`virtual_host_patch`], [`catch_all_route_patch`], [`cluster_header_route`], [`direct_cluster`]) so that a bare
+//! [`tcp_filter`], [`virtual_host_patch`], [`catch_all_route_patch`], [`cluster_header_route`], [`direct_cluster`]) so that a bare
 //! Envoy can be given exactly what sidecars get.
 //!
 //! Nothing here talks to a cluster: the objects are values, and `golden/` shows them.
@@ -33,4 +33,5 @@ pub use lazymesh_protocol::FilterConfig;
 pub use route::{
     CATCH_ALL_VIRTUAL_HOSTS, catch_all_route_patch, cluster_header_route, virtual_host_patch,
 };
+pub use tcp_filter::tcp_filter;
 pub use version::{IstioVersion, UnknownIstioVersion};

@@ -7,13 +7,14 @@ use crate::Attachment;
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm";
 const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC";
 
-/// The network filter that counts what no other filter chain takes: TLS to hosts outside the mesh, above all.
+/// The network filter before the TCP proxy of a catch-all filter chain: it decides connections to the mesh's addresses, and
+/// counts the others.
 ///
-/// It decides nothing, so unlike [`crate::http_filter`] nothing waits for its module.
-pub(crate) fn tcp_filter(attachment: &Attachment) -> Value {
+/// As with [`crate::http_filter`] the default allows everything, and a proxy waits for the module before it serves.
+#[must_use]
+pub fn tcp_filter(attachment: &Attachment) -> Value {
     json!({
         "config_discovery": {
-            "apply_default_config_without_warming": true,
             "config_source": {
                 "ads": {},
                 "initial_fetch_timeout": "0s",

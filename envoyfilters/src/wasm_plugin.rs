@@ -9,7 +9,12 @@ use crate::Attachment;
 const NO_PORT: u16 = 1;
 
 pub(crate) fn http(attachment: &Attachment) -> Value {
-    let spec = json!({ "match": [{ "mode": "CLIENT" }], "pluginConfig": attachment.config });
+    let config = FilterConfig {
+        // Only connections are told apart by address.
+        mesh_prefixes: Vec::new(),
+        ..attachment.config.clone()
+    };
+    let spec = json!({ "match": [{ "mode": "CLIENT" }], "pluginConfig": config });
     object(attachment, &attachment.name, spec)
 }
 

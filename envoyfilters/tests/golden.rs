@@ -38,7 +38,10 @@ fn example(istio: IstioVersion) -> Attachment {
         ..Attachment::new(
             istio,
             format!("oci://registry.example/lazymesh/filter@sha256:{digest}"),
-            FilterConfig::new(collector),
+            FilterConfig {
+                mesh_prefixes: vec!["10.96.0.0/16".to_owned(), "10.244.0.0/24".to_owned()],
+                ..FilterConfig::new(collector)
+            },
         )
     }
 }

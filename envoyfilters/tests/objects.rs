@@ -2,7 +2,7 @@
 
 use lazymesh_envoyfilters::{
     Attachment, CATCH_ALL_VIRTUAL_HOSTS, IstioVersion, catch_all_route_patch, cluster_header_route,
-    direct_cluster, http_filter, virtual_host_patch,
+    direct_cluster, http_filter, tcp_filter, virtual_host_patch,
 };
 use lazymesh_protocol::{CLUSTER_HEADER, DIRECT_CLUSTER, FilterConfig};
 use serde_json::{Value, json};
@@ -59,6 +59,12 @@ fn sidecars_get_the_pieces_that_a_bare_envoy_gets() {
             assert_eq!(values, vec![piece; times], "{apply_to} {operation}");
         };
         check("HTTP_FILTER", "REPLACE", http_filter(&attachment), 1);
+        check(
+            "NETWORK_FILTER",
+            "INSERT_BEFORE",
+            tcp_filter(&attachment),
+            2,
+        );
         check("VIRTUAL_HOST", "MERGE", virtual_host_patch(&attachment), 2);
         check("HTTP_ROUTE", "INSERT_FIRST", cluster_header_route(), 2);
         check("HTTP_ROUTE", "MERGE", catch_all_route_patch(), 1);
@@ -67,7 +73,7 @@ fn sidecars_get_the_pieces_that_a_bare_envoy_gets() {
 }
 
 #[test]
-fn connections_are_counted_unless_that_is_not_wanted() {
+fn connections_are_decided_unless_that_is_not_wanted() {
     for istio in IstioVersion::ALL {
         let mut attachment = attachment(istio);
         for (tcp, plugins, filters) in [(true, 2, 2), (false, 1, 0)] {

@@ -68,8 +68,14 @@ impl Callouts {
     /// Forgets a request that is gone. The callout goes on.
     pub(crate) fn forget(&mut self, context: ContextId) {
         for callout in &mut self.0 {
-            callout.waiters.retain(|waiter| waiter.context != context);
+            callout.waiters.retain(|waiter| waiter.context() != context);
         }
+    }
+
+    /// Whether this one waits.
+    pub(crate) fn has(&self, context: ContextId) -> bool {
+        let mut waiters = self.0.iter().flat_map(|callout| &callout.waiters);
+        waiters.any(|waiter| waiter.context() == context)
     }
 
     /// When the first deadline passes, in milliseconds.
@@ -111,18 +117,11 @@ mod tests {
     }
 
     fn flow(context: ContextId) -> Flow {
-        let catch_all = CatchAll::AllowAny;
-        Flow { context, catch_all }
+        Flow::Request(context, CatchAll::AllowAny)
     }
 
     fn waiters(ended: Option<Callout>) -> Option<Vec<ContextId>> {
-        ended.map(|ended| {
-            ended
-                .waiters
-                .into_iter()
-                .map(|waiter| waiter.context)
-                .collect()
-        })
+        ended.map(|ended| ended.waiters.into_iter().map(Flow::context).collect())
     }
 
     fn callouts() -> Callouts {

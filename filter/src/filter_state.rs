@@ -1,7 +1,7 @@
 //! Arguments of Envoy's foreign function `set_envoy_filter_state`.
 //!
 //! The message is `envoy.source.extensions.common.wasm.SetEnvoyFilterStateArguments {path = 1, value = 2, span = 3}`.
-//! Two string fields are not worth a protobuf crate. `span` is left out: its default is the life of the request.
+//! Two string fields are not worth a protobuf crate. `span` is left out: its default is the life of the request or connection.
 
 /// Name of the foreign function.
 #[cfg(target_arch = "wasm32")]
@@ -10,6 +10,9 @@ pub(crate) const FUNCTION: &str = "set_envoy_filter_state";
 pub(crate) const SUBJECT_ALT_NAMES: &str = "envoy.network.upstream_subject_alt_names";
 /// Filter state that is the SNI to the upstream.
 pub(crate) const SERVER_NAME: &str = "envoy.network.upstream_server_name";
+
+/// Filter state that is the cluster of a connection, in the place of the TCP proxy's own.
+pub(crate) const TCP_PROXY_CLUSTER: &str = "envoy.tcp_proxy.cluster";
 
 const PATH_FIELD: u8 = 1 << 3 | LENGTH_DELIMITED;
 const VALUE_FIELD: u8 = 2 << 3 | LENGTH_DELIMITED;

@@ -1,26 +1,43 @@
-//! Sends a request where its decision says, by the header that the catch-all virtual host's first route reads.
+//! Sends a request or a connection where its decision says.
+//!
+//! A request leaves by a header that the catch-all virtual host's first route reads; a connection by filter state that
+//! Envoy's TCP proxy reads.
 
 use lazymesh_protocol::{CHOSEN_PROPERTY, CLUSTER_HEADER, DIRECT_CLUSTER, PASSTHROUGH_CLUSTER};
 
 use crate::catch_all::CatchAll;
-use crate::filter_state::{SERVER_NAME, SUBJECT_ALT_NAMES, arguments};
-use crate::host::{ContextId, Host};
+use crate::filter_state::{SERVER_NAME, SUBJECT_ALT_NAMES, TCP_PROXY_CLUSTER, arguments};
+use crate::host::{ContextId, Host, Stream};
 
-/// One unresolved request, and how it goes on.
+/// One request or connection that nothing but a catch-all matched. Its context must be the selected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Flow {
-    /// Its number at the host.
-    pub(crate) context: ContextId,
-    /// The catch-all that it matched.
-    pub(crate) catch_all: CatchAll,
+pub(crate) enum Flow {
+    /// Of HTTP, on a catch-all virtual host.
+    Request(ContextId, CatchAll),
+    /// Of anything else, in a catch-all filter chain.
+    Connection(ContextId),
 }
 
 impl Flow {
-    /// Sends it through this cluster. It must be the selected context.
+    /// Its number at the host.
+    pub(crate) fn context(self) -> ContextId {
+        match self {
+            Self::Request(context, _) | Self::Connection(context) => context,
+        }
+    }
+
+    /// Sends it through this cluster.
     pub(crate) fn through(self, host: &mut impl Host, cluster: &str) {
-        host.set_property(CHOSEN_PROPERTY, "1");
-        host.set_request_header(CLUSTER_HEADER, cluster);
-        host.clear_route_cache();
+        match self {
+            Self::Request(..) => {
+                host.set_property(CHOSEN_PROPERTY, "1");
+                host.set_request_header(CLUSTER_HEADER, cluster);
+                host.clear_route_cache();
+            }
+            Self::Connection(_) => {
+                host.set_filter_state(&arguments(TCP_PROXY_CLUSTER, cluster));
+            }
+        }
     }
 
     /// Sends it to where the application dialled, over Istio mTLS, if one of these identities answers.
@@ -44,15 +61,25 @@ impl Flow {
 
     /// Sends it where it would have gone without the filter.
     pub(crate) fn as_dialled(self, host: &mut impl Host) {
+        let Self::Request(_, CatchAll::AllowAny) = self else {
+            return;
+        };
         // By the header route under `allow_any` too: it has no idle time-out that could cut a long stream. But not where
         // MeshConfig's egressProxy takes the place of PassthroughCluster.
         let cluster = host
             .property(&["xds", "cluster_name"])
             .or_else(|| host.property(&["cluster_name"]));
-        let other = cluster.is_some_and(|name| name != PASSTHROUGH_CLUSTER.as_bytes());
-        if self.catch_all == CatchAll::AllowAny && !other {
+        if cluster.is_none_or(|name| name == PASSTHROUGH_CLUSTER.as_bytes()) {
             self.through(host, PASSTHROUGH_CLUSTER);
         }
+    }
+
+    /// Lets it go on after a pause.
+    pub(crate) fn resume(self, host: &mut impl Host) {
+        host.resume(match self {
+            Self::Request(..) => Stream::Request,
+            Self::Connection(_) => Stream::Connection,
+        });
     }
 }
 

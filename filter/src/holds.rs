@@ -93,8 +93,13 @@ impl Holds {
     /// Forgets a request that is gone. True: it was held.
     pub(crate) fn forget(&mut self, context: ContextId) -> bool {
         let before = self.held.len();
-        self.held.retain(|held| held.flow.context != context);
+        self.held.retain(|held| held.flow.context() != context);
         self.held.len() < before
+    }
+
+    /// Whether this one waits.
+    pub(crate) fn has(&self, context: ContextId) -> bool {
+        self.held.iter().any(|held| held.flow.context() == context)
     }
 
     /// Takes out all whose cluster has come (true) or whose time has run out (false).

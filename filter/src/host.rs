@@ -5,19 +5,28 @@
 
 use crate::metrics::Metric;
 
-/// A request or a plugin, as the host numbers them.
+/// A request, a connection or a plugin, as the host numbers them.
 pub type ContextId = u32;
 
 /// A call in flight, as the host numbers them.
 pub type Token = u32;
 
-/// What becomes of a request after its headers were seen.
+/// What becomes of a request after its headers were seen, or of a connection after it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// It goes on at once.
     Continue,
-    /// It waits, body included, for [`Host::resume`].
+    /// It waits, with all that follows of it, for [`Host::resume`].
     Pause,
+}
+
+/// What [`Host::resume`] lets go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// A request.
+    Request,
+    /// A connection from the application.
+    Connection,
 }
 
 /// Severity of a log line.
@@ -59,7 +68,7 @@ pub struct Call<'a> {
 
 /// The proxy, as one callback sees it.
 ///
-/// The request methods act on the *selected* context: the one that the callback is for, until [`Host::select`].
+/// The methods of requests and connections act on the *selected* context: the one that the callback is for, until [`Host::select`].
 pub trait Host {
     /// An attribute of the selected request or of the proxy.
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
@@ -75,8 +84,8 @@ pub trait Host {
     fn set_filter_state(&mut self, arguments: &[u8]) -> bool;
     /// Has the route chosen again.
     fn clear_route_cache(&mut self);
-    /// Lets the selected, paused request go on, after this callback has returned.
-    fn resume(&mut self);
+    /// Lets the selected, paused request or connection go on, after this callback has returned.
+    fn resume(&mut self, stream: Stream);
     /// Selects another context. False: it is gone.
     fn select(&mut self, context: ContextId) -> bool;
     /// The bytes of the selected connection that have just come, at most `max` of them.

@@ -1,8 +1,8 @@
-//! The lazymesh filter: what a sidecar runs on requests to hosts that its configuration does not know.
+//! The lazymesh filter: what a sidecar runs on requests and connections to hosts that its configuration does not know.
 //!
-//! It asks the collector what to do with such a request, holds it meanwhile, and sends it on by setting one header
-//! that a route of the catch-all virtual host reads. When anything is missing, late or wrong, the request goes where
-//! it would have gone without the filter.
+//! It asks the collector what to do with one, holds it meanwhile, and sends it on: a request by one header that a route
+//! of the catch-all virtual host reads, a connection by filter state. When anything is missing, late or wrong, it goes
+//! where it would have gone without the filter.
 //!
 //! Everything but the module `abi` is ordinary Rust: it takes the time as an argument, sees the proxy through the
 //! [`Host`] trait only, and is tested on the build machine.
@@ -45,12 +45,13 @@ mod host;
 mod identity;
 mod metrics;
 mod plugin;
+mod prefixes;
 mod question;
 mod random;
 mod shared;
 mod snapshot;
 
 pub use config::ConfigError;
-pub use host::{Action, Call, ContextId, Host, Level, Token, Written};
+pub use host::{Action, Call, ContextId, Host, Level, Stream, Token, Written};
 pub use metrics::{Kind, Metric};
 pub use plugin::Plugin;

@@ -39,17 +39,18 @@ macro_rules! metrics {
 }
 
 metrics! {
-    Unresolved, Counter, "lazymesh_unresolved", "Requests that only the catch-all virtual host matched.";
-    Direct, Counter, "lazymesh_decisions_direct", "Requests sent on with decision direct.";
-    Hold, Counter, "lazymesh_decisions_hold", "Requests with decision hold, in time or not.";
-    Passthrough, Counter, "lazymesh_decisions_passthrough", "Requests that the collector let pass as dialled.";
-    Gateway, Counter, "lazymesh_decisions_gateway", "Requests sent to a gateway.";
-    Undecided, Counter, "lazymesh_undecided", "Requests passed as dialled because no decision was to be had.";
-    CacheHits, Counter, "lazymesh_cache_hits", "Requests whose decision was in the cache.";
+    Unresolved, Counter, "lazymesh_unresolved", "Requests that only the catch-all virtual host matched, and connections to addresses of the mesh that only a catch-all filter chain matched.";
+    Outside, Counter, "lazymesh_outside", "Connections to addresses that are not the mesh's, which wait for nothing.";
+    Direct, Counter, "lazymesh_decisions_direct", "Requests and connections sent on with decision direct.";
+    Hold, Counter, "lazymesh_decisions_hold", "Requests and connections with decision hold, in time or not.";
+    Passthrough, Counter, "lazymesh_decisions_passthrough", "Requests and connections that the collector let pass as dialled.";
+    Gateway, Counter, "lazymesh_decisions_gateway", "Requests and connections sent to a gateway.";
+    Undecided, Counter, "lazymesh_undecided", "Requests and connections passed as dialled because no decision was to be had.";
+    CacheHits, Counter, "lazymesh_cache_hits", "Requests and connections whose decision was in the cache.";
     Callouts, Counter, "lazymesh_callouts", "Questions to the collector.";
     CalloutFailures, Counter, "lazymesh_callout_failures", "Questions without a valid answer in time.";
-    HoldTimeouts, Counter, "lazymesh_hold_timeouts", "Held requests whose cluster did not come in time.";
-    Held, Gauge, "lazymesh_held", "Requests held now.";
-    HoldTime, Histogram, "lazymesh_hold_ms", "Milliseconds that held requests waited for their cluster.";
+    HoldTimeouts, Counter, "lazymesh_hold_timeouts", "Held requests and connections whose cluster did not come in time.";
+    Held, Gauge, "lazymesh_held", "Requests and connections held now.";
+    HoldTime, Histogram, "lazymesh_hold_ms", "Milliseconds that held requests and connections waited for their cluster.";
     BreakersOpen, Gauge, "lazymesh_breaker_open", "Workers whose circuit breaker is not closed.";
 }

@@ -1,4 +1,4 @@
-//! What a request is about: the key of decisions, callouts and counts.
+//! What a request or a connection is about: the key of decisions, callouts and counts.
 
 use lazymesh_protocol::{MAX_AUTHORITY_BYTES, Protocol, Report, ResolveRequest, Source};
 
@@ -25,8 +25,20 @@ impl Question {
         Self::new(host, authority, Protocol::Http)
     }
 
+    /// What the selected connection is about before anything has come of it: by what was dialled, and by the server's name
+    /// where a listener filter has waited for it.
+    pub(crate) fn of_connection(host: &impl Host) -> Option<Self> {
+        let name = host.property(&["connection", "requested_server_name"]);
+        let authority = name.filter(|name| !name.is_empty()).and_then(authority);
+        let protocol = match authority {
+            Some(_) => Protocol::Tls,
+            None => Protocol::Tcp,
+        };
+        Self::new(host, authority, protocol)
+    }
+
     /// What the selected connection is about, by its first bytes.
-    pub(crate) fn of_connection(host: &impl Host, bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of_first_bytes(host: &impl Host, bytes: &[u8]) -> Option<Self> {
         let (authority, protocol) = match ClientHello::read(bytes) {
             ClientHello::Tls(name) => (name.and_then(|name| authority(name.into())), Protocol::Tls),
             ClientHello::Other => (None, Protocol::Tcp),
@@ -35,10 +47,7 @@ impl Question {
     }
 
     fn new(host: &impl Host, authority: Option<String>, protocol: Protocol) -> Option<Self> {
-        let destination = host
-            .property(&["destination", "address"])
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .filter(|text| !text.is_empty() && text.len() <= MAX_AUTHORITY_BYTES);
+        let destination = destination(host);
         if authority.is_none() && destination.is_none() {
             return None;
         }
@@ -68,6 +77,13 @@ impl Question {
             count,
         }
     }
+}
+
+/// `IP:port` that the application dialled, as the proxy knows it.
+pub(crate) fn destination(host: &impl Host) -> Option<String> {
+    host.property(&["destination", "address"])
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|text| !text.is_empty() && text.len() <= MAX_AUTHORITY_BYTES)
 }
 
 /// Whatever is longer than a host name or has bytes that none has is not worth the collector's time.

@@ -42,6 +42,11 @@ pub struct FilterConfig {
     /// without a filter until the first unresolved request.
     #[serde(default = "default_heartbeat_interval_ms")]
     pub heartbeat_interval_ms: u32,
+    /// Addresses and CIDR blocks, at most [`crate::MAX_MESH_PREFIXES`], that hold every address of the mesh: of its Services, of
+    /// the pods of headless ones, and of ServiceEntries. A connection that is no HTTP waits for a decision only if it
+    /// goes to one of them, so with none such connections are only counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mesh_prefixes: Vec<String>,
 }
 
 impl FilterConfig {
@@ -61,6 +66,7 @@ impl FilterConfig {
             breaker_max_backoff_ms: default_breaker_max_backoff_ms(),
             report_interval_ms: default_report_interval_ms(),
             heartbeat_interval_ms: default_heartbeat_interval_ms(),
+            mesh_prefixes: Vec::new(),
         }
     }
 }

@@ -47,5 +47,7 @@ pub const MAX_REPORTS: usize = 256;
 pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// Most service accounts in one [`Decision::Direct`]; a service with more is held instead.
 pub const MAX_SUBJECT_ALT_NAMES: usize = 32;
+/// Most prefixes in [`FilterConfig::mesh_prefixes`].
+pub const MAX_MESH_PREFIXES: usize = 256;
 /// Most clusters that one [`Decision::Hold`] splits requests over; with more all wait for the heaviest.
 pub const MAX_SHARES: usize = 32;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
+use ipnet::IpNet;
 use kube::Client;
 use lazymesh_core::EgressHost;
 use lazymesh_envoyfilters::{Attachment, FilterConfig, IstioVersion};
@@ -57,8 +58,8 @@ pub struct AttachConfig {
         requires = "attach"
     )]
     pub istio: Option<IstioVersion>,
-    /// Whether to count connections that are no HTTP, to record the hosts outside the mesh that they go to. A WasmPlugin that
-    /// is there for it stays, without effect
+    /// Whether to decide connections that are no HTTP, and to record the hosts outside the mesh that they go to. A WasmPlugin
+    /// that is there for it stays, without effect
     #[arg(
         long,
         value_name = "BOOL",
@@ -73,6 +74,7 @@ pub struct AttachConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Desired {
     pub(crate) http_ports: BTreeSet<u16>,
+    pub(crate) mesh_prefixes: Vec<IpNet>,
     pub(crate) root_namespace: String,
     /// Whether lazymesh is switched off: whoever did so takes the attachment out.
     pub(crate) off: bool,
@@ -187,6 +189,8 @@ impl Installer {
             .root_namespace
             .clone_from(&desired.root_namespace);
         self.attachment.http_ports.clone_from(&desired.http_ports);
+        let prefixes = desired.mesh_prefixes.iter().map(ToString::to_string);
+        self.attachment.config.mesh_prefixes = prefixes.collect();
         self.attachment.istio = match self.istio {
             Some(version) => version,
             None => istio_version::find(&self.client, &self.istio_namespace, &self.owner).await?,

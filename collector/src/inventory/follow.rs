@@ -111,6 +111,7 @@ impl<S: Source> Follower<S> {
         if let Some(attachment) = &self.attachment {
             let desired = Desired {
                 http_ports: inventory.http_ports(),
+                mesh_prefixes: inventory.mesh_prefixes(),
                 root_namespace: inventory.mesh().root_namespace.clone(),
                 off: view.policy.off,
             };

@@ -45,7 +45,8 @@ impl fmt::Display for Subject {
 pub struct Affected {
     /// How many objects differ.
     pub changed: usize,
-    /// Whether Services or ServiceEntries in the mesh may be among them, on which depends what every sidecar must see.
+    /// Whether Services or ServiceEntries in the mesh may be among them, or addresses in new prefixes, on which depends what every
+    /// sidecar must see and its filter must know.
     pub hosts: bool,
     /// Whether everybody's Sidecar must be planned again.
     pub everything: bool,

@@ -52,6 +52,7 @@ impl Inventory {
         }
         let mut affected = Affected::by(&key);
         affected.reach(self.reach(&key));
+        let prefixes = self.prefixes.version;
         if key.kind == Kind::Namespace && new.is_none() {
             affected.subjects.extend(self.subjects_in(&key.name));
         }
@@ -70,6 +71,7 @@ impl Inventory {
             self.objects.insert(key.clone(), new);
         }
         affected.reach(self.reach(&key));
+        affected.hosts |= self.prefixes.version != prefixes;
         affected
     }
 

@@ -2,7 +2,7 @@
 
 use super::callees::Callees;
 use super::user_sidecars::is_ours;
-use super::{Inventory, gamma, services};
+use super::{Inventory, gamma, prefixes, services};
 use crate::resource::{
     DestinationRule, EndpointSlice, EnvoyFilter, GRPCRoute, HTTPRoute, Kind, Mode, Namespace,
     Object, PeerAuthentication, Pod, RequestAuthentication, Service, ServiceEntry, Sidecar,
@@ -47,6 +47,7 @@ impl Indexed for Service {
             if !is_ours(&self.metadata) {
                 inventory.ports.insert(&service);
             }
+            inventory.prefixes.insert(prefixes::of_service(&service));
             inventory.services.insert(service);
         }
     }
@@ -57,6 +58,7 @@ impl Indexed for Service {
             if !is_ours(&self.metadata) {
                 inventory.ports.remove(&service);
             }
+            inventory.prefixes.remove(prefixes::of_service(&service));
             inventory.services.remove(&service);
         }
     }
@@ -66,6 +68,7 @@ impl Indexed for ServiceEntry {
     fn insert(&self, inventory: &mut Inventory) {
         for service in services::of_entry(self, &inventory.mesh) {
             inventory.ports.insert(&service);
+            inventory.prefixes.insert(prefixes::of_service(&service));
             inventory.services.insert(service);
         }
         inventory.dns.insert(self, &inventory.mesh);
@@ -74,6 +77,7 @@ impl Indexed for ServiceEntry {
     fn remove(&self, inventory: &mut Inventory) {
         for service in services::of_entry(self, &inventory.mesh) {
             inventory.ports.remove(&service);
+            inventory.prefixes.remove(prefixes::of_service(&service));
             inventory.services.remove(&service);
         }
         inventory.dns.remove(self, &inventory.mesh);
@@ -83,10 +87,12 @@ impl Indexed for ServiceEntry {
 impl Indexed for EndpointSlice {
     fn insert(&self, inventory: &mut Inventory) {
         inventory.endpoints.insert(self);
+        inventory.prefixes.insert(prefixes::of_slice(self));
     }
 
     fn remove(&self, inventory: &mut Inventory) {
         inventory.endpoints.remove(self);
+        inventory.prefixes.remove(prefixes::of_slice(self));
     }
 }
 

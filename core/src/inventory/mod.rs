@@ -19,6 +19,7 @@ mod namespaced;
 mod peers;
 mod pods;
 mod ports;
+mod prefixes;
 mod protocol;
 mod routes;
 mod rules;
@@ -36,6 +37,7 @@ use self::endpoints::EndpointIndex;
 use self::peers::PeerIndex;
 use self::pods::PodIndex;
 use self::ports::PortIndex;
+use self::prefixes::PrefixIndex;
 use self::routes::RouteIndex;
 use self::rules::RuleIndex;
 use self::services::ServiceIndex;
@@ -65,6 +67,7 @@ pub struct Inventory {
     pub(crate) callees: CalleeIndex,
     dns: DnsIndex,
     ports: PortIndex,
+    prefixes: PrefixIndex,
     pub(crate) routes: RouteIndex,
     pub(crate) rules: RuleIndex,
     pub(crate) peers: PeerIndex,

@@ -71,6 +71,10 @@ impl MeshService {
         self.ports.iter().any(|port| port.number == number)
     }
 
+    pub(crate) fn addresses(&self) -> &[IpNet] {
+        &self.addresses
+    }
+
     pub(crate) fn has_address(&self, address: IpAddr) -> bool {
         self.addresses.contains(&IpNet::from(address))
     }

@@ -42,12 +42,25 @@ pub(crate) fn resolve<'a>(inventory: &'a Inventory, question: &Question) -> Targ
         }) => Some(name.as_str()),
         _ => None,
     };
-    let by_name = name.and_then(|name| by_name(inventory, question, name));
-    by_name
+    own_address(inventory, question)
+        .or_else(|| by_name(inventory, question, name?))
         .or_else(|| {
             addresses(question).find_map(|(ip, port)| by_address(inventory, question, ip, port))
         })
         .unwrap_or_else(|| Target::External(external(question)))
+}
+
+/// The service whose own address a connection goes to. Istio gives that address a listener, which takes any name of a
+/// server; it tells by name only what comes to the addresses of others.
+fn own_address<'a>(inventory: &'a Inventory, question: &Question) -> Option<Target<'a>> {
+    if question.protocol == Protocol::Http {
+        return None;
+    }
+    let (destination, client) = (question.destination?, &question.source.namespace);
+    let port = destination.port();
+    let (service, own) = inventory.services.at(destination.ip(), port, client)?;
+    let routable = true;
+    (own && service.has_port(port)).then_some(Target::Service { service, routable })
 }
 
 /// The addresses that a question names, the authority's first.

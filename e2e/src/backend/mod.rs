@@ -1,4 +1,4 @@
-//! Workloads that answer: HTTP/1.1, HTTP/2, gRPC, WebSocket and uploads, over mesh mTLS or plain text.
+//! Workloads that answer: a protocol whose server speaks first, HTTP/1.1, HTTP/2, gRPC, WebSocket and uploads, over mesh mTLS or plain text.
 //!
 //! A backend is sidecar and application in one. It remembers who called it and on which of its addresses, which
 //! tells whether a request came by the virtual address or by an endpoint of the real cluster.
@@ -27,6 +27,23 @@ pub enum Transport {
     Plain,
 }
 
+/// What a backend speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Application {
+    /// HTTP.
+    Http,
+    /// It greets with `hello from <name>` and a newline, then echoes.
+    Greeter,
+}
+
+impl Application {
+    /// HTTP, or not.
+    #[must_use]
+    pub fn new(http: bool) -> Self {
+        if http { Self::Http } else { Self::Greeter }
+    }
+}
+
 /// A running workload. It stops when dropped.
 pub struct Backend {
     ledger: Arc<Ledger>,
@@ -38,7 +55,12 @@ impl Backend {
     ///
     /// # Errors
     /// When an address is taken.
-    pub async fn start(name: &str, addresses: &[SocketAddr], transport: Transport) -> Result<Self> {
+    pub async fn start(
+        name: &str,
+        addresses: &[SocketAddr],
+        transport: Transport,
+        application: Application,
+    ) -> Result<Self> {
         let ledger = Arc::new(Ledger::new(name));
         let mut backend = Self {
             ledger: Arc::clone(&ledger),
@@ -48,7 +70,12 @@ impl Backend {
             let listener = TcpListener::bind(address)
                 .await
                 .with_context(|| format!("{name} cannot listen on {address}"))?;
-            let serve = connection::accept(listener, transport.clone(), Arc::clone(&ledger));
+            let serve = connection::accept(
+                listener,
+                transport.clone(),
+                application,
+                Arc::clone(&ledger),
+            );
             backend.tasks.push(tokio::spawn(serve).abort_handle());
         }
         Ok(backend)

@@ -6,7 +6,7 @@ use super::files::Files;
 
 /// What a sidecar is told at its start: who it is, and the listeners that Istio gives every sidecar of the mesh.
 ///
-/// Listeners are static, routes and clusters come from files. virtualOutbound takes the original destination from
+/// Listeners are static but for those of TCP services; these, routes and clusters come from files. virtualOutbound takes the original destination from
 /// a PROXY line instead of from the kernel, and hands over to the listener of that port.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
@@ -20,8 +20,10 @@ pub struct Bootstrap {
     pub workload: String,
     /// Ports on which the mesh speaks HTTP.
     pub http_ports: BTreeSet<u16>,
-    /// HTTP filters before the router.
-    pub filters: Vec<Value>,
+    /// HTTP filter before the router.
+    pub http_filter: Option<Value>,
+    /// Network filter before the TCP proxy of the catch-all filter chain.
+    pub tcp_filter: Option<Value>,
     /// Whether there is a line for each request in the access log.
     pub access_log: bool,
 }
@@ -35,7 +37,10 @@ impl Bootstrap {
         json!({
             "node": self.node(),
             "admin": { "address": address(&self.address.to_string(), 0) },
-            "dynamic_resources": { "cds_config": file(&self.files.cds()) },
+            "dynamic_resources": {
+                "cds_config": file(&self.files.cds()),
+                "lds_config": file(&self.files.lds()),
+            },
             "static_resources": { "listeners": listeners },
         })
     }
@@ -68,6 +73,15 @@ impl Bootstrap {
     }
 
     fn virtual_outbound(&self) -> Value {
+        let tcp_proxy = json!({
+            "name": "envoy.filters.network.tcp_proxy",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                "stat_prefix": "PassthroughCluster",
+                "cluster": "PassthroughCluster",
+            },
+        });
+        let filters: Vec<&Value> = self.tcp_filter.iter().chain([&tcp_proxy]).collect();
         json!({
             "name": "virtualOutbound",
             "traffic_direction": "OUTBOUND",
@@ -81,14 +95,7 @@ impl Bootstrap {
             }],
             "filter_chains": [{
                 "name": "virtualOutbound-catchall-tcp",
-                "filters": [{
-                    "name": "envoy.filters.network.tcp_proxy",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-                        "stat_prefix": "PassthroughCluster",
-                        "cluster": "PassthroughCluster",
-                    },
-                }],
+                "filters": filters,
             }],
         })
     }
@@ -113,7 +120,7 @@ impl Bootstrap {
             "name": "envoy.filters.http.router",
             "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
         });
-        let filters: Vec<&Value> = self.filters.iter().chain([&router]).collect();
+        let filters: Vec<&Value> = self.http_filter.iter().chain([&router]).collect();
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": format!("outbound_0.0.0.0_{port}"),

@@ -37,10 +37,17 @@ impl Files {
         self.root.join("cds.json")
     }
 
-    /// The filter.
+    /// The listeners of TCP services.
     #[must_use]
-    pub fn ecds(&self) -> PathBuf {
-        self.root.join("ecds.json")
+    pub fn lds(&self) -> PathBuf {
+        self.root.join("lds.json")
+    }
+
+    /// One filter: Envoy takes one to a file.
+    #[must_use]
+    pub fn ecds(&self, name: &str) -> PathBuf {
+        let name = name.replace('/', "_");
+        self.root.join("ecds").join(format!("{name}.json"))
     }
 
     /// One route table.

@@ -20,23 +20,22 @@ impl Sources {
     /// The same configuration, with its config sources swapped.
     #[must_use]
     pub fn swap(&self, mut value: Value) -> Value {
-        self.visit(&mut value);
+        self.visit(None, &mut value);
         value
     }
 
-    fn visit(&self, value: &mut Value) {
+    /// `owner`: the name of what has this value.
+    fn visit(&self, owner: Option<&str>, value: &mut Value) {
         match value {
-            Value::Array(items) => items.iter_mut().for_each(|item| self.visit(item)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.visit(owner, item)),
             Value::Object(fields) => {
-                let name = fields
-                    .get("name")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned);
+                let name = fields.get("name").and_then(Value::as_str);
+                let name = name.or(owner).map(str::to_owned);
                 for (key, field) in fields {
-                    match (key.as_str(), &name) {
+                    match (key.as_str(), name.as_deref()) {
                         ("sds_config", Some(name)) => point(field, &self.0.sds(name)),
-                        ("config_source", _) => point(field, &self.0.ecds()),
-                        _ => self.visit(field),
+                        ("config_source", Some(name)) => point(field, &self.0.ecds(name)),
+                        (_, name) => self.visit(name, field),
                     }
                 }
             }
@@ -68,7 +67,7 @@ mod tests {
             "config_discovery": { "config_source": { "ads": {}, "initial_fetch_timeout": "0s" }, "type_urls": ["t"] },
             "list": [{ "name": "default", "sds_config": { "api_config_source": {} } }],
         });
-        let mut ecds = path("/d/ecds.json");
+        let mut ecds = path("/d/ecds/f.json");
         ecds["initial_fetch_timeout"] = json!("0s");
         let expect = json!({
             "name": "f", "disabled": true,

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Entry, Patches};
+use super::{Entry, Patches, Protocol};
 use crate::certificates::spiffe;
 
 /// All clusters of a sidecar with these services in scope.
@@ -36,21 +36,24 @@ fn outbound(entry: &Entry) -> Value {
         "address": entry.endpoint.ip().to_string(),
         "port_value": entry.endpoint.port(),
     });
-    let version = if entry.http2 {
-        "http2_protocol_options"
-    } else {
-        "http_protocol_options"
-    };
     let mut cluster = json!({
         "name": entry.cluster(),
         "type": "STATIC",
         "connect_timeout": "10s",
-        "typed_extension_protocol_options": protocol(&json!({ "explicit_http_config": { version: {} } })),
         "load_assignment": {
             "cluster_name": entry.cluster(),
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": { "socket_address": address } } }] }],
         },
     });
+    let version = match entry.protocol {
+        Protocol::Http1 => Some("http_protocol_options"),
+        Protocol::Http2 => Some("http2_protocol_options"),
+        Protocol::Tcp => None,
+    };
+    if let Some(version) = version {
+        cluster["typed_extension_protocol_options"] =
+            protocol(&json!({ "explicit_http_config": { version: {} } }));
+    }
     if let Some(service_account) = &entry.service_account {
         cluster["transport_socket"] = mutual_tls(entry, service_account);
     }

@@ -1,10 +1,11 @@
-//! A stand-in for istiod: turns the Sidecars that lazymesh publishes into one sidecar's clusters and routes.
+//! A stand-in for istiod: turns the Sidecars that lazymesh publishes into one sidecar's clusters, listeners and routes.
 //!
 //! It knows as much of Istio as the scenarios need: which Sidecar selects a workload, the names and domains that
 //! Istio gives clusters and virtual hosts, auto mTLS, the outbound traffic policy, and the debounce. It does not
 //! know DestinationRules or VirtualServices: the clusters that they shape have the same names.
 
 mod clusters;
+mod listeners;
 mod routes;
 mod scope;
 
@@ -46,8 +47,19 @@ pub struct Entry {
     pub endpoint: SocketAddr,
     /// Service account of the endpoint, if it speaks mesh mTLS.
     pub service_account: Option<String>,
-    /// Whether the port's name says HTTP/2.
-    pub http2: bool,
+    /// What the port's name says.
+    pub protocol: Protocol,
+}
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// Nothing that Istio reads.
+    Tcp,
 }
 
 impl Entry {
@@ -172,6 +184,7 @@ impl Config {
             .map(|cluster| sources.swap(cluster))
             .collect();
         files::replace(&self.files.cds(), &clusters)?;
+        files::replace(&self.files.lds(), &listeners::all(&entries))?;
         for port in &self.http_ports {
             let table = routes::table(*port, &entries, self);
             files::replace(&self.files.rds(&port.to_string()), &[table])?;

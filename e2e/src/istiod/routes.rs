@@ -1,10 +1,12 @@
 use serde_json::{Value, json};
 
-use super::{Config, Entry, OutboundTrafficPolicy, Patches};
+use super::{Config, Entry, OutboundTrafficPolicy, Patches, Protocol};
 
 /// The route table of one port: a virtual host for each service in scope, and the catch-all.
 pub(super) fn table(port: u16, entries: &[&Entry], config: &Config) -> Value {
-    let services = entries.iter().filter(|entry| entry.port == port);
+    let services = entries
+        .iter()
+        .filter(|entry| entry.port == port && entry.protocol != Protocol::Tcp);
     let mut hosts: Vec<Value> = services
         .map(|entry| service(entry, &config.namespace))
         .collect();

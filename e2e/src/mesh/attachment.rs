@@ -1,15 +1,15 @@
 //! The attachment, exactly as it is rendered for a mesh, with only its config sources pointed at files.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
 use lazymesh_envoyfilters::{
     Attachment, IstioVersion, catch_all_route_patch, cluster_header_route, direct_cluster,
-    http_filter, virtual_host_patch,
+    http_filter, tcp_filter, virtual_host_patch,
 };
 use serde_json::{Value, json};
 
-use super::{Filter, MeshBuilder};
+use super::{Filter, plan::Plan};
 use crate::{
     envoy::{Sources, files, files::Files},
     istiod::Patches,
@@ -19,54 +19,67 @@ use crate::{
 /// Istio to render for; the oldest and the newest differ in a name only.
 const ISTIO: IstioVersion = IstioVersion::V1_30;
 
-/// The HTTP filter and what goes into routes and clusters; the module is written to where ECDS reads it.
-pub(super) fn attach(
-    builder: &MeshBuilder,
-    http_ports: &BTreeSet<u16>,
-    files: &Files,
-) -> Result<Option<(Value, Patches)>> {
-    let mut attachment =
-        Attachment::new(ISTIO, "oci://example.com/lazymesh", builder.config.clone());
-    attachment.http_ports.clone_from(http_ports);
-    let name = attachment.plugin_entry();
-    let extension = match &builder.filter {
-        Filter::None => return Ok(None),
-        Filter::Attached | Filter::AlwaysOn => wasm(&parts::filter()?, &attachment),
-        Filter::Module(path) => wasm(path, &attachment),
-        Filter::DownloadFailed => json!({
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
-        }),
-    };
-    let extension = json!({
-        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-        "name": name,
-        "typed_config": extension,
-    });
-    files::replace(&files.ecds(), &[extension])?;
+/// The filters of HTTP and of TCP.
+type Filters = (Value, Value);
 
-    let mut filter = Sources::new(files.clone()).swap(http_filter(&attachment));
-    if builder.filter == Filter::AlwaysOn {
-        filter["disabled"] = json!(false);
+/// The filters, and what goes into routes and clusters; the module is written to where ECDS reads it.
+pub(super) fn attach(plan: &Plan, files: &Files) -> Result<Option<(Filters, Patches)>> {
+    let builder = &plan.builder;
+    if builder.filter == Filter::None {
+        return Ok(None);
     }
+    let mut config = builder.config.clone();
+    config.mesh_prefixes = plan.mesh_prefixes();
+    let mut attachment = Attachment::new(ISTIO, "oci://example.com/lazymesh", config);
+    attachment.http_ports = plan.http_ports();
+    let mut http = http_filter(&attachment);
+    let mut tcp = tcp_filter(&attachment);
+    let plugins = attachment.objects().into_iter();
+    let plugins = plugins.filter(|object| object["kind"] == "WasmPlugin");
+    // In this order.
+    for ((layer, entry), plugin) in [("http", &http), ("network", &tcp)]
+        .into_iter()
+        .zip(plugins)
+    {
+        let name = entry["name"].as_str().unwrap_or_default();
+        let config = match &builder.filter {
+            Filter::Module(path) => wasm(path, layer, &plugin),
+            Filter::DownloadFailed => entry["config_discovery"]["default_config"].clone(),
+            _ => wasm(&parts::filter()?, layer, &plugin),
+        };
+        let extension = json!({
+            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+            "name": name,
+            "typed_config": config,
+        });
+        files::replace(&files.ecds(name), &[extension])?;
+    }
+    if builder.filter == Filter::AlwaysOn {
+        http["disabled"] = json!(false);
+    }
+    let sources = Sources::new(files.clone());
+    (http, tcp) = (sources.swap(http), sources.swap(tcp));
     let patches = Patches {
         virtual_host: virtual_host_patch(&attachment),
         allow_any_route: catch_all_route_patch(),
         first_route: cluster_header_route(),
         cluster: direct_cluster(),
     };
-    Ok(Some((filter, patches)))
+    Ok(Some(((http, tcp), patches)))
 }
 
-/// What istiod and istio-agent make of the WasmPlugin.
-fn wasm(module: &Path, attachment: &Attachment) -> Value {
+/// What istiod and istio-agent make of a WasmPlugin. (Of one whose module cannot be fetched they make a filter that
+/// does nothing.)
+fn wasm(module: &Path, layer: &str, plugin: &Value) -> Value {
+    let of = |field: &str| plugin["metadata"][field].as_str().unwrap_or_default();
     json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "@type": format!("type.googleapis.com/envoy.extensions.filters.{layer}.wasm.v3.Wasm"),
         "config": {
-            "name": format!("{}.{}", attachment.root_namespace, attachment.name),
+            "name": format!("{}.{}", of("namespace"), of("name")),
             "failure_policy": "FAIL_OPEN",
             "configuration": {
                 "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": json!(attachment.config).to_string(),
+                "value": plugin["spec"]["pluginConfig"].to_string(),
             },
             "vm_config": {
                 "runtime": "envoy.wasm.runtime.v8",

@@ -11,7 +11,7 @@ use super::{COLLECTOR_SERVICE, MeshBuilder, NAMESPACE, SYSTEM_NAMESPACE, WORKLOA
 use crate::{
     client::Names,
     envoy::files::Files,
-    istiod::{Config, Entry, Patches},
+    istiod::{Config, Entry, Patches, Protocol},
     manifests,
     network::Block,
     service::{Exposure, External, Placed, Service},
@@ -111,9 +111,19 @@ impl Plan {
 
     /// Ports that have an HTTP listener.
     pub(super) fn http_ports(&self) -> BTreeSet<u16> {
-        let services = self.services.values().map(|placed| placed.service.port);
-        let externals = self.externals.values().map(|(external, _)| external.port);
-        services.chain(externals).collect()
+        let services = self.services.values().map(|placed| &placed.service);
+        let services = services.filter(|service| service.is_http());
+        let externals = self.externals.values().map(|(external, _)| external);
+        let externals = externals.filter(|external| external.http);
+        let ports = externals.map(|external| external.port);
+        services.map(|service| service.port).chain(ports).collect()
+    }
+
+    /// The addresses of the mesh.
+    pub(super) fn mesh_prefixes(&self) -> Vec<String> {
+        let addresses = |placed: &Placed| [placed.cluster_ip, placed.pod_ip];
+        let addresses = self.services.values().flat_map(addresses);
+        addresses.map(|address| address.to_string()).collect()
     }
 
     /// All that istiod knows of it.
@@ -126,7 +136,7 @@ impl Plan {
             cluster_ip: collector,
             endpoint: (collector, 8480).into(),
             service_account: None,
-            http2: false,
+            protocol: Protocol::Http1,
         };
         Config {
             registry: self
@@ -175,6 +185,10 @@ fn entry(placed: &Placed) -> Entry {
         cluster_ip: placed.cluster_ip,
         endpoint: placed.endpoint(),
         service_account: sidecar.then(|| service.name.clone()),
-        http2: service.port_name == "grpc",
+        protocol: match service.port_name {
+            "grpc" => Protocol::Http2,
+            "tcp" => Protocol::Tcp,
+            _ => Protocol::Http1,
+        },
     }
 }

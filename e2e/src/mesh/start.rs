@@ -11,7 +11,7 @@ use super::{
     attachment, plan::Plan,
 };
 use crate::{
-    backend::{Backend, Transport},
+    backend::{Application, Backend, Transport},
     certificates::{CertificateAuthority, spiffe},
     client::{Client, Dialer},
     collector::{Collector, Options},
@@ -50,16 +50,18 @@ impl MeshBuilder {
 
         let files = Files::new(state.envoy());
         files.write_secrets(&authority, &authority.issue(&spiffe(NAMESPACE, WORKLOAD))?)?;
-        let attached = attachment::attach(&plan.builder, &plan.http_ports(), &files)?;
+        let attached = attachment::attach(&plan, &files)?;
         let (filters, patches) = attached.unzip();
         let istiod = Istiod::start(plan.istiod(&state, patches))?;
+        let (http_filter, tcp_filter) = filters.unzip();
         let bootstrap = Bootstrap {
             files: files.clone(),
             address: plan.envoy(),
             namespace: NAMESPACE.to_owned(),
             workload: WORKLOAD.to_owned(),
             http_ports: plan.http_ports(),
-            filters: filters.into_iter().collect(),
+            http_filter,
+            tcp_filter,
             access_log: plan.builder.access_log,
         };
         files::write(&files.bootstrap(), &bootstrap.render())?;
@@ -95,14 +97,26 @@ impl Plan {
             let transport = transport(authority, &placed.service)?;
             backends.insert(
                 name.clone(),
-                Backend::start(name, &addresses, transport).await?,
+                Backend::start(
+                    name,
+                    &addresses,
+                    transport,
+                    Application::new(placed.service.is_http()),
+                )
+                .await?,
             );
         }
         for (host, (external, address)) in &self.externals {
             let address = SocketAddr::from((*address, external.port));
             backends.insert(
                 host.clone(),
-                Backend::start(host, &[address], Transport::Plain).await?,
+                Backend::start(
+                    host,
+                    &[address],
+                    Transport::Plain,
+                    Application::new(external.http),
+                )
+                .await?,
             );
         }
         Ok(backends)

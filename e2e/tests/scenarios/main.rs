@@ -10,4 +10,5 @@ mod registry_only;
 mod resolved;
 mod restart;
 mod streams;
+mod tcp;
 mod trouble;

@@ -25,18 +25,19 @@ extern "C" fn proxy_on_tick(context: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
-    match enter(Action::Continue, |vm| vm.request_headers(context)) {
-        Action::Continue => 0,
-        // StopIteration, which the host makes StopAllIterationAndWatermark: the body waits too, within its limits.
-        Action::Pause => 1,
-    }
+    // The host makes StopAllIterationAndWatermark of StopIteration: the body waits too, within its limits.
+    status(enter(Action::Continue, |vm| vm.request_headers(context)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_new_connection(context: u32) -> u32 {
+    status(enter(Action::Continue, |vm| vm.new_connection(context)))
 }
 
 /// Of connections only; bodies of requests do not come here.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_downstream_data(context: u32, _size: usize, _end_of_stream: u32) -> u32 {
-    enter((), |vm| vm.connection_data(context));
-    0
+    status(enter(Action::Continue, |vm| vm.connection_data(context)))
 }
 
 #[unsafe(no_mangle)]
@@ -53,4 +54,12 @@ extern "C" fn proxy_on_http_call_response(
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_delete(context: u32) {
     enter((), |vm| vm.delete(context));
+}
+
+/// Continue or StopIteration, in the numbers of headers as of connections.
+fn status(action: Action) -> u32 {
+    match action {
+        Action::Continue => 0,
+        Action::Pause => 1,
+    }
 }

@@ -3,7 +3,7 @@
 use super::imports::*;
 use super::memory;
 use crate::filter_state;
-use crate::host::{Call, ContextId, Host, Level, Token, Written};
+use crate::host::{Call, ContextId, Host, Level, Stream, Token, Written};
 use crate::metrics::{Kind, Metric};
 
 /// The proxy behind the ABI, and its numbers of our metrics.
@@ -88,9 +88,13 @@ impl Host for Proxy {
         call_function("clear_route_cache", &[]);
     }
 
-    fn resume(&mut self) {
+    fn resume(&mut self, stream: Stream) {
+        let stream = match stream {
+            Stream::Request => REQUEST,
+            Stream::Connection => DOWNSTREAM,
+        };
         // SAFETY: no pointers.
-        unsafe { proxy_continue_stream(REQUEST) };
+        unsafe { proxy_continue_stream(stream) };
     }
 
     fn select(&mut self, context: ContextId) -> bool {

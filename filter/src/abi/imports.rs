@@ -18,6 +18,7 @@ pub(super) const CALL_RESPONSE_BODY: u32 = 4;
 pub(super) const PLUGIN_CONFIGURATION: u32 = 7;
 /// Stream types.
 pub(super) const REQUEST: u32 = 0;
+pub(super) const DOWNSTREAM: u32 = 2;
 /// WASI clocks.
 pub(super) const MONOTONIC: u32 = 1;
 

@@ -1,4 +1,4 @@
-//! All that lives in one VM: the plugins that share it, and which requests are whose.
+//! All that lives in one VM: the plugins that share it, and which requests and connections are whose.
 //!
 //! While a configuration is replaced there are two plugins in a VM for a while, each with its own calls and timer.
 
@@ -16,9 +16,18 @@ thread_local! {
 pub(super) struct Vm {
     proxy: Proxy,
     plugins: Vec<(ContextId, Plugin)>,
-    /// Requests, and connections that have sent nothing yet, and whose they are, in the order of their numbers, in which
-    /// they come.
-    requests: Vec<(ContextId, ContextId)>,
+    /// In the order of their numbers, in which they come.
+    streams: Vec<Stream>,
+}
+
+/// A request or a connection.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    context: ContextId,
+    /// Whose it is.
+    plugin: ContextId,
+    /// Whether a connection's first bytes have been looked at. Later ones say nothing.
+    seen: bool,
 }
 
 /// Runs a callback; `default` when the host has entered the VM while it was still inside, as no known host does.
@@ -30,11 +39,16 @@ pub(super) fn enter<T>(default: T, callback: impl FnOnce(&mut Vm) -> T) -> T {
 }
 
 impl Vm {
-    /// Notes whose request this is.
+    /// Notes whose request or connection this is.
     pub(super) fn create(&mut self, context: ContextId, plugin: ContextId) {
         if plugin != 0 {
-            let place = self.requests.partition_point(|(other, _)| *other < context);
-            self.requests.insert(place, (context, plugin));
+            let place = self.streams.partition_point(|it| it.context < context);
+            let stream = Stream {
+                context,
+                plugin,
+                seen: false,
+            };
+            self.streams.insert(place, stream);
         }
     }
 
@@ -62,25 +76,37 @@ impl Vm {
     /// The headers of a request have come.
     pub(super) fn request_headers(&mut self, context: ContextId) -> Action {
         let now_ms = self.proxy.now_ms();
-        let plugin = self
-            .request(context)
-            .and_then(|index| self.requests.get(index));
-        match plugin.and_then(|(_, plugin)| find(&mut self.plugins, *plugin)) {
-            Some(plugin) => plugin.on_request(&mut self.proxy, now_ms, context),
+        match self.plugin_of(context) {
+            Some((plugin, proxy)) => plugin.on_request(proxy, now_ms, context),
             None => Action::Continue,
         }
     }
 
-    /// Bytes of a connection have come. Only the first ones count.
-    pub(super) fn connection_data(&mut self, context: ContextId) {
-        let Some(index) = self.request(context) else {
-            return;
-        };
+    /// A connection was opened.
+    pub(super) fn new_connection(&mut self, context: ContextId) -> Action {
         let now_ms = self.proxy.now_ms();
-        let (_, plugin) = self.requests.remove(index);
-        if let Some(plugin) = find(&mut self.plugins, plugin) {
-            plugin.on_connection(&mut self.proxy, now_ms);
+        match self.plugin_of(context) {
+            Some((plugin, proxy)) => plugin.on_connection(proxy, now_ms, context),
+            None => Action::Continue,
         }
+    }
+
+    /// Bytes of a connection have come.
+    pub(super) fn connection_data(&mut self, context: ContextId) -> Action {
+        let stream = self.place(context).and_then(|at| self.streams.get(at));
+        if stream.is_none_or(|stream| stream.seen) {
+            return Action::Continue;
+        }
+        let now_ms = self.proxy.now_ms();
+        let action = match self.plugin_of(context) {
+            Some((plugin, proxy)) => plugin.on_connection_data(proxy, now_ms, context),
+            None => Action::Continue,
+        };
+        let stream = self.place(context).and_then(|at| self.streams.get_mut(at));
+        if let Some(stream) = stream {
+            stream.seen = action == Action::Continue;
+        }
+        action
     }
 
     /// A call of a plugin has ended.
@@ -99,23 +125,28 @@ impl Vm {
         }
     }
 
-    /// A request or a plugin is gone.
+    /// A request, a connection or a plugin is gone.
     pub(super) fn delete(&mut self, context: ContextId) {
-        match self.request(context) {
-            Some(index) => {
-                let (_, plugin) = self.requests.remove(index);
-                if let Some(plugin) = find(&mut self.plugins, plugin) {
-                    plugin.on_request_gone(&mut self.proxy, context);
-                }
-            }
-            None => self.remove(context),
+        let Some(place) = self.place(context) else {
+            return self.remove(context);
+        };
+        if let Some((plugin, proxy)) = self.plugin_of(context) {
+            plugin.on_gone(proxy, context);
         }
+        self.streams.remove(place);
     }
 
-    fn request(&self, context: ContextId) -> Option<usize> {
-        self.requests
-            .binary_search_by_key(&context, |(request, _)| *request)
+    fn place(&self, context: ContextId) -> Option<usize> {
+        self.streams
+            .binary_search_by_key(&context, |stream| stream.context)
             .ok()
+    }
+
+    /// The plugin of a request or a connection.
+    fn plugin_of(&mut self, context: ContextId) -> Option<(&mut Plugin, &mut Proxy)> {
+        let stream = self.place(context).and_then(|at| self.streams.get(at))?;
+        let plugin = find(&mut self.plugins, stream.plugin)?;
+        Some((plugin, &mut self.proxy))
     }
 
     fn remove(&mut self, context: ContextId) {

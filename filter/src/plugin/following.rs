@@ -9,7 +9,7 @@ use crate::host::{Action, Host};
 use crate::metrics::Metric;
 
 impl Plugin {
-    /// Follows a decision for the selected request.
+    /// Follows a decision for the selected request or connection.
     pub(super) fn follow(
         &mut self,
         host: &mut impl Host,
@@ -69,10 +69,10 @@ impl Plugin {
         decision: &Decision,
     ) {
         for flow in waiters {
-            if host.select(flow.context)
+            if host.select(flow.context())
                 && self.follow(host, now_ms, flow, decision) == Action::Continue
             {
-                host.resume();
+                flow.resume(host);
             }
         }
     }
@@ -80,9 +80,9 @@ impl Plugin {
     /// Sends on all who waited in vain.
     pub(super) fn give_up(&self, host: &mut impl Host, waiters: Vec<Flow>) {
         for flow in waiters {
-            if host.select(flow.context) {
+            if host.select(flow.context()) {
                 undecided(host, flow);
-                host.resume();
+                flow.resume(host);
             }
         }
     }
@@ -100,7 +100,7 @@ impl Plugin {
         if !ready {
             host.add(Metric::HoldTimeouts, 1);
         }
-        if !host.select(held.flow.context) {
+        if !host.select(held.flow.context()) {
             return;
         }
         if ready {
@@ -108,7 +108,7 @@ impl Plugin {
         } else {
             held.flow.as_dialled(host);
         }
-        host.resume();
+        held.flow.resume(host);
     }
 
     fn hold(

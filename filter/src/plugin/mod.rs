@@ -20,7 +20,8 @@ use crate::heartbeat::Heartbeat;
 use crate::holds::{Holds, PROBE_INTERVAL_MS};
 use crate::host::{Action, ContextId, Host, Level, Token};
 use crate::metrics::Metric;
-use crate::question::Question;
+use crate::prefixes::Prefixes;
+use crate::question::{self, Question};
 use crate::random::Random;
 use crate::shared::SharedDecisions;
 
@@ -28,6 +29,7 @@ use crate::shared::SharedDecisions;
 #[derive(Debug)]
 pub struct Plugin {
     config: FilterConfig,
+    mesh: Prefixes,
     source: Option<Source>,
     decisions: SharedDecisions,
     callouts: Callouts,
@@ -45,7 +47,7 @@ impl Plugin {
     /// # Errors
     /// When the configuration is malformed, or could not work.
     pub fn new(json: &[u8], seed: u64) -> Result<Self, ConfigError> {
-        let config = config::parse(json)?;
+        let (config, mesh) = config::parse(json)?;
         Ok(Self {
             source: None,
             decisions: SharedDecisions::new(size(config.max_hosts)),
@@ -61,6 +63,7 @@ impl Plugin {
             counts: Counts::new(config.report_interval_ms),
             heartbeat: Heartbeat::new(config.heartbeat_interval_ms, seed),
             alarm: Alarm::default(),
+            mesh,
             config,
         })
     }
@@ -78,19 +81,50 @@ impl Plugin {
         };
         host.add(Metric::Unresolved, 1);
         flow::strip_header(host);
-        let action = self.decide(host, now_ms, Flow { context, catch_all });
+        let flow = Flow::Request(context, catch_all);
+        let action = self.decide(host, now_ms, flow, Question::of(host));
         self.finish(host, now_ms);
         action
     }
 
-    /// The first bytes have come of a connection that is no HTTP and that nothing but a catch-all filter chain matched.
-    /// It is only counted: it goes on as it is.
-    pub fn on_connection(&mut self, host: &mut impl Host, now_ms: u64) {
-        let bytes = host.connection_data(MAX_BYTES).unwrap_or_default();
-        if let Some(question) = Question::of_connection(host, &bytes) {
-            self.counts.add(&question, now_ms);
+    /// A connection was opened that is no HTTP and that nothing but a catch-all filter chain matched; it is the selected
+    /// context. Nothing of it has come, and nothing comes before it goes on: its server may be the first to speak.
+    pub fn on_connection(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        context: ContextId,
+    ) -> Action {
+        if !self.is_mesh(host) {
+            host.add(Metric::Outside, 1);
+            return Action::Continue;
         }
+        host.add(Metric::Unresolved, 1);
+        let flow = Flow::Connection(context);
+        let action = self.decide(host, now_ms, flow, Question::of_connection(host));
         self.finish(host, now_ms);
+        action
+    }
+
+    /// The first bytes of such a connection have come. If it goes outside the mesh it is counted, by the server's name
+    /// where they tell it.
+    pub fn on_connection_data(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        context: ContextId,
+    ) -> Action {
+        if self.callouts.has(context) || self.holds.has(context) {
+            return Action::Pause;
+        }
+        if !self.is_mesh(host) {
+            let bytes = host.connection_data(MAX_BYTES).unwrap_or_default();
+            if let Some(question) = Question::of_first_bytes(host, &bytes) {
+                self.counts.add(&question, now_ms);
+            }
+            self.finish(host, now_ms);
+        }
+        Action::Continue
     }
 
     /// A call has ended. It is enough to know the size of the body: a large one is never read.
@@ -116,8 +150,8 @@ impl Plugin {
         }
     }
 
-    /// A request is gone, whether it was paused or not.
-    pub fn on_request_gone(&mut self, host: &mut impl Host, context: ContextId) {
+    /// A request or a connection is gone, whether it was paused or not.
+    pub fn on_gone(&mut self, host: &mut impl Host, context: ContextId) {
         self.callouts.forget(context);
         if self.holds.forget(context) {
             host.add(Metric::Held, -1);
@@ -137,8 +171,14 @@ impl Plugin {
         }
     }
 
-    fn decide(&mut self, host: &mut impl Host, now_ms: u64, flow: Flow) -> Action {
-        let Some(question) = Question::of(host) else {
+    fn decide(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        flow: Flow,
+        question: Option<Question>,
+    ) -> Action {
+        let Some(question) = question else {
             return undecided(host, flow);
         };
         if let Some(decision) = self.decisions.get(host, &question, now_ms).cloned() {
@@ -155,6 +195,10 @@ impl Plugin {
             Some(decision) => self.follow(host, now_ms, flow, &decision),
             None => undecided(host, flow),
         }
+    }
+
+    fn is_mesh(&self, host: &impl Host) -> bool {
+        question::destination(host).is_some_and(|destination| self.mesh.contain(&destination))
     }
 
     fn has_room(&self) -> bool {
@@ -191,7 +235,7 @@ impl Plugin {
                 let reason = reason.escape_debug();
                 host.log(
                     Level::Warn,
-                    &format!("lazymesh: the collector fails ({reason}); requests pass as dialled"),
+                    &format!("lazymesh: the collector fails ({reason}); requests and connections pass as dialled"),
                 );
             }
             Change::Closed => {
@@ -202,7 +246,7 @@ impl Plugin {
     }
 }
 
-/// Sends the selected request on without a decision.
+/// Sends the selected request or connection on without a decision.
 fn undecided(host: &mut impl Host, flow: Flow) -> Action {
     host.add(Metric::Undecided, 1);
     flow.as_dialled(host);

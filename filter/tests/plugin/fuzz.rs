@@ -1,6 +1,6 @@
 //! Any order of events: no panic, nobody left waiting, and gauges that come back to zero.
 
-use lazymesh_filter::Metric;
+use lazymesh_filter::{Action, Metric};
 use lazymesh_protocol::FilterConfig;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,6 +42,7 @@ enum Event {
         bytes: Vec<u8>,
     },
     Connection {
+        destination: usize,
         bytes: Vec<u8>,
     },
 }
@@ -58,7 +59,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(|there| Event::Cluster { there }),
         1 => any::<bool>().prop_map(|it_is| Event::Reachable { it_is }),
         1 => vec(any::<u8>(), 0..60).prop_map(|bytes| Event::SharedGarbage { bytes }),
-        1 => vec(any::<u8>(), 0..60).prop_map(|bytes| Event::Connection { bytes }),
+        1 => (0..3_usize, vec(any::<u8>(), 0..60))
+            .prop_map(|(destination, bytes)| Event::Connection { destination, bytes }),
     ]
 }
 
@@ -100,7 +102,13 @@ fn happen(worker: &mut Worker, event: Event) {
             }
         }
         Event::Reachable { it_is } => worker.proxy.reachable = it_is,
-        Event::Connection { bytes } => worker.connect(&bytes),
+        Event::Connection { destination, bytes } => {
+            let destination = ["10.0.0.1:80", "10.0.0.2:80", "192.0.2.1:80"][destination];
+            let connection = worker.dial(destination, "");
+            let action = worker.bytes(connection, &bytes);
+            let paused = worker.state(connection) == State::Paused;
+            assert_eq!(paused, action == Action::Pause);
+        }
         Event::SharedGarbage { bytes } => {
             let mut shared = worker.proxy.shared.borrow_mut();
             for (key, bytes) in [
@@ -124,7 +132,7 @@ fn end(worker: &mut Worker, call: usize, answer: Option<(&'static str, Vec<u8>)>
 proptest! {
     #[test]
     fn nobody_is_left_waiting(events in vec(event(), 0..200)) {
-        let config = FilterConfig { max_paused: 20, max_callouts: 4, max_hosts: 3, ..FilterConfig::new("collector") };
+        let config = FilterConfig { max_paused: 20, max_callouts: 4, max_hosts: 3, mesh_prefixes: vec!["10.0.0.0/8".to_owned()], ..FilterConfig::new("collector") };
         let mut worker = Worker::with(&config, &Shared::default());
         for event in events {
             happen(&mut worker, event);

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+mod connections;
 mod deciding;
 mod failing;
 mod fuzz;

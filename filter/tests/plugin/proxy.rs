@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use lazymesh_filter::{Action, Call, ContextId, Host, Level, Metric, Plugin, Token, Written};
+use lazymesh_filter::{
+    Action, Call, ContextId, Host, Level, Metric, Plugin, Stream, Token, Written,
+};
 use lazymesh_protocol::{CHOSEN_PROPERTY, CLUSTER_HEADER, FilterConfig, ResolveRequest};
 
 /// Where a request stands.
@@ -14,9 +16,12 @@ pub enum State {
     GoneOn,
 }
 
-/// A request, as the proxy keeps it.
+/// A request or a connection, as the proxy keeps it.
 #[derive(Debug)]
 pub struct Request {
+    pub stream: Stream,
+    pub destination: &'static str,
+    pub server_name: &'static str,
     pub virtual_host: &'static str,
     pub headers: BTreeMap<String, String>,
     pub filter_state: Vec<Vec<u8>>,
@@ -98,7 +103,12 @@ impl Proxy {
     fn attribute(&self, path: &[&str]) -> Option<String> {
         let path = match (path, self.old_names) {
             (["xds", rest @ ..], false) => rest,
-            (["destination", "address"], _) => return Some("10.0.0.1:80".to_owned()),
+            (["destination", "address"], _) => {
+                return Some(self.requests.get(&self.selected)?.destination.to_owned());
+            }
+            (["connection", "requested_server_name"], _) => {
+                return Some(self.requests.get(&self.selected)?.server_name.to_owned());
+            }
             (["node" | "route_name", ..], true) => path,
             _ => return None,
         };
@@ -161,8 +171,9 @@ impl Host for Proxy {
         self.request().expect("a request").route_cleared = true;
     }
 
-    fn resume(&mut self) {
+    fn resume(&mut self, stream: Stream) {
         let request = self.request().expect("a request");
+        assert_eq!(request.stream, stream);
         assert_eq!(
             request.state,
             State::Paused,
@@ -292,6 +303,9 @@ impl Worker {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let request = Request {
+            stream: Stream::Request,
+            destination: "10.0.0.1:80",
+            server_name: "",
             virtual_host,
             headers,
             filter_state: Vec::new(),
@@ -308,12 +322,40 @@ impl Worker {
         context
     }
 
-    /// A connection to a catch-all filter chain that begins with these bytes.
-    pub fn connect(&mut self, data: &[u8]) {
+    /// A connection to a catch-all filter chain.
+    pub fn dial(&mut self, destination: &'static str, server_name: &'static str) -> ContextId {
+        let context = self.next_context;
+        self.next_context += 1;
+        let connection = Request {
+            stream: Stream::Connection,
+            destination,
+            server_name,
+            virtual_host: "",
+            headers: BTreeMap::new(),
+            filter_state: Vec::new(),
+            chosen: false,
+            route_cleared: false,
+            state: State::Paused,
+        };
+        self.proxy.requests.insert(context, connection);
+        self.proxy.selected = context;
+        let now_ms = self.proxy.now_ms;
+        if self.plugin.on_connection(&mut self.proxy, now_ms, context) == Action::Continue {
+            self.request(context).state = State::GoneOn;
+        }
+        context
+    }
+
+    /// The first bytes of a connection, which come again as long as they have to wait.
+    pub fn bytes(&mut self, context: ContextId, data: &[u8]) -> Action {
+        self.proxy.selected = context;
         self.proxy.connection_data = Some(data.to_vec());
         let now_ms = self.proxy.now_ms;
-        self.plugin.on_connection(&mut self.proxy, now_ms);
+        let action = self
+            .plugin
+            .on_connection_data(&mut self.proxy, now_ms, context);
         self.proxy.connection_data = None;
+        action
     }
 
     /// Ends a call with this status and body.
@@ -359,7 +401,7 @@ impl Worker {
     /// The client goes.
     pub fn reset(&mut self, context: ContextId) {
         self.proxy.requests.remove(&context);
-        self.plugin.on_request_gone(&mut self.proxy, context);
+        self.plugin.on_gone(&mut self.proxy, context);
     }
 
     /// The plugin goes.
@@ -388,6 +430,13 @@ impl Worker {
         cluster
     }
 
+    /// What filter state says of a connection that has gone on: names of values with the values, in the order they were set.
+    pub fn filter_state(&self, context: ContextId) -> Vec<(String, String)> {
+        let request = &self.proxy.requests[&context];
+        assert_eq!(request.state, State::GoneOn);
+        request.filter_state.iter().map(|it| pair(it)).collect()
+    }
+
     pub fn metric(&self, metric: Metric) -> i64 {
         self.proxy.metrics.get(&metric).copied().unwrap_or_default()
     }
@@ -398,4 +447,11 @@ impl Started {
         assert_eq!(self.path, "/v1/resolve");
         serde_json::from_slice(&self.body).expect("a question")
     }
+}
+
+/// Path and value of filter state, each shorter than 128 bytes.
+fn pair(message: &[u8]) -> (String, String) {
+    let (path, rest) = message[2..].split_at(message[1].into());
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    (text(path), text(&rest[2..]))
 }

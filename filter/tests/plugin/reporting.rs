@@ -1,5 +1,6 @@
 //! Counts of what the cache answered.
 
+use lazymesh_filter::Action;
 use lazymesh_protocol::{Protocol, Report, Reports};
 
 use crate::EXTERNAL;
@@ -46,12 +47,13 @@ fn hits_are_counted_and_reported_once() {
 fn connections_are_counted_by_the_name_of_the_server_where_they_tell_one() {
     let mut worker = Worker::new();
     for data in [HELLO, HELLO, b"SSH-2.0-OpenSSH_9.9\r\n", &[]] {
-        worker.connect(data);
+        let connection = worker.dial("192.0.2.1:443", "");
+        assert_eq!(worker.bytes(connection, data), Action::Continue);
     }
     worker.pass(10_000);
     let call = worker.call();
     let reports: Reports = serde_json::from_slice(&call.body).expect("reports");
-    let destination = Some("10.0.0.1:80".to_owned());
+    let destination = Some("192.0.2.1:443".to_owned());
     let report = |authority: Option<&str>, protocol, count| Report {
         authority: authority.map(str::to_owned),
         destination: destination.clone(),
