@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use tokio::process::{Child, Command};
 
-use crate::{client::Plain, envoy, parts, wait};
+use crate::{client::Plain, envoy, parts, process::Process, wait};
 
 /// How a collector is started.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Options {
     pub log: PathBuf,
     /// `namespace/host` entries that every Sidecar has.
     pub always: Vec<String>,
+    /// Further flags.
+    pub flags: Vec<String>,
 }
 
 impl Options {
@@ -101,6 +103,12 @@ impl Collector {
         Ok(())
     }
 
+    /// The process, while it runs.
+    #[must_use]
+    pub fn process(&self) -> Option<Process> {
+        self.child.as_ref()?.id().map(Process::new)
+    }
+
     /// Egress hosts that it has learned for a workload, as `namespace/host`.
     ///
     /// # Errors
@@ -158,6 +166,7 @@ impl Options {
             .arg(&self.sidecars)
             .arg("--data-dir")
             .arg(&self.store)
+            .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

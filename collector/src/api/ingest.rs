@@ -88,7 +88,11 @@ impl Ingest {
             let view = self.stations.view.look();
             admitted.caller.speaks_for(source, &view.inventory)
         };
-        spoken.map_err(|refusal| self.refuse(refusal))
+        spoken.map_err(|refusal| match self.stations.readiness.is_whole() {
+            true => self.refuse(refusal),
+            // The caller may be among what cannot be used.
+            false => not_ready(NotReady::not_whole()),
+        })
     }
 
     pub(crate) fn readiness(&self) -> &Arc<Readiness> {

@@ -60,7 +60,8 @@ async fn livez(State(readiness): State<Arc<Readiness>>) -> Result<&'static str, 
 
 /// Whether the collector can answer
 ///
-/// It can once the store is loaded and the inventory has synced. A filter that cannot be attached and
+/// It can once the store is loaded and the inventory has synced, all of it. While some of the inventory cannot be used,
+/// what is known is decided all the same. A filter that cannot be attached and
 /// Sidecars that cannot be published are told here and change nothing: learning goes on.
 #[utoipa::path(
     get,
@@ -70,7 +71,7 @@ async fn livez(State(readiness): State<Arc<Readiness>>) -> Result<&'static str, 
 )]
 async fn readyz(State(readiness): State<Arc<Readiness>>) -> Result<Json<Ready>, Problem> {
     let checks = readiness.checks();
-    match readiness.require() {
+    match readiness.require_all() {
         Ok(()) => Ok(Json(Ready {
             ready: true,
             checks,

@@ -9,7 +9,7 @@ use lazymesh_protocol::{
 };
 use thiserror::Error;
 
-use crate::learn::{Learner, Observation, Origin};
+use crate::learn::{Learner, Observation, Origin, is_external};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::{NotReady, Readiness};
 use crate::store::StoreError;
@@ -76,13 +76,18 @@ impl Reporter {
             }
         }
         let outcomes = self.learner.observe_all(&observations).await?;
+        let is_whole = self.readiness.is_whole();
         let outcomes = indices.into_iter().zip(outcomes);
-        let full = outcomes.filter(|(_, outcome)| outcome.decision == LIMIT);
-        rejected.extend(full.map(|(index, _)| RejectedReport {
-            index,
-            detail:
-                "the workload has as many dependencies or external hosts as it may have".to_owned(),
-        }));
+        let refused = outcomes.filter_map(|(index, outcome)| {
+            let detail = match outcome.decision == LIMIT {
+                true => "the workload has as many dependencies or external hosts as it may have"
+                    .to_owned(),
+                false if is_external(&outcome) && !is_whole => NotReady::not_whole().to_string(),
+                false => return None,
+            };
+            Some(RejectedReport { index, detail })
+        });
+        rejected.extend(refused);
         rejected.sort_by_key(|rejected| rejected.index);
         let accepted = reports.reports.len() - rejected.len();
         self.metrics.reports_accepted.inc_by(accepted as u64);

@@ -7,7 +7,7 @@ use lazymesh_core::{Learned, Outcome, Question, QuestionError};
 use lazymesh_protocol::{Decision, PassthroughReason, ResolveRequest, ResolveResponse};
 use thiserror::Error;
 
-use crate::learn::{Learner, Observation, Origin};
+use crate::learn::{Learner, Observation, Origin, is_external};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::{NotReady, Readiness};
 use crate::store::StoreError;
@@ -22,7 +22,7 @@ const LIMIT_TTL_MS: u32 = 10_000;
 /// Why there is no decision.
 #[derive(Debug, Error)]
 pub enum ResolveError {
-    /// The store is not loaded, or the inventory has not synced: any decision would be a guess.
+    /// The store is not loaded, or the inventory has not synced, or lacks the host and is not whole: any decision would be a guess.
     #[error(transparent)]
     NotReady(#[from] NotReady),
     /// The request is not valid.
@@ -83,6 +83,9 @@ impl Resolver {
             origin: Origin::Request,
         };
         let outcome = self.learner.observe(observation).await?;
+        if is_external(&outcome) && !self.readiness.is_whole() {
+            return Err(NotReady::not_whole().into());
+        }
         Ok(answer(outcome))
     }
 }

@@ -16,6 +16,9 @@ use crate::state::{Event, SharedView, View};
 /// Shortest time between two looks. The first change of many goes at once, the others together.
 const PACE: Duration = Duration::from_millis(50);
 
+/// Most that `/readyz` tells one by one.
+const MOST_TOLD: usize = 10;
+
 /// Carries what a source says into the view.
 pub(crate) struct Follower<S> {
     pub(crate) source: S,
@@ -59,6 +62,7 @@ impl<S: Source> Follower<S> {
                     affected
                 });
                 tracing::info!(objects = affected.changed, "inventory synced");
+                self.note_unusable();
                 self.readiness.inventory(Ok(()));
                 self.announce(affected, true);
                 Some(true)
@@ -77,6 +81,8 @@ impl<S: Source> Follower<S> {
                 self.metrics.inventory_changes.inc_by(changed);
                 let anew = self.source.take_drift() || flipped;
                 self.announce(affected, anew);
+                // Not before: what can be used now is known by then.
+                self.note_unusable();
                 Some(false)
             }
         }
@@ -125,6 +131,20 @@ impl<S: Source> Follower<S> {
             always,
             ..self.base
         };
+    }
+
+    /// Tells what of the inventory cannot be used.
+    fn note_unusable(&self) {
+        let mut told = self.source.unusable();
+        let gauge = &self.metrics.inventory_unusable;
+        gauge.set(i64::try_from(told.len()).unwrap_or(i64::MAX));
+        let more = told.len().saturating_sub(MOST_TOLD);
+        if more > 0 {
+            told.truncate(MOST_TOLD);
+            told.push(format!("and {more} more"));
+        }
+        let what = format!("the inventory is not whole: {}", told.join("; "));
+        self.readiness.unusable((!told.is_empty()).then_some(what));
     }
 
     /// `anew`: what is in place may not be what this collector left there.

@@ -44,6 +44,12 @@ impl Source for Manifests {
             stirred: false,
         })
     }
+
+    fn unusable(&self) -> Vec<String> {
+        let problems = self.directory.problems().iter();
+        let losses = problems.filter(|problem| problem.is_loss());
+        losses.map(ToString::to_string).collect()
+    }
 }
 
 fn tell(problems: &[Problem], known: &[Problem]) {

@@ -41,6 +41,9 @@ pub(crate) trait Source: Send {
         false
     }
 
+    /// What is there and cannot be used, each with its reason.
+    fn unusable(&self) -> Vec<String>;
+
     /// Hosts that the mesh's configuration makes every sidecar call or ask for.
     fn always_visible(&self, _inventory: &Inventory) -> BTreeSet<EgressHost> {
         BTreeSet::new()

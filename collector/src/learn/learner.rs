@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use lazymesh_core::{Dependency, ExternalHost, Graph, Learned, Origin as Kept, Outcome, Workload};
-use lazymesh_protocol::Decision;
+use lazymesh_protocol::{Decision, PassthroughReason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::learn::{Observation, Origin, Recorder};
 use crate::runtime::metrics::Metrics;
+use crate::runtime::readiness::Readiness;
 use crate::state::{Event, SharedView, View};
 use crate::store::{Change, StoreError};
 
@@ -21,6 +22,7 @@ pub(crate) struct Learner {
     view: Arc<SharedView>,
     recorder: Arc<Recorder>,
     metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
     in_flight: Arc<Semaphore>,
 }
 
@@ -39,11 +41,13 @@ impl Learner {
         view: Arc<SharedView>,
         recorder: Arc<Recorder>,
         metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
     ) -> Self {
         Self {
             view,
             recorder,
             metrics,
+            readiness,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
         }
     }
@@ -92,7 +96,11 @@ impl Learner {
     }
 
     fn decide(&self, observation: &Observation) -> Outcome {
-        self.view.look().decide(&observation.what)
+        let mut outcome = self.view.look().decide(&observation.what);
+        if is_external(&outcome) && !self.readiness.is_whole() {
+            outcome.learned = Learned::Nothing;
+        }
+        outcome
     }
 
     /// Counts a use of something known, in memory only; `false` when it has to be learned first.
@@ -147,6 +155,14 @@ impl Learner {
         }
         Ok(())
     }
+}
+
+/// Whether nothing in the inventory has the host. That says little while the inventory is not whole.
+pub(crate) fn is_external(outcome: &Outcome) -> bool {
+    let external = Decision::Passthrough {
+        reason: PassthroughReason::External,
+    };
+    outcome.decision == external
 }
 
 /// Adds what an observation taught, once for many that taught the same.

@@ -1,7 +1,8 @@
 //! Writes down now and then when known things were last used, and how often.
 //!
-//! A use of something known is counted in memory only: losing the last half minute of it in a crash costs
-//! nothing but a little precision, and a write for every request would cost everything.
+//! A use of something known is counted in memory only: losing the last minutes of it in a crash costs nothing but a
+//! little precision, and a write for every request would cost everything. It is written in small batches with pauses between
+//! them: the engine keeps all of a batch in memory until it is done, and others wait for the disk behind it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +16,10 @@ use crate::runtime::clock::now_ms;
 use crate::state::SharedView;
 use crate::store::{Change, StoreError};
 
-/// How often uses are written down.
-const INTERVAL: Duration = Duration::from_secs(30);
-/// Most changes in one write, so that new dependencies never wait long behind it.
-const CHUNK: usize = 1_000;
+/// Most changes in one write.
+const BATCH: usize = 250;
+/// Pause after each write. 20,000 records take four seconds.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The uses that are not in the store yet.
 pub(crate) struct Usage {
@@ -37,35 +38,38 @@ impl Usage {
         }
     }
 
-    /// Writes them down for ever.
-    pub(crate) async fn run(&self) {
-        let mut interval = tokio::time::interval(INTERVAL);
+    /// Writes them down for ever, so often.
+    pub(crate) async fn run(&self, interval: Duration) {
+        let mut interval = tokio::time::interval(interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
             // A failure is logged and counted where it happens; the same uses are written the next time.
-            let _ = self.flush().await;
+            let _ = self.flush(PAUSE).await;
         }
     }
 
-    /// Writes everything that was used since this was last called with success.
+    /// Writes everything that was used since this was last called with success, pausing after each batch.
     ///
     /// # Errors
     /// What was written up to then stays, and is written once more the next time.
-    pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+    pub(crate) async fn flush(&self, pause: Duration) -> Result<(), StoreError> {
         let (since_ms, now_ms) = (self.flushed_ms.load(Ordering::Acquire), now_ms());
-        self.write(since_ms).await?;
+        self.write(since_ms, pause).await?;
         self.flushed_ms.store(now_ms, Ordering::Release);
         Ok(())
     }
 
-    async fn write(&self, since_ms: u64) -> Result<(), StoreError> {
+    async fn write(&self, since_ms: u64, pause: Duration) -> Result<(), StoreError> {
         let workloads: Vec<Workload> = self.view.look().graph.workloads().cloned().collect();
-        let mut changes = self.externals(since_ms);
+        let mut changes = Vec::new();
         for workload in &workloads {
-            changes.extend(self.dependencies(workload, since_ms));
-            if changes.len() >= CHUNK {
-                self.recorder.commit(std::mem::take(&mut changes)).await?;
+            changes.extend(self.used(workload, since_ms));
+            while changes.len() >= BATCH {
+                let rest = changes.split_off(BATCH);
+                let batch = std::mem::replace(&mut changes, rest);
+                self.recorder.commit(batch).await?;
+                tokio::time::sleep(pause).await;
             }
         }
         if changes.is_empty() {
@@ -74,17 +78,17 @@ impl Usage {
         self.recorder.commit(changes).await
     }
 
-    fn dependencies(&self, workload: &Workload, since_ms: u64) -> Vec<Change> {
+    fn used(&self, workload: &Workload, since_ms: u64) -> Vec<Change> {
         let view = self.view.look();
         let dependencies = view.graph.dependencies(workload);
-        let used = dependencies.filter(|dependency| dependency.last_seen_ms >= since_ms);
-        used.cloned().map(Change::Dependency).collect()
-    }
-
-    fn externals(&self, since_ms: u64) -> Vec<Change> {
-        let view = self.view.look();
-        let externals = view.graph.externals();
-        let used = externals.filter(|external| external.last_seen_ms >= since_ms);
-        used.cloned().map(Change::External).collect()
+        let dependencies = dependencies.filter(|used| used.last_seen_ms >= since_ms);
+        let externals = view.graph.externals_of(workload);
+        let externals = externals.filter(|used| used.last_seen_ms >= since_ms);
+        let externals = externals.cloned().map(Change::External);
+        dependencies
+            .cloned()
+            .map(Change::Dependency)
+            .chain(externals)
+            .collect()
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::inventory::directory::scan;
-use crate::inventory::directory::yaml;
+use crate::inventory::directory::yaml::{self, Document};
 use crate::publish::sink::{PublishError, PublishOutcome, Published, Publisher};
 use crate::runtime::fsync;
 
@@ -187,9 +187,12 @@ fn existing(path: &Path) -> Result<Option<Existing>, PublishError> {
 /// A file with anything else in it is somebody else's.
 fn is_ours(text: &str) -> bool {
     let is_ours = |value: &Value| value["metadata"]["labels"][MANAGED_BY] == "lazymesh";
-    yaml::documents(text).is_ok_and(|documents| {
-        !documents.is_empty() && documents.iter().all(|document| is_ours(&document.value))
-    })
+    let documents = yaml::documents(text);
+    let is_ours = |document: &Document| is_ours(&document.value);
+    !documents.is_empty()
+        && documents
+            .iter()
+            .all(|found| found.as_ref().is_ok_and(is_ours))
 }
 
 fn render(sidecar: &SidecarSpec, path: &Path) -> Result<String, PublishError> {

@@ -1,6 +1,7 @@
 //! Puts the stations of a collector together: each has one job, and gets only what it needs for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use lazymesh_core::{Graph, Inventory, Limits, Mesh, Object, Visibility};
@@ -82,7 +83,12 @@ impl Collector {
     pub fn ingest(&self, identity: IngestIdentity) -> Router {
         let (metrics, readiness) = (&self.metrics, &self.readiness);
         let recorder = Arc::clone(&self.recorder);
-        let learner = Learner::new(Arc::clone(&self.view), recorder, Arc::clone(metrics));
+        let learner = Learner::new(
+            Arc::clone(&self.view),
+            recorder,
+            Arc::clone(metrics),
+            Arc::clone(readiness),
+        );
         let resolver = Resolver::new(learner.clone(), Arc::clone(readiness), Arc::clone(metrics));
         let reporter = Reporter::new(learner, Arc::clone(readiness), Arc::clone(metrics));
         api::ingest(Ingest::new(Stations {
@@ -145,7 +151,7 @@ impl Collector {
     /// # Errors
     /// What was acknowledged is durable all the same.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let flushed = self.usage.flush().await;
+        let flushed = self.usage.flush(Duration::ZERO).await;
         self.recorder.close().await?;
         flushed
     }

@@ -37,6 +37,15 @@ pub struct PlacesConfig {
     /// Where the collector keeps what it has learned; made when it is not there
     #[arg(long, value_name = "DIR", env = "LAZYMESH_DATA_DIR")]
     pub data_dir: PathBuf,
+    /// How often it is written down there when known things were last used, in seconds; a crash costs as much of that
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 600,
+        value_parser = clap::value_parser!(u64).range(1..),
+        env = "LAZYMESH_USAGE_INTERVAL"
+    )]
+    pub usage_interval: u64,
     /// Kubernetes and Istio manifests that say what is in the mesh; watched for changes
     #[arg(
         long,
@@ -195,6 +204,14 @@ pub struct LimitsConfig {
         env = "LAZYMESH_MAX_EXTERNAL_HOSTS"
     )]
     pub max_external_hosts: usize,
+    /// Most hosts outside the mesh that are recorded in all; each needs about a kilobyte of memory
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Limits::default().externals,
+        env = "LAZYMESH_MAX_EXTERNAL_HOSTS_IN_ALL"
+    )]
+    pub max_external_hosts_in_all: usize,
 }
 
 impl From<LimitsConfig> for Limits {
@@ -203,6 +220,7 @@ impl From<LimitsConfig> for Limits {
             workloads: config.max_workloads,
             dependencies_per_workload: config.max_dependencies,
             externals_per_workload: config.max_external_hosts,
+            externals: config.max_external_hosts_in_all,
         }
     }
 }

@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     pub(crate) publish_failed: Counter,
     pub(crate) publish_waiting: Gauge,
     pub(crate) inventory_changes: Counter,
+    pub(crate) inventory_unusable: Gauge,
     gauges: Gauges,
 }
 
@@ -112,6 +113,11 @@ impl Metrics {
                 &mut registry,
                 "publish_waiting",
                 "Sidecars that wait for their pace or for another attempt",
+            ),
+            inventory_unusable: gauge(
+                &mut registry,
+                "inventory_unusable",
+                "Documents, files and objects of the inventory that cannot be used; above 0 nothing of it is forgotten",
             ),
             inventory_changes: counter(
                 &mut registry,
@@ -210,7 +216,7 @@ impl Gauges {
             ),
             ready: gauge(
                 "ready",
-                "1 when the store is loaded and the inventory has synced",
+                "1 when the store is loaded and the inventory has synced, all of it",
             ),
             checks,
         }

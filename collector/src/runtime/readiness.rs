@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 
 /// One thing that the collector needs.
@@ -25,9 +26,20 @@ pub struct Check {
 #[error("{0}")]
 pub struct NotReady(String);
 
+impl NotReady {
+    /// What is said to filters, who have nothing to do with files and their faults.
+    pub(crate) fn not_whole() -> Self {
+        let reason = "the inventory is not whole, so what is not in it may be in the mesh; /readyz of the admin port says why";
+        Self(reason.to_owned())
+    }
+}
+
 /// The state behind `/readyz`.
 pub(crate) struct Readiness {
+    /// Whether there is enough to decide anything.
     ready: AtomicBool,
+    /// Whether all of the inventory could be used at least once.
+    was_whole: watch::Sender<bool>,
     parts: Mutex<Parts>,
 }
 
@@ -36,18 +48,29 @@ struct Parts {
     dead: bool,
     store: Result<(), String>,
     inventory: Result<(), String>,
+    /// What of a synced inventory cannot be used.
+    unusable: Option<String>,
     publisher: Result<(), String>,
     attachment: Result<(), String>,
+}
+
+impl Parts {
+    fn whole_inventory(&self) -> Result<(), String> {
+        self.inventory.clone()?;
+        self.unusable.clone().map_or(Ok(()), Err)
+    }
 }
 
 impl Readiness {
     pub(crate) fn new() -> Self {
         Self {
             ready: AtomicBool::new(false),
+            was_whole: watch::Sender::new(false),
             parts: Mutex::new(Parts {
                 dead: false,
                 store: Err("the store is being loaded".to_owned()),
                 inventory: Err("the inventory has not synced yet".to_owned()),
+                unusable: None,
                 publisher: Ok(()),
                 attachment: Ok(()),
             }),
@@ -76,6 +99,18 @@ impl Readiness {
         self.update(|parts| parts.inventory = state);
     }
 
+    /// Something of the inventory cannot be used, or all of it can. What is known goes on being decided.
+    pub(crate) fn unusable(&self, what: Option<String>) {
+        self.update(|parts| parts.unusable = what);
+    }
+
+    /// Waits until all of the inventory could be used once: what is planned before that may lack something that an
+    /// earlier collector knew.
+    pub(crate) async fn whole_once(&self) {
+        // The sender lives as long as this does.
+        let _ = self.was_whole.subscribe().wait_for(|was| *was).await;
+    }
+
     pub(crate) fn publisher(&self, state: Result<(), String>) {
         self.update(|parts| parts.publisher = state);
     }
@@ -89,16 +124,41 @@ impl Readiness {
         change(&mut parts);
         let ready = parts.store.is_ok() && parts.inventory.is_ok();
         self.ready.store(ready, Ordering::Release);
+        if parts.whole_inventory().is_ok() {
+            self.was_whole.send_replace(true);
+        }
     }
 
+    /// Whether nothing is missing.
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.require_all().is_ok()
     }
 
+    /// Whether what is not in the inventory is not in the mesh.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.parts.lock().whole_inventory().is_ok()
+    }
+
+    /// What is behind `/readyz`.
+    ///
+    /// # Errors
+    /// [`NotReady`] names what is missing, or cannot be used.
+    pub(crate) fn require_all(&self) -> Result<(), NotReady> {
+        let parts = self.parts.lock();
+        let missing = [parts.store.clone(), parts.whole_inventory()];
+        let missing: Vec<String> = missing.into_iter().filter_map(Result::err).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(NotReady(missing.join("; "))),
+        }
+    }
+
+    /// What a decision needs.
+    ///
     /// # Errors
     /// [`NotReady`] names what is missing.
     pub(crate) fn require(&self) -> Result<(), NotReady> {
-        if self.is_ready() {
+        if self.ready.load(Ordering::Acquire) {
             return Ok(());
         }
         let parts = self.parts.lock();
@@ -116,7 +176,7 @@ impl Readiness {
         let parts = self.parts.lock();
         [
             ("store", &parts.store, true),
-            ("inventory", &parts.inventory, true),
+            ("inventory", &parts.whole_inventory(), true),
             ("publisher", &parts.publisher, false),
             ("attachment", &parts.attachment, false),
         ]
@@ -139,7 +199,7 @@ mod tests {
     fn check(change: impl FnOnce(&Readiness), expect: Result<(), &str>) {
         let readiness = Readiness::new();
         change(&readiness);
-        let found = readiness.require().map_err(|error| error.to_string());
+        let found = readiness.require_all().map_err(|error| error.to_string());
         assert_eq!(found, expect.map_err(str::to_owned));
         assert_eq!(readiness.is_ready(), found.is_ok());
     }
@@ -161,6 +221,22 @@ mod tests {
             },
             Ok(()),
         );
+    }
+
+    #[test]
+    fn an_inventory_that_is_not_whole_decides_what_it_knows() {
+        let readiness = Readiness::new();
+        readiness.store_loaded();
+        readiness.unusable(Some("a.yaml:3".to_owned()));
+        readiness.inventory(Ok(()));
+        assert!(readiness.require().is_ok());
+        let missing = readiness.require_all().unwrap_err().to_string();
+        assert_eq!(missing, "a.yaml:3");
+        assert!(!readiness.is_whole() && !*readiness.was_whole.borrow());
+        readiness.unusable(None);
+        assert!(readiness.is_ready() && readiness.is_whole());
+        readiness.unusable(Some("b.yaml:1".to_owned()));
+        assert!(!readiness.is_ready() && *readiness.was_whole.borrow());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lazymesh_core::Mesh;
 use thiserror::Error;
@@ -196,14 +197,17 @@ async fn live(
     }
     if let Some(publisher) = publisher {
         let reconciler = collector.reconciler(publisher);
+        let readiness = Arc::clone(collector.readiness());
         tasks.spawn(async move {
+            readiness.whole_once().await;
             reconciler.run().await;
             "publisher"
         });
     }
     let usage = collector.usage();
+    let interval = Duration::from_secs(config.places.usage_interval);
     tasks.spawn(async move {
-        usage.run().await;
+        usage.run(interval).await;
         "usage"
     });
     match tasks.join_next().await {

@@ -6,3 +6,4 @@ mod listeners;
 mod mesh;
 mod publishing;
 mod running;
+mod unusable;

@@ -57,23 +57,28 @@ impl Running {
 
     /// As [`Running::start`], with flags.
     pub(crate) async fn start_with(mesh: &Mesh, flags: &[&str]) -> Self {
+        let running = Self::begin(mesh, flags).await;
+        until("it is ready", async || {
+            running.get("/readyz").await["ready"] == true
+        })
+        .await;
+        running
+    }
+
+    /// Starts a collector that need not become ready.
+    pub(crate) async fn begin(mesh: &Mesh, flags: &[&str]) -> Self {
         let server = Server::start(config(mesh, flags)).await.expect("it starts");
         let addresses = server.addresses();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        let running = Self {
+        Self {
             addresses,
             http: reqwest::Client::new(),
             stop,
             task,
-        };
-        until("it is ready", async || {
-            running.get("/readyz").await["ready"] == true
-        })
-        .await;
-        running
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -105,6 +110,13 @@ impl Running {
 
     /// Has workload `shop/<workload>` meet a host.
     pub(crate) async fn resolve(&self, workload: &str, authority: &str) -> Value {
+        let answer = self.ask(workload, authority).await;
+        assert_eq!(answer.status(), 200);
+        answer.json().await.expect("JSON")
+    }
+
+    /// As [`Running::resolve`], with whatever comes of it.
+    pub(crate) async fn ask(&self, workload: &str, authority: &str) -> reqwest::Response {
         let question = json!({
             "source": {"namespace": "shop", "workload": workload},
             "authority": authority,
@@ -113,9 +125,7 @@ impl Running {
         let request = self
             .http
             .post(format!("http://{}/v1/resolve", self.addresses.ingest));
-        let answer = request.json(&question).send().await.expect("an answer");
-        assert_eq!(answer.status(), 200);
-        answer.json().await.expect("JSON")
+        request.json(&question).send().await.expect("an answer")
     }
 
     /// Asks it to stop and waits until it has.

@@ -236,6 +236,7 @@ mod tests {
             workloads: 1,
             dependencies_per_workload: 1,
             externals_per_workload: 0,
+            externals: 0,
         };
         let mut graph = Graph::new(limits);
         let check = |graph: &Graph, authority: &str, reason: Option<PassthroughReason>| {

@@ -2,6 +2,7 @@
 
 mod render;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -73,6 +74,8 @@ pub struct Limits {
     pub dependencies_per_workload: usize,
     /// Most external hosts of one workload.
     pub externals_per_workload: usize,
+    /// Most external hosts of all workloads together.
+    pub externals: usize,
 }
 
 impl Default for Limits {
@@ -81,6 +84,7 @@ impl Default for Limits {
             workloads: 20_000,
             dependencies_per_workload: 2_000,
             externals_per_workload: 500,
+            externals: 100_000,
         }
     }
 }
@@ -97,6 +101,8 @@ pub struct Graph {
     limits: Limits,
     nodes: BTreeMap<Workload, Node>,
     dependents: BTreeMap<EgressHost, BTreeSet<Workload>>,
+    /// External hosts of all nodes.
+    externals: usize,
 }
 
 impl Graph {
@@ -131,14 +137,18 @@ impl Graph {
     /// As [`Graph::insert`], for a host outside the mesh.
     pub fn insert_external(&mut self, external: ExternalHost) {
         let node = self.nodes.entry(external.source.clone()).or_default();
-        node.externals
-            .entry(external.host.clone())
-            .and_modify(|known| {
+        match node.externals.entry(external.host.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(external);
+                self.externals += 1;
+            }
+            Entry::Occupied(mut place) => {
+                let known = place.get_mut();
                 known.first_seen_ms = known.first_seen_ms.min(external.first_seen_ms);
                 known.last_seen_ms = known.last_seen_ms.max(external.last_seen_ms);
                 known.count = known.count.max(external.count);
-            })
-            .or_insert(external);
+            }
+        }
     }
 
     /// Whether the dependency is there.
@@ -160,8 +170,13 @@ impl Graph {
     /// Whether this is known already, or there is room to learn it.
     #[must_use]
     pub fn admits(&self, workload: &Workload, learned: &Learned) -> bool {
+        let has_room_for_externals = self.externals < self.limits.externals;
         let Some(node) = self.nodes.get(workload) else {
-            return matches!(learned, Learned::Nothing) || !self.is_full();
+            return match learned {
+                Learned::Host(_) => !self.is_full(),
+                Learned::External(_) => !self.is_full() && has_room_for_externals,
+                Learned::Nothing => true,
+            };
         };
         match learned {
             Learned::Host(host) => {
@@ -172,7 +187,8 @@ impl Graph {
                 let most = self.limits.externals_per_workload;
                 // There may be any number of addresses behind one name. They leave room for names.
                 let most = if is_address(host) { most / 2 } else { most };
-                node.externals.len() < most || node.externals.contains_key(host)
+                (node.externals.len() < most && has_room_for_externals)
+                    || node.externals.contains_key(host)
             }
             Learned::Nothing => true,
         }
@@ -254,6 +270,17 @@ impl Graph {
                 .iter()
                 .filter_map(move |workload| self.nodes.get(workload)?.dependencies.get(host))
         })
+    }
+
+    /// Hosts outside the mesh that a workload called, sorted.
+    pub fn externals_of<'a>(
+        &'a self,
+        workload: &Workload,
+    ) -> impl Iterator<Item = &'a ExternalHost> + use<'a> {
+        self.nodes
+            .get(workload)
+            .into_iter()
+            .flat_map(|node| node.externals.values())
     }
 
     /// Every external host, sorted by workload and host.
@@ -365,11 +392,43 @@ mod tests {
     }
 
     #[test]
+    fn the_external_hosts_of_all_share_a_limit() {
+        let mut graph = Graph::new(Limits {
+            externals: 2,
+            ..Limits::default()
+        });
+        for (source, host) in [("cart", "x"), ("cart", "x"), ("web", "y")] {
+            assert!(graph.admits(&workload(source), &Learned::External(host.into())));
+            graph.insert_external(ExternalHost {
+                source: workload(source),
+                host: host.into(),
+                first_seen_ms: 1,
+                last_seen_ms: 1,
+                count: 1,
+            });
+        }
+        for (source, host, expect) in [
+            ("cart", "x", true),
+            ("cart", "y", false),
+            ("new", "z", false),
+        ] {
+            let learned = Learned::External(host.into());
+            assert_eq!(
+                graph.admits(&workload(source), &learned),
+                expect,
+                "{source} {host}"
+            );
+        }
+        assert!(graph.admits(&workload("new"), &Learned::Host(self::host("a"))));
+    }
+
+    #[test]
     fn admits_what_is_known_or_fits() {
         let limits = Limits {
             workloads: 1,
             dependencies_per_workload: 1,
             externals_per_workload: 1,
+            externals: 1,
         };
         let mut graph = Graph::new(limits);
         let (a, b) = (Learned::Host(host("a")), Learned::Host(host("b")));
@@ -392,6 +451,7 @@ mod tests {
             ("cart", &y, false),
             ("cart", &Learned::Nothing, true),
             ("web", &a, false),
+            ("web", &x, false),
             ("web", &Learned::Nothing, true),
         ] {
             assert_eq!(

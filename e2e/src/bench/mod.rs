@@ -11,6 +11,7 @@ mod load;
 pub mod mesh_scale;
 mod resolve;
 mod row;
+pub mod soak;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -28,6 +29,8 @@ pub enum Benchmark {
     Resolve,
     /// Memory of a sidecar without and with the filter
     FilterMemory,
+    /// Memory, disk and latency of the collector while known hosts are used for long
+    Soak(soak::Settings),
     /// Memory, xDS and pushes in a mesh of thousands of services, lazy against full (as root)
     #[cfg(feature = "lab")]
     MeshScale(mesh_scale::Options),
@@ -44,6 +47,7 @@ impl Benchmark {
             Self::FirstRequest => on_all_cores(first_request::run()),
             Self::Resolve => resolve::run(),
             Self::FilterMemory => on_all_cores(filter_memory::run()),
+            Self::Soak(settings) => on_all_cores(soak::run(settings)),
             #[cfg(feature = "lab")]
             Self::MeshScale(options) => on_all_cores(mesh_scale::run(options)),
         }

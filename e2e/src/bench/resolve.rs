@@ -156,6 +156,7 @@ fn options(folder: &Path, address: Ipv4Addr) -> Result<Options> {
         store: folder.join("store"),
         log: folder.join("collector.log"),
         always: Vec::new(),
+        flags: Vec::new(),
     };
     for directory in [&options.manifests, &options.sidecars, &options.store] {
         fs::create_dir(directory)?;

@@ -133,6 +133,7 @@ impl Plan {
             store: state.store(),
             log: state.root().join("collector.log"),
             always: self.always(),
+            flags: Vec::new(),
         };
         match &self.builder.collector {
             CollectorKind::Real => Ok((Some(Collector::start(options).await?), None)),

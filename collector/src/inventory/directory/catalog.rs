@@ -42,6 +42,15 @@ impl Catalog {
             .collect()
     }
 
+    /// As [`Catalog::replace`], and what else the file said before stays.
+    pub(crate) fn add(&mut self, path: &Path, objects: Vec<Object>) -> Vec<Change> {
+        let new: BTreeSet<ObjectKey> = objects.iter().map(Object::key).collect();
+        let before = self.files.get(path).into_iter().flatten();
+        let kept = before.filter(|(key, _)| !new.contains(*key));
+        let kept: Vec<Object> = kept.map(|(_, object)| object.clone()).collect();
+        self.replace(path, kept.into_iter().chain(objects).collect())
+    }
+
     /// Every object as it counts, in the order of keys.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &Object> {
         self.definitions.keys().filter_map(|key| self.current(key))

@@ -5,7 +5,7 @@ use lazymesh_core::ObjectKey;
 /// Something in an inventory directory that a person should look at. None of it stops the collector.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Problem {
-    /// A document is no YAML, or no object of its kind. The file's last good objects stay.
+    /// A document is no YAML, or no object of its kind. What the file said last stays beside what is good in it.
     #[error("{}:{line}: document {document}: {reason}", path.display())]
     Malformed {
         /// The file.
@@ -16,6 +16,21 @@ pub enum Problem {
         line: u64,
         /// What is wrong.
         reason: String,
+    },
+    /// A document has no name of its own, for `kubectl create` makes one up.
+    #[error(
+        "{}:{line}: document {document}: {place}; only generateName is there, so nobody can know its name",
+        path.display()
+    )]
+    Nameless {
+        /// The file.
+        path: PathBuf,
+        /// The document, from 1, counting only those that are not empty.
+        document: usize,
+        /// The line of the document's start, from 1.
+        line: u64,
+        /// What lacks the name.
+        place: String,
     },
     /// A file or directory cannot be read. What was known of it stays.
     #[error("{}: {reason}", path.display())]
@@ -43,4 +58,15 @@ pub enum Problem {
         /// What the system said.
         reason: String,
     },
+}
+
+impl Problem {
+    /// Whether something that may be in the mesh is not known for it.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Malformed { .. } | Self::Unreadable { .. } => true,
+            Self::Nameless { .. } | Self::Overridden { .. } | Self::Unwatched { .. } => false,
+        }
+    }
 }

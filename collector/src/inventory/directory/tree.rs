@@ -8,7 +8,7 @@ use lazymesh_core::{Change, Object, ObjectKey};
 
 use crate::inventory::directory::Problem;
 use crate::inventory::directory::catalog::Catalog;
-use crate::inventory::directory::manifest;
+use crate::inventory::directory::manifest::{self, Manifest};
 use crate::inventory::directory::scan::{self, Listing, Stamp};
 
 /// What a look found to be different.
@@ -29,8 +29,10 @@ pub(crate) struct Tree {
     root: PathBuf,
     catalog: Catalog,
     stamps: BTreeMap<PathBuf, Stamp>,
-    /// Files that cannot be used; by their last good content they may still be in the catalog.
-    broken: BTreeMap<PathBuf, Problem>,
+    /// What is wrong with files.
+    faults: BTreeMap<PathBuf, Vec<Problem>>,
+    /// Files of which the catalog has more than they say now.
+    outdated: BTreeSet<PathBuf>,
     unwatched: Option<Problem>,
     problems: Vec<Problem>,
 }
@@ -41,7 +43,8 @@ impl Tree {
             root,
             catalog: Catalog::default(),
             stamps: BTreeMap::new(),
-            broken: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            outdated: BTreeSet::new(),
             unwatched: None,
             problems: Vec::new(),
         }
@@ -59,18 +62,44 @@ impl Tree {
     }
 
     /// Reads what is new, what looks different and what was touched.
+    ///
+    /// While anything cannot be used, nothing that was known goes: it may be in what cannot be used.
     pub(crate) fn look(&mut self, touched: &HashSet<PathBuf>) -> Update {
         let listing = scan::list(&self.root);
-        let mut changes = BTreeMap::new();
-        for path in self.vanished(&listing) {
-            self.stamps.remove(&path);
-            self.broken.remove(&path);
-            keep_last(&mut changes, self.catalog.replace(&path, Vec::new()));
-        }
+        let mut read = BTreeMap::new();
         for (path, stamp) in &listing.files {
             if self.stamps.get(path) != Some(stamp) || touched.contains(path) {
-                keep_last(&mut changes, self.read(path, *stamp));
+                read.extend(self.read(path, *stamp));
             }
+        }
+        let gone = self.gone(&listing);
+        for path in &gone {
+            self.faults.remove(path);
+        }
+        let is_whole = self.is_whole(&listing);
+        let mut changes = BTreeMap::new();
+        if is_whole {
+            for path in gone {
+                self.stamps.remove(&path);
+                self.outdated.remove(&path);
+                keep_last(&mut changes, self.catalog.replace(&path, Vec::new()));
+            }
+            for path in std::mem::take(&mut self.outdated) {
+                if let (Some(stamp), false) = (listing.files.get(&path), read.contains_key(&path)) {
+                    read.extend(self.read(&path, *stamp));
+                }
+            }
+        }
+        let is_whole = is_whole && self.is_whole(&listing);
+        for (path, objects) in read {
+            let change = match is_whole {
+                true => self.catalog.replace(&path, objects),
+                false => self.catalog.add(&path, objects),
+            };
+            if !is_whole {
+                self.outdated.insert(path);
+            }
+            keep_last(&mut changes, change);
         }
         Update {
             changes: changes.into_values().collect(),
@@ -78,7 +107,8 @@ impl Tree {
         }
     }
 
-    fn vanished(&self, listing: &Listing) -> Vec<PathBuf> {
+    /// Files that were there, unless they are where nobody can look now.
+    fn gone(&self, listing: &Listing) -> Vec<PathBuf> {
         self.stamps
             .keys()
             .filter(|path| !listing.files.contains_key(*path))
@@ -91,24 +121,29 @@ impl Tree {
             .collect()
     }
 
-    fn read(&mut self, path: &Path, stamp: Stamp) -> Vec<Change> {
-        let parsed = match scan::read(path) {
+    fn is_whole(&self, listing: &Listing) -> bool {
+        let mut faults = self.faults.values().flatten();
+        listing.unreadable.is_empty() && !faults.any(Problem::is_loss)
+    }
+
+    /// What a file says now; nothing of one that is gone or cannot be read.
+    fn read(&mut self, path: &Path, stamp: Stamp) -> Option<(PathBuf, Vec<Object>)> {
+        let Manifest { objects, problems } = match scan::read(path) {
             Ok(text) => manifest::parse(path, &text),
             // The next look finds it gone.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-            Err(error) => Err(unreadable(path, error.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Manifest {
+                objects: Vec::new(),
+                problems: vec![unreadable(path, error.to_string())],
+            },
         };
         self.stamps.insert(path.to_owned(), stamp);
-        match parsed {
-            Ok(objects) => {
-                self.broken.remove(path);
-                self.catalog.replace(path, objects)
-            }
-            Err(problem) => {
-                self.broken.insert(path.to_owned(), problem);
-                Vec::new()
-            }
+        if problems.is_empty() {
+            self.faults.remove(path);
+        } else {
+            self.faults.insert(path.to_owned(), problems);
         }
+        Some((path.to_owned(), objects))
     }
 
     fn new_problems(&mut self, listing: Listing) -> Option<Vec<Problem>> {
@@ -117,19 +152,13 @@ impl Tree {
             .into_iter()
             .map(|(path, reason)| unreadable(&path, reason));
         let problems: BTreeSet<Problem> = unreadable
-            .chain(self.broken.values().cloned())
+            .chain(self.faults.values().flatten().cloned())
             .chain(self.catalog.overridden())
             .chain(self.unwatched.clone())
             .collect();
         let problems = Vec::from_iter(problems);
         if problems == self.problems {
             return None;
-        }
-        for problem in problems
-            .iter()
-            .filter(|problem| !self.problems.contains(problem))
-        {
-            tracing::warn!(%problem, "inventory directory");
         }
         self.problems.clone_from(&problems);
         Some(problems)
@@ -231,21 +260,36 @@ mod tests {
     }
 
     #[test]
-    fn one_broken_document_keeps_the_whole_file() {
+    fn while_one_document_is_broken_nothing_goes() {
         let mut fixture = Fixture::new();
         fixture.write("a.yaml", &(namespace("x") + &namespace("v")));
         fixture.write("b.yaml", &namespace("z"));
-        assert_eq!(fixture.look(), ["+v", "+x", "+z"]);
+        fixture.write("c.yaml", &(namespace("p") + &namespace("q")));
+        assert_eq!(fixture.look(), ["+p", "+q", "+v", "+x", "+z"]);
         fixture.write(
             "a.yaml",
             &(namespace("w") + "{apiVersion: v1, kind: Namespace}\n"),
         );
-        fixture.write("b.yaml", "");
-        assert_eq!(fixture.look(), ["-z"]);
+        fs::remove_file(fixture.tree.root.join("b.yaml")).unwrap();
+        fixture.write("c.yaml", &namespace("q"));
+        assert_eq!(fixture.look(), ["+w"]);
         let expect = "a.yaml:3: document 2: Namespace: metadata.name is missing";
         assert_eq!(fixture.problems(), [expect]);
+        assert!(fixture.look().is_empty());
+        fixture.write("a.yaml", &namespace("w"));
+        assert_eq!(fixture.look(), ["-p", "-v", "-x", "-z"]);
+        assert!(fixture.problems().is_empty());
+    }
+
+    #[test]
+    fn a_broken_file_that_is_removed_is_broken_no_more() {
+        let mut fixture = Fixture::new();
+        fixture.write("a.yaml", &(namespace("x") + "---\nx: ["));
+        fixture.write("b.yaml", &namespace("v"));
+        assert_eq!(fixture.look(), ["+v", "+x"]);
+        assert_eq!(fixture.problems().len(), 1);
         fs::remove_file(fixture.tree.root.join("a.yaml")).unwrap();
-        assert_eq!(fixture.look(), ["-v", "-x"]);
+        assert_eq!(fixture.look(), ["-x"]);
         assert!(fixture.problems().is_empty());
     }
 
@@ -254,10 +298,7 @@ mod tests {
         let mut fixture = Fixture::new();
         fs::write(fixture.tree.root.join("a.yaml"), [0xff, 0xfe, 0x00]).unwrap();
         assert!(fixture.look().is_empty());
-        assert_eq!(
-            fixture.problems(),
-            ["a.yaml: stream did not contain valid UTF-8"]
-        );
+        assert_eq!(fixture.problems(), ["a.yaml: not text in UTF-8"]);
     }
 
     #[test]

@@ -64,6 +64,10 @@ pub(crate) struct KubernetesSource {
     off: bool,
     /// Whether something changed that is no event.
     stirred: bool,
+    /// Objects that are there and cannot be read, and why.
+    unreadable: BTreeMap<ObjectKey, String>,
+    /// Whether others cannot be read than at the last update.
+    unreadable_differs: bool,
 }
 
 type Happening = Result<watcher::Event<DynamicObject>, watcher::Error>;
@@ -113,6 +117,8 @@ impl KubernetesSource {
             drifted: false,
             off: false,
             stirred: false,
+            unreadable: BTreeMap::new(),
+            unreadable_differs: false,
         }
     }
 
@@ -130,11 +136,13 @@ impl KubernetesSource {
             .as_ref()?
             .mesh(&self.options.cluster_domain, &self.options.istio_namespace);
         let changes: Vec<_> = std::mem::take(&mut self.changes).into_values().collect();
+        let differs = std::mem::take(&mut self.unreadable_differs);
         if self.told.as_ref() != Some(&mesh) {
             self.told = Some(mesh.clone());
             return Some(Update::Mesh { mesh, changes });
         }
-        (stirred || !changes.is_empty()).then_some(Update::Changes { changes, stirred })
+        let is_news = stirred || differs || !changes.is_empty();
+        is_news.then_some(Update::Changes { changes, stirred })
     }
 
     /// What has not been read yet, until all of it has been once.
@@ -201,6 +209,7 @@ impl KubernetesSource {
         let place = place(&object);
         match convert::read(&kind, object, self.options.owner.revision.as_deref()) {
             Ok(Some(object)) => {
+                self.readable(&object.key());
                 self.watches[watch].listed.insert(object.key());
                 self.watches[watch].known.insert(object.key());
                 self.changes.insert(object.key(), Change::Apply(object));
@@ -212,13 +221,19 @@ impl KubernetesSource {
                 }
             }
             Err(error) => {
-                // What it said last stays.
-                self.watches[watch]
-                    .listed
-                    .extend(kind.core.map(|kind| key(kind, &place)));
                 tracing::warn!(namespace = place.namespace, name = place.name, %error, "cannot be read");
+                let Some(kind) = kind.core else { return };
+                let key = key(kind, &place);
+                self.watches[watch].listed.insert(key.clone());
+                let reason = error.to_string();
+                let before = self.unreadable.insert(key, reason.clone());
+                self.unreadable_differs |= before != Some(reason);
             }
         }
+    }
+
+    fn readable(&mut self, key: &ObjectKey) {
+        self.unreadable_differs |= self.unreadable.remove(key).is_some();
     }
 
     fn delete(&mut self, watch: usize, object: &DynamicObject) {
@@ -238,6 +253,7 @@ impl KubernetesSource {
     }
 
     fn remove(&mut self, watch: usize, key: ObjectKey) {
+        self.readable(&key);
         self.watches[watch].listed.remove(&key);
         if self.watches[watch].known.remove(&key) {
             self.changes.insert(key.clone(), Change::Remove(key));
@@ -269,6 +285,10 @@ impl KubernetesSource {
                 self.see(place, None);
             }
         }
+        let unreadable = self.unreadable.len();
+        self.unreadable
+            .retain(|key, _| key.kind != kind || listed.contains(key));
+        self.unreadable_differs |= unreadable != self.unreadable.len();
         let known = std::mem::replace(&mut self.watches[watch].known, listed);
         for key in known.difference(&self.watches[watch].known) {
             self.changes
@@ -335,6 +355,14 @@ impl Source for KubernetesSource {
 
     fn take_drift(&mut self) -> bool {
         std::mem::take(&mut self.drifted)
+    }
+
+    /// Objects that cannot be read. What they said last stays.
+    fn unusable(&self) -> Vec<String> {
+        let objects = self.unreadable.iter();
+        objects
+            .map(|(key, reason)| format!("{key}: {reason}"))
+            .collect()
     }
 
     fn always_visible(&self, inventory: &Inventory) -> BTreeSet<EgressHost> {

@@ -65,11 +65,9 @@ async fn a_sidecar_is_a_file_that_istio_can_read() {
     assert_eq!(fixture.publish(&sidecar).await, PublishOutcome::Created);
     let path = fixture.path("lazymesh-web.yaml");
     let text = fs::read_to_string(&path).unwrap();
-    let documents = yaml::documents(&text).unwrap();
-    assert_eq!(documents[0].value, sidecar.manifest());
-    let object = Object::from_value(documents[0].value.clone())
-        .unwrap()
-        .unwrap();
+    let document = yaml::documents(&text).remove(0).unwrap();
+    assert_eq!(document.value, sidecar.manifest());
+    let object = Object::from_value(document.value).unwrap().unwrap();
     assert_eq!(object.key().to_string(), "Sidecar shop/lazymesh-web");
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
 }

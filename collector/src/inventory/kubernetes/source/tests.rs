@@ -123,6 +123,45 @@ async fn what_cannot_be_read_keeps_what_it_said() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_told_until_it_can_or_is_gone() {
+    let broken = |name: &str| {
+        let mut service = service("shop", name);
+        service["spec"]["ports"] = json!("none");
+        service
+    };
+    let (api, mut source, _) = start(vec![
+        ("configmaps", mesh_config("")),
+        ("services", broken("a")),
+        ("services", broken("b")),
+        ("services", broken("c")),
+    ]);
+    assert!(sync(&mut source).await.1.is_empty());
+    let mut told = async |change: &dyn Fn(), expect: &[&str]| {
+        change();
+        loop {
+            let told = source.unusable();
+            let names = told.iter().map(|told| told.split(':').next().unwrap());
+            if names.eq(expect.iter().copied()) {
+                return;
+            }
+            next(&mut source).await;
+        }
+    };
+    told(
+        &|| {},
+        &["Service shop/a", "Service shop/b", "Service shop/c"],
+    )
+    .await;
+    told(
+        &|| api.put("services", service("shop", "a")),
+        &["Service shop/b", "Service shop/c"],
+    )
+    .await;
+    told(&|| api.delete("services", "shop/b"), &["Service shop/c"]).await;
+    told(&|| api.restart(|api| api.delete("services", "shop/c")), &[]).await;
+}
+
+#[tokio::test]
 async fn another_mesh_is_told() {
     let (api, mut source, _) = start(vec![
         ("configmaps", mesh_config("trustDomain: a")),
