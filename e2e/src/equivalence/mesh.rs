@@ -102,9 +102,11 @@ impl Mesh {
             "defaultDestinationRuleExportTo": export_to.destination_rules,
             "defaultServiceExportTo": export_to.services,
             "defaultVirtualServiceExportTo": export_to.virtual_services,
+            "discoverySelectors": self.settings.discovery_selectors,
             "outboundTrafficPolicy": {"mode": mode},
             "rootNamespace": self.settings.root_namespace,
             "trustDomain": self.settings.trust_domain,
+            "trustDomainAliases": self.settings.trust_domain_aliases,
         })
     }
 }

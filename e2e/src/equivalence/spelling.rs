@@ -11,36 +11,44 @@ use super::mesh::Mesh;
 /// Where a name leads that nothing in the mesh has an address for.
 const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
-/// Requests and connections by every spelling of every host on every port.
+/// A host that nothing in the mesh speaks of.
+const UNKNOWN: &str = "nothing.example";
+
+/// Requests and connections by every spelling of every host on every port, and to the address of another host.
 pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
-    let ports = ports(&mesh.objects);
+    let (ports, hosts) = (ports(&mesh.objects), hosts(mesh));
+    let others = hosts.values().cycle().skip(1);
     let mut calls = BTreeSet::new();
-    for (host, address) in hosts(mesh) {
-        for name in spellings(&host, mesh) {
-            for port in &ports {
-                let at = SocketAddr::new(address, *port);
-                calls.insert(Call::new(Speaks::Http, &name, at));
-                calls.insert(Call::new(Speaks::Tls, &name, at));
+    for ((host, address), other) in hosts.iter().zip(others) {
+        let names = spellings(host, mesh);
+        for port in &ports {
+            let (at, elsewhere) = (
+                SocketAddr::new(*address, *port),
+                SocketAddr::new(*other, *port),
+            );
+            calls.insert(Call::new(Speaks::Tcp, "", at));
+            calls.extend(
+                names
+                    .first()
+                    .map(|name| Call::new(Speaks::Http, name, elsewhere)),
+            );
+            calls.extend(
+                names
+                    .first()
+                    .map(|name| Call::new(Speaks::Tls, name, elsewhere)),
+            );
+            for name in &names {
+                calls.insert(Call::new(Speaks::Http, name, at));
+                calls.insert(Call::new(Speaks::Tls, name, at));
             }
         }
-        calls.extend(
-            ports
-                .iter()
-                .map(|port| Call::new(Speaks::Tcp, "", SocketAddr::new(address, *port))),
-        );
-        // An authority that is not what was dialled.
-        let elsewhere = SocketAddr::new(OUTSIDE, 80);
-        let names = spellings(&host, mesh);
-        calls.extend(
-            names
-                .first()
-                .map(|name| Call::new(Speaks::Http, name, elsewhere)),
-        );
     }
-    let conditional = calls
+    let unknown = ports.iter().map(|port| SocketAddr::new(OUTSIDE, *port));
+    calls.extend(unknown.map(|at| Call::new(Speaks::Http, UNKNOWN, at)));
+    let conditional: Vec<_> = calls
         .iter()
         .flat_map(|call| conditions(mesh, call))
-        .collect::<Vec<_>>();
+        .collect();
     calls.into_iter().chain(conditional).collect()
 }
 
@@ -71,7 +79,7 @@ fn ports(objects: &[Value]) -> BTreeSet<u16> {
 
 /// Every host that something in the mesh speaks of, with the address that its name leads to.
 fn hosts(mesh: &Mesh) -> BTreeMap<String, IpAddr> {
-    let mut hosts = BTreeMap::from([("nothing.example".to_owned(), OUTSIDE)]);
+    let mut hosts = BTreeMap::new();
     for object in &mesh.objects {
         let named = named(object, &mesh.settings.cluster_domain);
         let address = address(object);

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// How many meshes are generated, and from where.
-const GENERATED: (usize, u64) = (200, 11);
+const GENERATED: (usize, u64) = (150, 11);
 
 /// Keys of differences, by mesh.
 type Known = BTreeMap<String, BTreeSet<String>>;
@@ -32,6 +32,8 @@ fn cases_are_as_istiod_has_them() -> Result<()> {
     for input in golden {
         meshes.extend(equivalence::golden(&input)?);
     }
+    // The registry of istiod's tests knows no other.
+    meshes.retain(|mesh| mesh.settings.cluster_domain == "cluster.local");
     compare(&meshes)
 }
 

@@ -63,6 +63,21 @@ func serve(t test.Failer, question Question, scopes []json.RawMessage) istiod {
 	return server
 }
 
+// without is the question about the mesh without the objects of a kind.
+func (question Question) without(kind string) Question {
+	var others []json.RawMessage
+	for _, object := range question.Objects {
+		var named struct {
+			Kind string `json:"kind"`
+		}
+		if json.Unmarshal(object, &named) != nil || named.Kind != kind {
+			others = append(others, object)
+		}
+	}
+	question.Objects = others
+	return question
+}
+
 func add(options *xds.FakeOptions, object json.RawMessage, lenient bool) error {
 	var kind struct {
 		APIVersion string `json:"apiVersion"`

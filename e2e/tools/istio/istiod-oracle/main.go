@@ -10,6 +10,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"sync"
 
 	istiolog "istio.io/istio/pkg/log"
 	"istio.io/istio/pkg/test"
@@ -93,6 +94,9 @@ func answer(question Question) Answer {
 	var answer Answer
 	err := test.Wrap(func(t test.Failer) {
 		full := serve(t, question, nil).sidecar(t, question.Caller, nil)
+		full.unruled = sync.OnceValue(func() sidecar {
+			return serve(t, question.without("DestinationRule"), nil).sidecar(t, question.Caller, nil)
+		})
 		for _, call := range question.Calls {
 			answer.Full = append(answer.Full, full.outcome(call))
 		}

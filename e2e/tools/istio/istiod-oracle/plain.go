@@ -10,6 +10,7 @@ import (
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
 
 	"istio.io/istio/pilot/pkg/model"
 )
@@ -36,7 +37,7 @@ func (sidecar sidecar) plain(host *route.VirtualHost, taken *route.Route) (*Serv
 	if !known {
 		return nil, "no cluster"
 	}
-	if _, ruled := target.GetMetadata().GetFilterMetadata()["istio"].GetFields()["config"]; ruled {
+	if isRuled(target) && (sidecar.unruled == nil || !sidecar.unruled().has(target, sidecar.endpoints[name])) {
 		return nil, "DestinationRule"
 	}
 	if _, subset, _, _ := model.ParseSubsetKey(name); subset != "" {
@@ -49,6 +50,22 @@ func (sidecar sidecar) plain(host *route.VirtualHost, taken *route.Route) (*Serv
 		}
 	}
 	return sidecar.service(target, assignment), ""
+}
+
+func isRuled(target *cluster.Cluster) bool {
+	_, ruled := target.GetMetadata().GetFilterMetadata()["istio"].GetFields()["config"]
+	return ruled
+}
+
+// has tells whether the sidecar has this very cluster, but for what it says about itself.
+func (sidecar sidecar) has(target *cluster.Cluster, assignment *endpoint.ClusterLoadAssignment) bool {
+	own, known := sidecar.clusters[target.Name]
+	if !known {
+		return false
+	}
+	own, target = proto.Clone(own).(*cluster.Cluster), proto.Clone(target).(*cluster.Cluster)
+	own.Metadata, target.Metadata = nil, nil
+	return proto.Equal(own, target) && proto.Equal(sidecar.endpoints[target.Name], assignment)
 }
 
 func (sidecar sidecar) service(target *cluster.Cluster, assignment *endpoint.ClusterLoadAssignment) *Service {

@@ -29,6 +29,8 @@ type sidecar struct {
 	endpoints  map[string]*endpoint.ClusterLoadAssignment
 	extensions []*core.TypedExtensionConfig
 	addresses  func(cluster string) []string
+	// unruled is the full sidecar in the mesh without DestinationRules; nil for a scoped one.
+	unruled func() sidecar
 }
 
 // sidecar asks istiod for the caller's configuration, with the Sidecar of a scope or without.
