@@ -87,7 +87,7 @@ fn of_destination(
     destination: &Destination,
 ) -> Option<String> {
     let client = &question.source.namespace;
-    let service = inventory.services.visible(&destination.host, client)?;
+    let service = inventory.services.exported(&destination.host, client)?;
     let service = resolve::concrete(inventory, service, client)?;
     let port = match (&destination.port, service.ports.as_slice()) {
         (Some(port), _) => port.number,

@@ -158,11 +158,13 @@ impl Indexed for DestinationRule {
 impl Indexed for Sidecar {
     fn insert(&self, inventory: &mut Inventory) {
         inventory.user_sidecars.insert(self);
+        inventory.set_bounds();
     }
 
     fn remove(&self, inventory: &mut Inventory) {
         let (namespace, name) = (&self.metadata.namespace, &self.metadata.name);
         inventory.user_sidecars.remove(namespace, name);
+        inventory.set_bounds();
     }
 }
 

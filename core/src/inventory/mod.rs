@@ -5,6 +5,7 @@
 
 mod addresses;
 mod affected;
+mod bounds;
 mod callees;
 mod canonical;
 mod change;
@@ -31,6 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::names::{EgressHost, Workload};
 use crate::resource::{Kind, Mesh, Mode, Object, ObjectKey};
 
+use self::bounds::Bounds;
 use self::callees::CalleeIndex;
 use self::dns::DnsIndex;
 use self::endpoints::EndpointIndex;
@@ -174,7 +176,6 @@ impl Inventory {
             None => BTreeSet::from([entry("*", "*")]),
             Some(hosts) => hosts
                 .filter_map(|host| host.split_once('/'))
-                .filter(|(namespace, _)| *namespace != "~")
                 .map(|(namespace, host)| entry(namespace, host))
                 .collect(),
         }
@@ -187,6 +188,14 @@ impl Inventory {
             .of(workload)
             .map(|pod| pod.service_account.clone())
             .collect()
+    }
+
+    /// Bounds what clients see by what the root namespace's Sidecar says now.
+    fn set_bounds(&mut self) {
+        let ruling = self.user_sidecars.scope_of_mesh(&self.mesh.root_namespace);
+        let bounds = ruling.map_or_else(Bounds::default, Bounds::new);
+        self.services.set_bounds(bounds.clone());
+        self.routes.set_bounds(bounds);
     }
 
     /// The Kubernetes Services that select a pod.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bounds::Bounds;
 use super::export::{ExportTo, Nearness};
 use super::hosts::{HostIndex, Ranked};
 use super::namespaced::Namespaced;
@@ -65,6 +66,7 @@ impl Ranked for Route {
 pub(crate) struct RouteIndex {
     hosts: HostIndex<Route>,
     delegates: Namespaced<Route>,
+    bounds: Bounds,
 }
 
 impl RouteIndex {
@@ -98,15 +100,39 @@ impl RouteIndex {
         }
     }
 
+    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// Those that a client obeys, in the order in which istiod lists them.
+    fn preferred<'a>(
+        &self,
+        routes: &'a [Arc<Route>],
+        client: &str,
+    ) -> impl Iterator<Item = &'a Route> + use<'a> {
+        let obeyed = routes.iter().filter(|route| self.is_obeyed(route, client));
+        let mut obeyed: Vec<_> = obeyed.map(Arc::as_ref).collect();
+        obeyed.sort_by_key(|route| route.place(client));
+        obeyed.into_iter()
+    }
+
+    fn is_obeyed(&self, route: &Route, client: &str) -> bool {
+        let admits = |host: &String| {
+            let host = host.to_ascii_lowercase();
+            self.bounds.admits_route(&route.namespace, &host, client)
+        };
+        route.is_visible_to(client) && route.spec.hosts.iter().any(admits)
+    }
+
     /// The VirtualServices of this very host that a client obeys, the one that Istio prefers first.
     pub(crate) fn exact(&self, host: &str, client: &str) -> impl Iterator<Item = &Route> {
-        preferred(self.hosts.exact(host), client)
+        self.preferred(self.hosts.exact(host), client)
     }
 
     /// Those that cover a host by name or by wildcard, most specific first.
     pub(crate) fn covering(&self, host: &str, client: &str) -> impl Iterator<Item = &Route> {
         let hosts = self.hosts.covering(host);
-        hosts.flat_map(move |routes| preferred(routes, client))
+        hosts.flat_map(move |routes| self.preferred(routes, client))
     }
 
     /// The wildcards that cover a name, most specific first: the VirtualService and its host.
@@ -121,15 +147,16 @@ impl RouteIndex {
             .wild(name)
             .filter(|(suffix, _)| !suffix.is_empty());
         wild.flat_map(move |(suffix, routes)| {
-            preferred(routes, client).map(move |route| (route, format!("*{suffix}")))
+            self.preferred(routes, client)
+                .map(move |route| (route, format!("*{suffix}")))
         })
     }
 
     /// The VirtualServices that a client obeys with a host that `*<suffix>` covers, itself aside; with each, that host.
     pub(crate) fn under(&self, suffix: &str, client: &str) -> impl Iterator<Item = (&Route, &str)> {
         let routes = self.hosts.under(suffix).flatten().map(Arc::as_ref);
-        let visible = routes.filter(move |route| route.is_visible_to(client));
-        visible.flat_map(move |route| {
+        let obeyed = routes.filter(move |route| self.is_obeyed(route, client));
+        obeyed.flat_map(move |route| {
             let hosts = route.spec.hosts.iter().map(String::as_str);
             hosts
                 .filter(move |host| host.to_ascii_lowercase().ends_with(suffix))
@@ -179,16 +206,6 @@ impl RouteIndex {
         http.chain(streams)
             .map(|destination| destination.host.as_str())
     }
-}
-
-/// Those that a client obeys, in the order in which istiod lists them.
-fn preferred<'a>(routes: &'a [Arc<Route>], client: &str) -> impl Iterator<Item = &'a Route> {
-    let obeyed = routes
-        .iter()
-        .filter_map(|route| Some((route.place(client)?, route.as_ref())));
-    let mut obeyed: Vec<_> = obeyed.collect();
-    obeyed.sort_by_key(|(place, _)| *place);
-    obeyed.into_iter().map(|(_, route)| route)
 }
 
 /// One HTTP route of a VirtualService or of its delegate.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::addresses::{AddressIndex, parse_block};
+use super::bounds::Bounds;
 use super::export::ExportTo;
 use super::hosts::{HostIndex, Ranked};
 use super::protocol::Protocol;
@@ -124,6 +125,7 @@ impl Ranked for MeshService {
 pub(crate) struct ServiceIndex {
     hosts: HostIndex<MeshService>,
     addresses: AddressIndex<MeshService>,
+    bounds: Bounds,
     /// Those with a port that is not declared to be HTTP.
     beyond_http: BTreeMap<Source, Arc<MeshService>>,
 }
@@ -170,7 +172,21 @@ impl ServiceIndex {
 
     /// The service that a client's sidecar takes for this very host, of all that have it.
     pub(crate) fn visible(&self, host: &str, client: &str) -> Option<&MeshService> {
-        pick(self.hosts.exact(host), client)
+        pick(self.hosts.exact(host), client, &self.bounds)
+    }
+
+    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// Whether a client may see what a namespace has of a host.
+    pub(crate) fn admits(&self, host: &EgressHost, client: &str) -> bool {
+        self.bounds.admits(&host.namespace, &host.key(), client)
+    }
+
+    /// The service that istiod finds for a destination of a VirtualService, which no Sidecar bounds.
+    pub(crate) fn exported(&self, host: &str, client: &str) -> Option<&MeshService> {
+        pick(self.hosts.exact(host), client, &Bounds::default())
     }
 
     /// Whether a client's sidecar takes its host for this service. Another namespace may have the same host, as a
@@ -197,13 +213,13 @@ impl ServiceIndex {
     /// The wildcards that cover a name and that a client sees, most specific first.
     pub(crate) fn wildcards(&self, name: &str, client: &str) -> impl Iterator<Item = &MeshService> {
         let wild = self.hosts.wild(name);
-        wild.filter_map(move |(_, services)| pick(services, client))
+        wild.filter_map(move |(_, services)| pick(services, client, &self.bounds))
     }
 
     /// A client's services whose hosts `*<suffix>` covers, itself aside.
     pub(crate) fn under(&self, suffix: &str, client: &str) -> impl Iterator<Item = &MeshService> {
         let below = self.hosts.under(suffix);
-        below.filter_map(move |services| pick(services, client))
+        below.filter_map(move |services| pick(services, client, &self.bounds))
     }
 
     /// The service that has an address; of several, the one with the port. With it, whether it is its very
@@ -230,14 +246,22 @@ impl ServiceIndex {
 
 /// As Istio does (`selectServices` in its `pilot/pkg/model/sidecar.go`): one in the client's own namespace, else one of
 /// Kubernetes, else what is exported to some namespaces only, else the oldest.
-fn pick<'a>(services: &'a [Arc<MeshService>], client: &str) -> Option<&'a MeshService> {
-    // `min_by_key` takes the first of equals.
+fn pick<'a>(
+    services: &'a [Arc<MeshService>],
+    client: &str,
+    bounds: &Bounds,
+) -> Option<&'a MeshService> {
     let visible = services.iter().filter_map(|service| {
-        let nearness = service.export_to.nearness(service.namespace(), client)?;
-        let elsewhere = service.namespace() != client;
-        Some(((elsewhere, !service.is_kubernetes(), nearness), service))
+        let namespace = service.namespace();
+        let nearness = service.export_to.nearness(namespace, client)?;
+        let elsewhere = namespace != client;
+        let place = (elsewhere, !service.is_kubernetes(), nearness);
+        bounds
+            .admits(namespace, service.key(), client)
+            .then_some((place, service))
     });
-    let best = visible.min_by_key(|(preference, _)| *preference);
+    // `min_by_key` takes the first of equals.
+    let best = visible.min_by_key(|(place, _)| *place);
     best.map(|(_, service)| service.as_ref())
 }
 

@@ -173,9 +173,11 @@ fn scope(
             closure.add_named(&service.key());
         }
     }
-    for dependency in graph.dependencies(workload) {
+    let learned = graph.dependencies(workload).map(|known| &known.host);
+    // Nothing that was learned opens what the mesh's own Sidecar closes.
+    for host in learned.filter(|host| inventory.services.admits(host, &workload.namespace)) {
         // A host that is gone stays: its entry costs nothing, and a service that flaps must not be forgotten.
-        closure.add(&dependency.host);
+        closure.add(host);
     }
     closure.into_hosts()
 }
