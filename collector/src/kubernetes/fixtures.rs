@@ -39,6 +39,8 @@ struct State {
     /// Collections that do not exist.
     unknown: BTreeSet<String>,
     requests: Vec<String>,
+    /// The namespace whose requests are never answered.
+    withheld: Option<String>,
 }
 
 /// What a URL names.
@@ -57,8 +59,13 @@ impl FakeApi {
         let api = Self::default();
         let server = api.clone();
         tokio::spawn(async move {
+            let mut unanswered = Vec::new();
             while let Some((request, answer)) = handle.next_request().await {
-                answer.send_response(server.serve(request).await);
+                if server.withholds(&request) {
+                    unanswered.push(answer);
+                } else {
+                    answer.send_response(server.serve(request).await);
+                }
             }
         });
         (api, Client::new(service, "default"))
@@ -107,6 +114,16 @@ impl FakeApi {
     /// `verb plural` of every request since the last call.
     pub(crate) fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().requests)
+    }
+
+    /// Answers no request for an object of this namespace any more.
+    pub(crate) fn withhold(&self, namespace: &str) {
+        self.state.lock().withheld = Some(namespace.to_owned());
+    }
+
+    fn withholds(&self, request: &Request<Body>) -> bool {
+        let namespace = Target::parse(request.uri()).namespace;
+        self.state.lock().withheld.as_deref() == Some(namespace.as_str())
     }
 
     async fn serve(&self, request: Request<Body>) -> Response<Answer> {

@@ -233,3 +233,6 @@ async fn sleep_until(due: Option<Instant>) {
         None => future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;
