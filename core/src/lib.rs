@@ -18,13 +18,13 @@ mod scope;
 
 pub use decide::{Outcome, decide};
 pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, dot, mermaid};
-pub use inventory::{Affected, Change, Inventory, Subject};
-pub use names::{Authority, AuthorityError, EgressHost, Host, NameError, Workload};
+pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
+pub use names::{Authority, AuthorityError, EgressHost, Host, NameError, Workload, is_object_name};
 pub use resolve::{Question, QuestionError};
 pub use resource::{
-    DefaultExportTo, DestinationRule, EndpointSlice, Kind, KindApi, LabelSelector, Mesh, Mode,
-    Namespace, Object, ObjectError, ObjectKey, PeerAuthentication, Pod, Presence, Service,
-    ServiceEntry, Sidecar, VirtualService,
+    DefaultExportTo, DestinationRule, EndpointSlice, Kind, KindApi, LabelSelector, MODE_LABEL,
+    Mesh, Mode, Namespace, Object, ObjectError, ObjectKey, PeerAuthentication, Pod, Presence,
+    Service, ServiceEntry, Sidecar, VirtualService,
 };
 pub use scope::{
     DEFAULT_NAME as DEFAULT_SIDECAR, Plan, SidecarSpec, Visibility, plan_namespace, plan_workload,

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
+use lazymesh_core::MODE_LABEL;
 use serde_json::json;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
-use crate::inventory::kubernetes::source::MODE;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::apply::Applier;
 use crate::kubernetes::error::ask;
@@ -70,7 +70,7 @@ impl Uninstall {
         let removal = Removal { client, owner };
         let sidecars = removal.find(&SIDECAR, &SIDECAR.all(client)).await?.len();
         if self.switch(client, Some("off")).await? {
-            tell(&format!("namespace {}: {MODE}: off", self.namespace));
+            tell(&format!("namespace {}: {MODE_LABEL}: off", self.namespace));
         }
         // The collector, if it runs, is about to withdraw them as well.
         removal.clear(&SIDECAR, None, &mut tell).await?;
@@ -97,12 +97,15 @@ impl Uninstall {
                 self.namespace, self.deployment
             ));
             if self.switch(client, None).await? {
-                tell(&format!("namespace {}: {MODE} removed", self.namespace));
+                tell(&format!(
+                    "namespace {}: {MODE_LABEL} removed",
+                    self.namespace
+                ));
             }
         } else {
             // A collector that somebody runs elsewhere would see itself switched on again, and attach.
             tell(&format!(
-                "namespace {}: {MODE} stays off, for there is no Deployment to stop; remove the label when no collector runs",
+                "namespace {}: {MODE_LABEL} stays off, for there is no Deployment to stop; remove the label when no collector runs",
                 self.namespace
             ));
         }
@@ -112,7 +115,7 @@ impl Uninstall {
     /// Sets the label by which a collector knows that it has to stop; `false` without such a namespace.
     async fn switch(&self, client: &Client, mode: Option<&str>) -> Result<bool, KubernetesError> {
         let place = format!("Namespace {}", self.namespace);
-        let change = json!({ "metadata": { "labels": { MODE: mode } } });
+        let change = json!({ "metadata": { "labels": { MODE_LABEL: mode } } });
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()

@@ -1,22 +1,17 @@
-//! Times on the command line.
+//! Reads times on the command line.
 
 use std::time::Duration;
 
-/// A whole number and a unit, as in 15s.
+use jiff::SignedDuration;
+
+/// A time with its units, as in 15s or 1m30s.
 ///
 /// # Errors
 /// What is expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "expected a whole number and a unit, as in 15s".to_owned())?;
-    match &text[digits.len()..] {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err("expected the unit ms, s or m, as in 15s".to_owned()),
-    }
+    let expected = || format!("expected a time with a unit, as in 15s, got {text:?}");
+    let signed: SignedDuration = text.parse().map_err(|_| expected())?;
+    Duration::try_from(signed).map_err(|_| expected())
 }
 
 #[cfg(test)]
@@ -26,18 +21,16 @@ mod tests {
     #[test]
     fn times_have_units() {
         let check = |text, expect: Option<u64>| {
-            assert_eq!(
-                duration(text).ok(),
-                expect.map(Duration::from_millis),
-                "{text}"
-            );
+            let found = duration(text).ok();
+            assert_eq!(found, expect.map(Duration::from_millis), "{text}");
         };
         check("15s", Some(15_000));
         check("0ms", Some(0));
         check("2m", Some(120_000));
+        check("1m30s", Some(90_000));
         check("15", None);
         check("s", None);
         check("-1s", None);
-        check("15 s", None);
+        check("99999999999999999999s", None);
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use lazymesh_core::SidecarSpec;
+use lazymesh_core::{MANAGED_BY, SidecarSpec, is_object_name};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
@@ -16,7 +16,6 @@ use crate::publish::sink::{PublishError, PublishOutcome, Published, Publisher};
 use crate::runtime::fsync;
 
 const HEADER: &str = "# Written by lazymesh, which overwrites changes made here.\n";
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const EXTENSION: &str = "yaml";
 /// Names that no manifest has: inventories and people skip hidden files.
 const TEMPORARY_PREFIX: &str = ".lazymesh-";
@@ -90,7 +89,10 @@ impl DirectoryPublisher {
         let mut found = Vec::new();
         for (namespace, dir) in self.namespaces()? {
             for (file, path) in entries(&dir)? {
-                let Some(name) = file.strip_suffix(".yaml").filter(|name| is_name(name)) else {
+                let Some(name) = file
+                    .strip_suffix(".yaml")
+                    .filter(|name| is_object_name(name))
+                else {
                     continue;
                 };
                 if let Some(Existing::Ours(_)) = existing(&path)? {
@@ -107,13 +109,13 @@ impl DirectoryPublisher {
 
     fn namespaces(&self) -> Result<Vec<(String, PathBuf)>, PublishError> {
         let mut dirs = entries(&self.root)?;
-        dirs.retain(|(name, path)| is_name(name) && path.is_dir());
+        dirs.retain(|(name, path)| is_object_name(name) && path.is_dir());
         Ok(dirs)
     }
 
     fn path(&self, namespace: &str, name: &str) -> Result<PathBuf, PublishError> {
         for part in [namespace, name] {
-            if !is_name(part) {
+            if !is_object_name(part) {
                 return Err(PublishError::Name {
                     name: part.to_owned(),
                 });
@@ -186,7 +188,7 @@ fn existing(path: &Path) -> Result<Option<Existing>, PublishError> {
 
 /// A file with anything else in it is somebody else's.
 fn is_ours(text: &str) -> bool {
-    let is_ours = |value: &Value| value["metadata"]["labels"][MANAGED_BY] == "lazymesh";
+    let is_ours = |value: &Value| value["metadata"]["labels"][MANAGED_BY.0] == MANAGED_BY.1;
     let documents = yaml::documents(text);
     let is_ours = |document: &Document| is_ours(&document.value);
     !documents.is_empty()
@@ -238,18 +240,6 @@ fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, PublishError> {
     let named =
         |(name, path): (std::ffi::OsString, PathBuf)| Some((name.into_string().ok()?, path));
     Ok(entries.into_iter().filter_map(named).collect())
-}
-
-/// A DNS subdomain, as names of Kubernetes objects are; so no path separator, `..` or hidden file.
-fn is_name(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    name.len() <= 253
-        && name.split('.').all(|label| {
-            !label.is_empty()
-                && label.bytes().all(inner)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
 }
 
 fn not_ours(path: &Path) -> PublishError {

@@ -13,9 +13,10 @@ use tokio::task::JoinSet;
 
 use crate::publish::namespace::{NamespaceReconciler, Progress, Tools};
 use crate::publish::sink::{PublishError, Published, Publisher};
-use crate::publish::workqueue::{Key, Workqueue, retries};
+use crate::publish::workqueue::{Key, Workqueue};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
+use crate::runtime::retry::retries;
 use crate::state::{Event, SharedView};
 
 /// Most namespaces that are worked on at once.

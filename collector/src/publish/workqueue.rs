@@ -8,16 +8,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff};
 use lazymesh_core::Subject;
+
+use crate::runtime::retry;
 
 /// Shortest time between two changes of one Sidecar.
 const PACE: Duration = Duration::from_secs(1);
 /// The same where a held request waits for the change. istiod gathers changes for as long (`PILOT_DEBOUNCE_AFTER`), so
 /// going faster would gain nothing.
 const HELD_PACE: Duration = Duration::from_millis(100);
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// What is to be reconciled.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,8 +144,8 @@ impl Workqueue {
         let backoff = self
             .failing
             .entry(key.clone())
-            .or_insert_with(|| retries().build());
-        let wait = backoff.next().unwrap_or(LONGEST_RETRY);
+            .or_insert_with(|| retry::retries().build());
+        let wait = backoff.next().unwrap_or(retry::LONGEST);
         if let Some(due) = self.due.remove(&key) {
             self.remove(due, &key);
         }
@@ -171,15 +171,6 @@ fn first<'a>(
     queue
         .iter()
         .find(|(_, key)| !busy.contains(key.namespace()))
-}
-
-/// How often to try again: later and later, for ever.
-pub(crate) fn retries() -> ExponentialBuilder {
-    ExponentialBuilder::new()
-        .with_min_delay(FIRST_RETRY)
-        .with_max_delay(LONGEST_RETRY)
-        .without_max_times()
-        .with_jitter()
 }
 
 #[cfg(test)]
@@ -279,7 +270,7 @@ mod tests {
     fn failures_wait_longer_and_longer_until_one_succeeds() {
         let (mut queue, start) = start();
         let first = queue.failed(key("a"), start);
-        assert!(first >= FIRST_RETRY && first <= 2 * FIRST_RETRY);
+        assert!(first >= retry::FIRST && first <= 2 * retry::FIRST);
         // A change in the meantime does not cut the wait short.
         queue.add(key("a"), start);
         assert_eq!(take(&mut queue, start), None);
@@ -287,7 +278,7 @@ mod tests {
         for _ in 0..20 {
             last = queue.failed(key("a"), start);
         }
-        assert!(last >= LONGEST_RETRY && last <= 2 * LONGEST_RETRY);
+        assert!(last >= retry::LONGEST && last <= 2 * retry::LONGEST);
         assert_eq!((queue.len(), queue.failing()), (1, 1));
         assert_eq!(take(&mut queue, start + last), Some(key("a")));
         queue.done(&key("a"), true, start + last);

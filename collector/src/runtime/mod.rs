@@ -8,6 +8,7 @@ pub(crate) mod kubernetes;
 pub(crate) mod listen;
 pub(crate) mod metrics;
 pub(crate) mod readiness;
+pub(crate) mod retry;
 mod serve;
 mod server;
 

@@ -52,7 +52,7 @@ pub(crate) use self::endpoints::Endpoint;
 pub(crate) use self::pods::Pod;
 pub(crate) use self::routes::{Route, binds_sidecars};
 pub(crate) use self::services::{Form, MeshService, Port};
-pub(crate) use self::user_sidecars::MANAGED_BY;
+pub use self::user_sidecars::MANAGED_BY;
 
 /// All objects, by what questions ask for.
 #[derive(Debug, Default)]

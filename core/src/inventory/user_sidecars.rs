@@ -8,7 +8,7 @@ use super::namespaced::Namespaced;
 use crate::resource::{Kind, Metadata, ObjectKey, Sidecar};
 
 /// Label, and its value, of everything that lazymesh owns.
-pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "lazymesh");
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "lazymesh");
 
 /// Whether an object has our label.
 pub(super) fn is_ours(metadata: &Metadata) -> bool {

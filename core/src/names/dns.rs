@@ -26,8 +26,9 @@ pub(crate) fn is_fqdn(name: &str) -> bool {
             .is_some_and(|top| top.bytes().any(|b| !b.is_ascii_digit()))
 }
 
-/// A name that Kubernetes takes for an object: a lower-case DNS subdomain.
-pub(crate) fn is_object_name(name: &str) -> bool {
+/// A name that Kubernetes takes for an object: a lower-case DNS subdomain, so no path separator, `..` or hidden file.
+#[must_use]
+pub fn is_object_name(name: &str) -> bool {
     name.len() <= MAX_NAME_BYTES
         && name.split('.').all(is_label)
         && !name.bytes().any(|b| b.is_ascii_uppercase())

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 pub use self::authority::{Authority, AuthorityError, Host};
+pub use self::dns::is_object_name;
 
 /// Why a text is no [`Workload`] or no [`EgressHost`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

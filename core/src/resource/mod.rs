@@ -38,5 +38,5 @@ pub use kubernetes::{
 pub use label_selector::{LabelSelector, LabelSelectorRequirement};
 pub use mesh::{DefaultExportTo, Mesh};
 pub use meta::{Annotations, Metadata, OwnerReference, Selector};
-pub use mode::Mode;
+pub use mode::{MODE_LABEL, Mode};
 pub use object::{Object, ObjectError, ObjectKey};

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Label of namespaces and pods that says what lazymesh does for them.
-const MODE_LABEL: &str = "lazymesh.io/mode";
+pub const MODE_LABEL: &str = "lazymesh.io/mode";
 
 /// What lazymesh does for a workload: label `lazymesh.io/mode` of its namespace, overridden by its pods'.
 ///

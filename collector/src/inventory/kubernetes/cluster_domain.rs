@@ -1,33 +1,29 @@
-//! The DNS domain of the cluster. MeshConfig does not say it; the values that Istio's injector makes sidecars of do.
+//! Finds the DNS domain of the cluster. MeshConfig does not say it; the values that Istio's injector makes sidecars of do.
 
-use std::time::Duration;
-
-use kube::Client;
-use kube::api::DynamicObject;
+use backon::Retryable;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
 use lazymesh_core::{EgressHost, Mesh};
 use serde_json::Value;
 
 use crate::kubernetes::KubernetesConfig;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::error::ask;
-use crate::kubernetes::kinds::CONFIG_MAP;
+use crate::runtime::retry::retries;
 
 /// The injector's ConfigMap of a control plane without a revision.
 const INJECTOR: &str = "istio-sidecar-injector";
-const RETRY: Duration = Duration::from_secs(5);
 
 /// The injector's domain, and Kubernetes' default where there is no injector or it says none. Waits for as long as
 /// Kubernetes does not answer: with a wrong domain no name would be resolved.
 pub(crate) async fn find(client: &Client, config: &KubernetesConfig) -> String {
-    loop {
-        match ask_injector(client, config).await {
-            Ok(said) => return said.unwrap_or_else(|| Mesh::default().cluster_domain),
-            Err(error) => {
-                tracing::warn!(%error, "cannot find out the cluster's domain; --cluster-domain would say it");
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
+    let ask = || ask_injector(client, config);
+    let told = |error: &KubernetesError, wait| {
+        tracing::warn!(%error, retry_in = ?wait, "cannot find out the cluster's domain; --cluster-domain would say it");
+    };
+    let said = ask.retry(retries()).notify(told).await;
+    let said = said.ok().flatten();
+    said.unwrap_or_else(|| Mesh::default().cluster_domain)
 }
 
 async fn ask_injector(
@@ -36,14 +32,14 @@ async fn ask_injector(
 ) -> Result<Option<String>, KubernetesError> {
     let (namespace, name) = (&config.istio_namespace, config.of_revision(INJECTOR));
     let place = format!("ConfigMap {namespace}/{name}");
-    let maps = CONFIG_MAP.within(client, namespace);
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let map = ask(&place, maps.get_opt(&name)).await?;
     Ok(map.as_ref().and_then(read))
 }
 
 /// What a ConfigMap of the injector says; nothing that could not be a domain.
-fn read(map: &DynamicObject) -> Option<String> {
-    let values = map.data.pointer("/data/values").and_then(Value::as_str)?;
+fn read(map: &ConfigMap) -> Option<String> {
+    let values = map.data.as_ref()?.get("values")?;
     let values: Value = serde_json::from_str(values).ok()?;
     let domain = values
         .pointer("/global/proxy/clusterDomain")

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use lazymesh_core::{Kind, Object, ObjectError};
+use lazymesh_core::{Kind, MANAGED_BY, Object, ObjectError};
 use serde_json::{Map, Value, json};
 
 use crate::kubernetes::kinds::{ApiKind, POD};
-use crate::publish::kubernetes::owner::{MANAGED_BY, REVISION};
+use crate::publish::kubernetes::owner::REVISION;
 
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
 

@@ -14,7 +14,7 @@ use kube::api::DynamicObject;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
-use lazymesh_core::{Change, EgressHost, Inventory, Kind, Mesh, ObjectKey};
+use lazymesh_core::{Change, EgressHost, Inventory, Kind, MODE_LABEL, Mesh, ObjectKey};
 
 use crate::inventory::kubernetes::convert;
 use crate::inventory::kubernetes::mesh_config::MeshConfigMap;
@@ -29,8 +29,6 @@ use crate::publish::sink::Published;
 const PAGE: u32 = 250;
 /// Most events that one update is made of.
 const BATCH: usize = 4096;
-/// Label of lazymesh's own namespace by which all of it is switched off.
-pub(crate) const MODE: &str = "lazymesh.io/mode";
 
 /// What of a mesh to read.
 #[derive(Clone, Debug)]
@@ -304,7 +302,7 @@ impl KubernetesSource {
     }
 
     fn switch(&mut self, namespace: Option<&DynamicObject>) {
-        let mode = namespace.and_then(|namespace| namespace.labels().get(MODE));
+        let mode = namespace.and_then(|namespace| namespace.labels().get(MODE_LABEL));
         let off = mode.is_some_and(|mode| mode == "off");
         self.stirred |= off != self.off;
         self.off = off;

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use lazymesh_core::MANAGED_BY;
 use serde_json::{Value, json};
 
 /// Field manager of everything that lazymesh applies.
 pub(crate) const FIELD_MANAGER: &str = "lazymesh";
-/// Label, and its value, of everything that lazymesh owns.
-pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "lazymesh");
 /// Label by which an object is for the control plane of one revision only.
 pub(crate) const REVISION: &str = "istio.io/rev";
 

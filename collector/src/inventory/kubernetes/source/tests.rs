@@ -235,7 +235,7 @@ async fn our_own_namespace_switches_everything_off() {
     assert!(!source.is_off());
     api.put(
         "namespaces",
-        namespace("lazymesh-system", json!({ MODE: "off" })),
+        namespace("lazymesh-system", json!({ MODE_LABEL: "off" })),
     );
     while !source.is_off() {
         next(&mut source).await;
