@@ -1,4 +1,4 @@
-//! Hosts outside the mesh that workloads called.
+//! Lists the hosts outside the mesh that workloads called.
 
 use std::sync::Arc;
 

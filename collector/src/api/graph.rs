@@ -1,4 +1,4 @@
-//! The whole graph at once, for programs and for eyes.
+//! Shows the whole graph at once, for programs and for eyes.
 
 use std::sync::Arc;
 

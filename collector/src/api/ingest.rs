@@ -1,4 +1,4 @@
-//! What filters call.
+//! Takes the requests of filters.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Probes, metrics and the document of the API.
+//! Answers probes, and shows metrics and the document of the API.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Who depends on a service.
+//! Lists who depends on a service.
 
 use std::sync::Arc;
 

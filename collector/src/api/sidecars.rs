@@ -1,4 +1,4 @@
-//! Sidecars as they are, or are about to be, published.
+//! Shows Sidecars as they are, or are about to be, published.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Workloads and what they depend on.
+//! Shows workloads and what they depend on.
 
 use std::sync::Arc;
 

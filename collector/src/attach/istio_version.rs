@@ -1,4 +1,4 @@
-//! Which Istio this is: a name in the attachment depends on it.
+//! Finds out which Istio this is: a name in the attachment depends on it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

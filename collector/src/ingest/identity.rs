@@ -1,4 +1,4 @@
-//! Whether an ingest caller may speak for the workload that it reports about.
+//! Checks whether an ingest caller may speak for the workload that it reports about.
 //!
 //! What stands in a body proves nothing. Behind the collector's own sidecar the caller's identity is in
 //! `x-forwarded-client-cert`; on loopback, where the embedded mode listens, everybody is trusted.

@@ -1,4 +1,4 @@
-//! Server-side apply that never touches what is not ours.
+//! Applies objects on the server's side, and never touches what is not ours.
 //!
 //! An object is looked at before it is applied, and what is then sent holds only for what was seen: an update
 //! carries the resourceVersion, and a creation is not forced, so that an object which somebody creates in

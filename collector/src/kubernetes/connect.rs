@@ -1,4 +1,4 @@
-//! The way to the API server: as kubectl finds it, or as a pod does.
+//! Finds the way to the API server: as kubectl finds it, or as a pod does.
 
 use std::path::PathBuf;
 use std::time::Duration;

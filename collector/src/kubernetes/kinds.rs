@@ -1,4 +1,4 @@
-//! The kinds of the Kubernetes API: those that core reads, and what else the collector needs.
+//! Names the kinds of the Kubernetes API: those that core reads, and what else the collector needs.
 
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};

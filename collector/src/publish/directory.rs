@@ -1,4 +1,4 @@
-//! Sidecars as files: `<namespace>/<name>.yaml`, each whole or not there, whatever happens in between.
+//! Writes Sidecars as files: `<namespace>/<name>.yaml`, each whole or not there, whatever happens in between.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use crate::inventory::directory::scan;
 use crate::inventory::directory::yaml::{self, Document};
-use crate::publish::sink::{PublishError, PublishOutcome, Published, Publisher};
+use crate::publish::sink::{PublishOutcome, Published, Sink, SinkError};
 use crate::runtime::fsync;
 
 const HEADER: &str = "# Written by lazymesh, which overwrites changes made here.\n";
@@ -20,24 +20,24 @@ const EXTENSION: &str = "yaml";
 /// Names that no manifest has: inventories and people skip hidden files.
 const TEMPORARY_PREFIX: &str = ".lazymesh-";
 
-/// [`Publisher`] on a directory, to be committed to git or applied by somebody else.
+/// [`Sink`] on a directory, to be committed to git or applied by somebody else.
 ///
 /// A file is written beside its place, synced and then renamed, so a reader sees the old file or the new one.
 /// A file that already reads as it should is not touched: its inode and times stay. Files that do not
 /// carry the label `app.kubernetes.io/managed-by: lazymesh`, and those that cannot be read as YAML, are left
 /// alone.
 #[derive(Clone, Debug)]
-pub(crate) struct DirectoryPublisher {
+pub(crate) struct DirectorySink {
     root: PathBuf,
 }
 
-impl DirectoryPublisher {
+impl DirectorySink {
     /// Publishes below this directory, which is created when it is missing. Blocks.
     ///
     /// # Errors
-    /// [`PublishError::Io`] when the directory cannot be created or read.
-    pub(crate) fn open(root: &Path) -> Result<Self, PublishError> {
-        fsync::create_dir_all(root).map_err(PublishError::io(root))?;
+    /// [`SinkError::Io`] when the directory cannot be created or read.
+    pub(crate) fn open(root: &Path) -> Result<Self, SinkError> {
+        fsync::create_dir_all(root).map_err(SinkError::io(root))?;
         let publisher = Self {
             root: root.to_owned(),
         };
@@ -46,18 +46,18 @@ impl DirectoryPublisher {
     }
 
     /// Removes what a collector that was killed while writing left behind.
-    fn remove_leftovers(&self) -> Result<(), PublishError> {
+    fn remove_leftovers(&self) -> Result<(), SinkError> {
         for (_, dir) in self.namespaces()? {
             for (name, path) in entries(&dir)? {
                 if name.starts_with(TEMPORARY_PREFIX) {
-                    fs::remove_file(&path).map_err(PublishError::io(&path))?;
+                    fs::remove_file(&path).map_err(SinkError::io(&path))?;
                 }
             }
         }
         Ok(())
     }
 
-    fn write(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, PublishError> {
+    fn write(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, SinkError> {
         let path = self.path(&sidecar.namespace, &sidecar.name)?;
         let text = render(sidecar, &path)?;
         let outcome = match existing(&path)? {
@@ -67,25 +67,25 @@ impl DirectoryPublisher {
             Some(Existing::NotOurs) => return Err(not_ours(&path)),
         };
         let dir = self.root.join(&sidecar.namespace);
-        fsync::create_dir_all(&dir).map_err(PublishError::io(&dir))?;
+        fsync::create_dir_all(&dir).map_err(SinkError::io(&dir))?;
         replace(&dir, &path, &text, outcome)?;
         Ok(outcome)
     }
 
-    fn remove(&self, namespace: &str, name: &str) -> Result<bool, PublishError> {
+    fn remove(&self, namespace: &str, name: &str) -> Result<bool, SinkError> {
         let path = self.path(namespace, name)?;
         match existing(&path)? {
             None => return Ok(false),
             Some(Existing::NotOurs) => return Err(not_ours(&path)),
             Some(Existing::Ours(_)) => {}
         }
-        fs::remove_file(&path).map_err(PublishError::io(&path))?;
+        fs::remove_file(&path).map_err(SinkError::io(&path))?;
         let dir = self.root.join(namespace);
-        fsync::sync_dir(&dir).map_err(PublishError::io(&dir))?;
+        fsync::sync_dir(&dir).map_err(SinkError::io(&dir))?;
         Ok(true)
     }
 
-    fn find(&self) -> Result<Vec<Published>, PublishError> {
+    fn find(&self) -> Result<Vec<Published>, SinkError> {
         let mut found = Vec::new();
         for (namespace, dir) in self.namespaces()? {
             for (file, path) in entries(&dir)? {
@@ -107,16 +107,16 @@ impl DirectoryPublisher {
         Ok(found)
     }
 
-    fn namespaces(&self) -> Result<Vec<(String, PathBuf)>, PublishError> {
+    fn namespaces(&self) -> Result<Vec<(String, PathBuf)>, SinkError> {
         let mut dirs = entries(&self.root)?;
         dirs.retain(|(name, path)| is_object_name(name) && path.is_dir());
         Ok(dirs)
     }
 
-    fn path(&self, namespace: &str, name: &str) -> Result<PathBuf, PublishError> {
+    fn path(&self, namespace: &str, name: &str) -> Result<PathBuf, SinkError> {
         for part in [namespace, name] {
             if !is_object_name(part) {
-                return Err(PublishError::Name {
+                return Err(SinkError::Name {
                     name: part.to_owned(),
                 });
             }
@@ -129,36 +129,36 @@ impl DirectoryPublisher {
 }
 
 #[async_trait]
-impl Publisher for DirectoryPublisher {
+impl Sink for DirectorySink {
     async fn publish(
         &self,
         sidecar: &SidecarSpec,
         _in_use: bool,
-    ) -> Result<PublishOutcome, PublishError> {
+    ) -> Result<PublishOutcome, SinkError> {
         let (publisher, sidecar) = (self.clone(), sidecar.clone());
         self.blocking(move || publisher.write(&sidecar)).await
     }
 
-    async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, PublishError> {
+    async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, SinkError> {
         let (publisher, namespace, name) = (self.clone(), namespace.to_owned(), name.to_owned());
         self.blocking(move || publisher.remove(&namespace, &name))
             .await
     }
 
-    async fn list(&self) -> Result<Vec<Published>, PublishError> {
+    async fn list(&self) -> Result<Vec<Published>, SinkError> {
         let publisher = self.clone();
         self.blocking(move || publisher.find()).await
     }
 }
 
-impl DirectoryPublisher {
+impl DirectorySink {
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
-    ) -> Result<T, PublishError> {
+        work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
+    ) -> Result<T, SinkError> {
         match spawn_blocking(work).await {
             Ok(result) => result,
-            Err(error) => Err(PublishError::io(&self.root)(io::Error::other(error))),
+            Err(error) => Err(SinkError::io(&self.root)(io::Error::other(error))),
         }
     }
 }
@@ -168,12 +168,12 @@ enum Existing {
     NotOurs,
 }
 
-fn existing(path: &Path) -> Result<Option<Existing>, PublishError> {
+fn existing(path: &Path) -> Result<Option<Existing>, SinkError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Ok(Some(Existing::NotOurs)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(PublishError::io(path)(error)),
+        Err(error) => return Err(SinkError::io(path)(error)),
     }
     match scan::read(path) {
         Ok(text) if is_ours(&text) => Ok(Some(Existing::Ours(text))),
@@ -181,7 +181,7 @@ fn existing(path: &Path) -> Result<Option<Existing>, PublishError> {
         Err(error) => match error.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => Ok(Some(Existing::NotOurs)),
             io::ErrorKind::NotFound => Ok(None),
-            _ => Err(PublishError::io(path)(error)),
+            _ => Err(SinkError::io(path)(error)),
         },
     }
 }
@@ -197,21 +197,15 @@ fn is_ours(text: &str) -> bool {
             .all(|found| found.as_ref().is_ok_and(is_ours))
 }
 
-fn render(sidecar: &SidecarSpec, path: &Path) -> Result<String, PublishError> {
-    let yaml =
-        serde_saphyr::to_string(&sidecar.manifest()).map_err(|error| PublishError::Render {
-            place: path.display().to_string(),
-            reason: error.to_string(),
-        })?;
+fn render(sidecar: &SidecarSpec, path: &Path) -> Result<String, SinkError> {
+    let yaml = serde_saphyr::to_string(&sidecar.manifest()).map_err(|error| SinkError::Render {
+        place: path.display().to_string(),
+        reason: error.to_string(),
+    })?;
     Ok(format!("{HEADER}{yaml}"))
 }
 
-fn replace(
-    dir: &Path,
-    path: &Path,
-    text: &str,
-    outcome: PublishOutcome,
-) -> Result<(), PublishError> {
+fn replace(dir: &Path, path: &Path, text: &str, outcome: PublishOutcome) -> Result<(), SinkError> {
     let write = || {
         let mut file = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
@@ -227,23 +221,23 @@ fn replace(
         }
         fsync::sync_dir(dir)
     };
-    write().map_err(PublishError::io(path))
+    write().map_err(SinkError::io(path))
 }
 
-fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, PublishError> {
+fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, SinkError> {
     let list = || {
         fs::read_dir(dir)?
             .map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))
             .collect::<io::Result<Vec<_>>>()
     };
-    let entries = list().map_err(PublishError::io(dir))?;
+    let entries = list().map_err(SinkError::io(dir))?;
     let named =
         |(name, path): (std::ffi::OsString, PathBuf)| Some((name.into_string().ok()?, path));
     Ok(entries.into_iter().filter_map(named).collect())
 }
 
-fn not_ours(path: &Path) -> PublishError {
-    PublishError::NotOurs {
+fn not_ours(path: &Path) -> SinkError {
+    SinkError::NotOurs {
         place: path.display().to_string(),
     }
 }

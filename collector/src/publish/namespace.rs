@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lazymesh_core::{DEFAULT_SIDECAR, Plan, SidecarSpec, Subject};
 
-use crate::publish::sink::{PublishError, PublishOutcome, Published, Publisher};
+use crate::publish::sink::{PublishOutcome, Published, Sink, SinkError};
 use crate::publish::workqueue::Key;
 use crate::runtime::metrics::Metrics;
 use crate::state::SharedView;
@@ -18,7 +18,7 @@ const LINGER: Duration = Duration::from_mins(10);
 /// What all namespaces are reconciled with.
 pub(crate) struct Tools {
     pub(crate) view: Arc<SharedView>,
-    pub(crate) sink: Arc<dyn Publisher>,
+    pub(crate) sink: Arc<dyn Sink>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -97,7 +97,7 @@ impl NamespaceReconciler {
         &mut self,
         tools: &Tools,
         key: &Key,
-    ) -> Result<Progress, PublishError> {
+    ) -> Result<Progress, SinkError> {
         match key {
             Key::List => Ok(Progress::Found(tools.sink.list().await?)),
             Key::Orphans(namespace) => self.withdraw_orphans(tools, namespace).await,
@@ -118,7 +118,7 @@ impl NamespaceReconciler {
         &mut self,
         tools: &Tools,
         subject: &Subject,
-    ) -> Result<Progress, PublishError> {
+    ) -> Result<Progress, SinkError> {
         let plan = tools.plan(subject);
         if let Plan::UserManaged(owner) = &plan {
             tracing::debug!(%subject, %owner, "left to a Sidecar that is not ours");
@@ -152,7 +152,7 @@ impl NamespaceReconciler {
         &mut self,
         tools: &Tools,
         namespace: &str,
-    ) -> Result<bool, PublishError> {
+    ) -> Result<bool, SinkError> {
         let workloads = || {
             let workloads = tools.view.look().inventory.workloads_in(namespace);
             workloads.into_iter().map(Subject::Workload).collect()
@@ -179,7 +179,7 @@ impl NamespaceReconciler {
         tools: &Tools,
         subject: &Subject,
         plan: &Plan,
-    ) -> Result<bool, PublishError> {
+    ) -> Result<bool, SinkError> {
         let is_theirs = matches!(plan, Plan::UserManaged(_));
         let namespace = subject.namespace();
         let default = Subject::Namespace(namespace.to_owned());
@@ -221,7 +221,7 @@ impl NamespaceReconciler {
         tools: &Tools,
         subject: &Subject,
         sidecar: &SidecarSpec,
-    ) -> Result<bool, PublishError> {
+    ) -> Result<bool, SinkError> {
         self.lingering.remove(subject);
         // One that fails may have been made all the same.
         self.placed.insert(subject.clone(), place(sidecar));
@@ -253,12 +253,12 @@ impl NamespaceReconciler {
 
     /// Takes a subject's Sidecar out. That is no change to be paced by: should the Sidecar be wanted again, as when
     /// a user's goes that had ruled instead, its workload is under the namespace's default until it is back.
-    async fn withdraw(&mut self, tools: &Tools, subject: &Subject) -> Result<bool, PublishError> {
+    async fn withdraw(&mut self, tools: &Tools, subject: &Subject) -> Result<bool, SinkError> {
         self.lingering.remove(subject);
         if let Some(place) = self.placed.get(subject).cloned() {
             match take_out(tools, &place).await {
                 // Somebody took our label off: it is theirs now.
-                Ok(()) | Err(PublishError::NotOurs { .. }) => {}
+                Ok(()) | Err(SinkError::NotOurs { .. }) => {}
                 Err(error) => return Err(error),
             }
             self.placed.remove(subject);
@@ -272,7 +272,7 @@ impl NamespaceReconciler {
         &mut self,
         tools: &Tools,
         namespace: &str,
-    ) -> Result<Progress, PublishError> {
+    ) -> Result<Progress, SinkError> {
         let wanted = self.wanted(tools, namespace);
         self.listed.retain(|place| !wanted.contains(place));
         // A namespace's own would scope the workloads whose Sidecar is gone, so it goes first.
@@ -301,7 +301,7 @@ impl NamespaceReconciler {
     }
 }
 
-async fn take_out(tools: &Tools, place: &Published) -> Result<(), PublishError> {
+async fn take_out(tools: &Tools, place: &Published) -> Result<(), SinkError> {
     let Published { namespace, name } = place;
     if tools.sink.withdraw(namespace, name).await? {
         tools.metrics.withdrawn.inc();

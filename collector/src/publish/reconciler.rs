@@ -12,7 +12,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::JoinSet;
 
 use crate::publish::namespace::{NamespaceReconciler, Progress, Tools};
-use crate::publish::sink::{PublishError, Published, Publisher};
+use crate::publish::sink::{Published, Sink, SinkError};
 use crate::publish::workqueue::{Key, Workqueue};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
@@ -40,13 +40,13 @@ pub(crate) struct Reconciler {
 struct Done {
     key: Key,
     namespace: NamespaceReconciler,
-    result: Result<Progress, PublishError>,
+    result: Result<Progress, SinkError>,
 }
 
 impl Reconciler {
     pub(crate) fn new(
         view: Arc<SharedView>,
-        sink: Arc<dyn Publisher>,
+        sink: Arc<dyn Sink>,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
     ) -> Self {
@@ -96,7 +96,7 @@ impl Reconciler {
     /// Finds out which namespaces are lazy already. Nothing may be withdrawn before that is known.
     async fn recall(&mut self) {
         let list = || self.tools.sink.list();
-        let told = |error: &PublishError, wait| {
+        let told = |error: &SinkError, wait| {
             tracing::warn!(%error, retry_in = ?wait, "cannot list the Sidecars that are there");
             self.readiness.publisher(Err(error.to_string()));
         };

@@ -1,6 +1,6 @@
-//! Where finished Sidecars go. What to publish is decided in `lazymesh_core`; a publisher only carries it out.
+//! Applies finished Sidecars. What to publish is decided in `lazymesh_core`; a sink only carries it out.
 //!
-//! Every publisher keeps one promise: it touches nothing that does not carry
+//! Every sink keeps one promise: it touches nothing that does not carry
 //! `app.kubernetes.io/managed-by: lazymesh`, and a Sidecar that is already as it should be is left alone.
 
 use std::io;
@@ -32,7 +32,7 @@ pub(crate) struct Published {
 
 /// Why a Sidecar could not be published or withdrawn.
 #[derive(Debug, thiserror::Error)]
-pub enum PublishError {
+pub enum SinkError {
     /// Something is in the Sidecar's place that lazymesh does not own. It was left as it is.
     #[error("{place} is not labelled as managed by lazymesh; left alone")]
     NotOurs {
@@ -66,7 +66,7 @@ pub enum PublishError {
     },
 }
 
-impl PublishError {
+impl SinkError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),
@@ -77,17 +77,17 @@ impl PublishError {
 
 /// A place that Sidecars are published to.
 #[async_trait]
-pub(crate) trait Publisher: Send + Sync {
+pub(crate) trait Sink: Send + Sync {
     /// Makes the Sidecar in place look like this. `in_use`: pods have been running under what it is now, and a change
     /// must not cost their requests.
     ///
     /// # Errors
-    /// [`PublishError`]; what was in place before is then still there, whole.
+    /// [`SinkError`]; what was in place before is then still there, whole.
     async fn publish(
         &self,
         sidecar: &SidecarSpec,
         in_use: bool,
-    ) -> Result<PublishOutcome, PublishError>;
+    ) -> Result<PublishOutcome, SinkError>;
 
     /// When to publish a Sidecar again, for it is not yet all that was asked: it changes in steps.
     fn due(&self, _namespace: &str, _name: &str) -> Option<Instant> {
@@ -97,13 +97,13 @@ pub(crate) trait Publisher: Send + Sync {
     /// Takes a Sidecar out. False when there was none.
     ///
     /// # Errors
-    /// [`PublishError::NotOurs`] when what is there is not ours, and others.
-    async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, PublishError>;
+    /// [`SinkError::NotOurs`] when what is there is not ours, and others.
+    async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, SinkError>;
 
     /// Everything of ours that is in place, sorted, whoever put it there and when: what a collector that was
     /// restarted has to withdraw when nobody needs it any more.
     ///
     /// # Errors
-    /// [`PublishError`] when the place cannot be read.
-    async fn list(&self) -> Result<Vec<Published>, PublishError>;
+    /// [`SinkError`] when the place cannot be read.
+    async fn list(&self) -> Result<Vec<Published>, SinkError>;
 }

@@ -1,4 +1,4 @@
-//! Wall-clock time as the graph records it.
+//! Tells wall-clock time as the graph records it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -13,7 +13,7 @@ use crate::ingest::{IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
 use crate::learn::{Learner, Recorder, Usage};
 use crate::publish::reconciler::Reconciler;
-use crate::publish::sink::Publisher;
+use crate::publish::sink::Sink;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::{Event, Filters, Policy, SharedView, View};
@@ -137,7 +137,7 @@ impl Collector {
     }
 
     /// What publishes to `sink`. Run it only once the store is loaded and the inventory has synced.
-    pub(crate) fn reconciler(&self, sink: Arc<dyn Publisher>) -> Reconciler {
+    pub(crate) fn reconciler(&self, sink: Arc<dyn Sink>) -> Reconciler {
         Reconciler::new(
             Arc::clone(&self.view),
             sink,

@@ -1,4 +1,4 @@
-//! Everything that can be said to a collector on its command line or in its environment.
+//! Holds everything that can be said to a collector on its command line or in its environment.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Making names durable: a new file survives a power cut only when its directory was synced as well.
+//! Makes names durable: a new file survives a power cut only when its directory was synced as well.
 //!
 //! The store and the directory publisher both create files that must still be there after a power cut.
 

@@ -1,4 +1,4 @@
-//! What the parts on Kubernetes share, and how they are put together.
+//! Puts the parts on Kubernetes together.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::attach::{Desired, Installer};
 use crate::inventory::kubernetes::cluster_domain;
 use crate::inventory::kubernetes::source::KubernetesSource;
 use crate::kubernetes::KubernetesError;
-use crate::publish::kubernetes::KubernetesPublisher;
-use crate::publish::kubernetes::ours::Ours;
+use crate::publish::kubernetes::KubernetesSink;
+use crate::publish::kubernetes::cache::SidecarCache;
 use crate::runtime::collector::Collector;
 use crate::runtime::config::{Config, Home};
 
 /// A Kubernetes that a collector reads from and publishes to.
 pub(crate) struct Link {
     client: Client,
-    ours: Arc<Ours>,
+    cache: Arc<SidecarCache>,
     config: Config,
 }
 
@@ -31,16 +31,16 @@ impl Link {
         let client = config.kubernetes.connect.client().await?;
         Ok(Self {
             client,
-            ours: Arc::default(),
+            cache: Arc::default(),
             config: config.clone(),
         })
     }
 
-    pub(crate) fn publisher(&self) -> KubernetesPublisher {
-        KubernetesPublisher::new(
+    pub(crate) fn publisher(&self) -> KubernetesSink {
+        KubernetesSink::new(
             self.client.clone(),
             self.config.kubernetes.owner(),
-            Arc::clone(&self.ours),
+            Arc::clone(&self.cache),
             self.config.kubernetes.settle,
         )
     }
@@ -74,7 +74,7 @@ impl Link {
             desired,
         )?;
         let options = config.kubernetes.source(&cluster_domain);
-        let source = KubernetesSource::start(&self.client, options, Arc::clone(&self.ours));
+        let source = KubernetesSource::start(&self.client, options, Arc::clone(&self.cache));
         let attachment = installer.is_some().then_some(attachment);
         let visibility = config.visibility.visibility(home);
         let mut follower = collector.follower(source, visibility, attachment);

@@ -1,4 +1,4 @@
-//! The two listeners: which addresses they may have, and what they then ask of callers.
+//! Binds the two listeners: which addresses they may have, and what they then ask of callers.
 //!
 //! A port that others can reach and that asks nobody who they are is a mistake to refuse, not to log: the
 //! ingest port widens scopes, and the admin port shows who calls whom.

@@ -1,4 +1,4 @@
-//! What the collector counts, as OpenMetrics.
+//! Counts what the collector does, as OpenMetrics.
 //!
 //! Counters that a request touches are looked up once, here, and not by label for every request.
 

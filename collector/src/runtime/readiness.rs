@@ -1,4 +1,4 @@
-//! Whether the collector has what it needs to answer, and what it still waits for.
+//! Tells whether the collector has what it needs to answer, and what it still waits for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,4 +1,4 @@
-//! Puts a collector together, runs it, and takes it down in order.
+//! Gives a collector its listeners, source and sink, runs it, and takes it down in order.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use crate::inventory::Manifests;
 use crate::inventory::directory::SourceError;
 use crate::kubernetes::KubernetesError;
-use crate::publish::directory::DirectoryPublisher;
-use crate::publish::sink::{PublishError, Publisher};
+use crate::publish::directory::DirectorySink;
+use crate::publish::sink::{Sink, SinkError};
 use crate::runtime::collector::Collector;
 use crate::runtime::config::{Config, Home, NAMESPACE};
 use crate::runtime::kubernetes::Link;
@@ -47,7 +47,7 @@ pub enum ServerError {
     Source(#[from] SourceError),
     /// The directory that Sidecars are published to.
     #[error("cannot publish: {0}")]
-    Publisher(#[from] PublishError),
+    Sink(#[from] SinkError),
     /// Kubernetes.
     #[error(transparent)]
     Kubernetes(#[from] KubernetesError),
@@ -70,7 +70,7 @@ pub struct Server {
     collector: Collector,
     listeners: Listeners,
     config: Config,
-    publisher: Option<Arc<dyn Publisher>>,
+    publisher: Option<Arc<dyn Sink>>,
     link: Option<Link>,
 }
 
@@ -87,12 +87,12 @@ impl Server {
             let publisher = places
                 .publish_dir
                 .as_deref()
-                .map(DirectoryPublisher::open)
+                .map(DirectorySink::open)
                 .transpose()?;
             Ok::<_, ServerError>((store, publisher))
         });
         let (store, publisher) = opened.await.map_err(|_| ServerError::Died("store"))??;
-        let publisher = publisher.map(|publisher| Arc::new(publisher) as Arc<dyn Publisher>);
+        let publisher = publisher.map(|publisher| Arc::new(publisher) as Arc<dyn Sink>);
         let link = match config.kubernetes.kubernetes {
             true => Some(Link::prepare(&config).await?),
             false => None,
@@ -187,7 +187,7 @@ async fn live(
     collector: &Collector,
     config: &Config,
     origin: Option<Origin>,
-    publisher: Option<Arc<dyn Publisher>>,
+    publisher: Option<Arc<dyn Sink>>,
     tasks: &mut JoinSet<&'static str>,
 ) -> Result<(), ServerError> {
     collector.load().await?;

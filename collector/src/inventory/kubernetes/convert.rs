@@ -1,4 +1,4 @@
-//! From what the API server sends to what core reads.
+//! Converts what the API server sends to what core reads.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What lazymesh reads of Istio's mesh configuration, the ConfigMap `istio`.
+//! Reads what lazymesh needs of Istio's mesh configuration, the ConfigMap `istio`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The mesh as the Kubernetes API says it is, and how that changes.
+//! Watches the mesh as the Kubernetes API says it is.
 //!
 //! One watch a kind. A watch that breaks is taken up again where it was, with a back-off; where that is no
 //! longer possible it begins with a complete list, which also says what is gone. Until then everything stays
@@ -21,7 +21,7 @@ use crate::inventory::kubernetes::mesh_config::MeshConfigMap;
 use crate::inventory::{Source, Update};
 use crate::kubernetes::error::{explain, explain_status};
 use crate::kubernetes::kinds::{self, ApiKind, CONFIG_MAP, NAMESPACE, SIDECAR};
-use crate::publish::kubernetes::ours::Ours;
+use crate::publish::kubernetes::cache::SidecarCache;
 use crate::publish::kubernetes::owner::{Owner, content};
 use crate::publish::sink::Published;
 
@@ -57,7 +57,7 @@ pub(crate) struct KubernetesSource {
     told: Option<Mesh>,
     /// The last [`Update::Waiting`].
     waiting: String,
-    ours: Arc<Ours>,
+    cache: Arc<SidecarCache>,
     drifted: bool,
     off: bool,
     /// Whether something changed that is no event.
@@ -86,7 +86,7 @@ struct Progress {
 
 impl KubernetesSource {
     /// Begins to watch. Nothing is known before the first [`Update::Mesh`].
-    pub(crate) fn start(client: &Client, options: SourceOptions, ours: Arc<Ours>) -> Self {
+    pub(crate) fn start(client: &Client, options: SourceOptions, cache: Arc<SidecarCache>) -> Self {
         let everywhere = watcher::Config::default().page_size(PAGE);
         let one =
             watcher::Config::default().fields(&format!("metadata.name={}", options.mesh_config));
@@ -111,7 +111,7 @@ impl KubernetesSource {
             mesh_config: None,
             told: None,
             waiting: String::new(),
-            ours,
+            cache,
             drifted: false,
             off: false,
             stirred: false,
@@ -279,7 +279,7 @@ impl KubernetesSource {
         progress.problem = None;
         if kind == Kind::Sidecar {
             let gone = |place: &Published| !listed.contains(&key(kind, place));
-            for place in self.ours.seen().into_iter().filter(gone) {
+            for place in self.cache.seen().into_iter().filter(gone) {
                 self.see(place, None);
             }
         }
@@ -295,7 +295,7 @@ impl KubernetesSource {
     }
 
     fn see(&mut self, place: Published, live: Option<serde_json::Value>) {
-        if !self.ours.saw(place, live) {
+        if !self.cache.saw(place, live) {
             self.drifted = true;
             self.stirred = true;
         }

@@ -20,13 +20,13 @@ fn sidecar(name: &str, hosts: &[&str]) -> SidecarSpec {
 
 struct Fixture {
     root: tempfile::TempDir,
-    publisher: DirectoryPublisher,
+    publisher: DirectorySink,
 }
 
 impl Fixture {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let publisher = DirectoryPublisher::open(&root.path().join("out")).unwrap();
+        let publisher = DirectorySink::open(&root.path().join("out")).unwrap();
         Self { root, publisher }
     }
 
@@ -142,13 +142,13 @@ async fn what_is_not_ours_is_left_alone() {
             .publish(&sidecar("web", &[B]), true)
             .await
             .unwrap_err();
-        assert!(matches!(refused, PublishError::NotOurs { .. }), "{refused}");
+        assert!(matches!(refused, SinkError::NotOurs { .. }), "{refused}");
         let refused = fixture
             .publisher
             .withdraw("shop", "lazymesh-web")
             .await
             .unwrap_err();
-        assert!(matches!(refused, PublishError::NotOurs { .. }), "{refused}");
+        assert!(matches!(refused, SinkError::NotOurs { .. }), "{refused}");
         assert!(fixture.names().await.is_empty());
         assert_eq!(fs::read_to_string(path).unwrap(), text);
     }
@@ -164,7 +164,7 @@ async fn a_link_is_not_ours() {
         .publish(&sidecar("web", &[A]), true)
         .await
         .unwrap_err();
-    assert!(matches!(refused, PublishError::NotOurs { .. }), "{refused}");
+    assert!(matches!(refused, SinkError::NotOurs { .. }), "{refused}");
     assert_eq!(fs::read_to_string(target).unwrap(), "");
 }
 
@@ -180,7 +180,7 @@ async fn names_cannot_lead_out_of_the_directory() {
                 .withdraw(namespace, name)
                 .await
                 .unwrap_err();
-            assert!(matches!(refused, PublishError::Name { .. }), "{refused}");
+            assert!(matches!(refused, SinkError::Name { .. }), "{refused}");
             let spec = SidecarSpec {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
@@ -196,7 +196,7 @@ async fn leftovers_of_a_killed_collector_are_removed() {
     let fixture = Fixture::new();
     let leftover = fixture.put(".lazymesh-x1y2", "half");
     let other = fixture.put(".gitkeep", "");
-    DirectoryPublisher::open(&fixture.publisher.root).unwrap();
+    DirectorySink::open(&fixture.publisher.root).unwrap();
     assert!(!leftover.exists());
     assert!(other.exists());
 }

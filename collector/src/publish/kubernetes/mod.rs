@@ -1,8 +1,8 @@
 //! Publishes Sidecars to the Kubernetes API.
 
-pub(crate) mod ours;
+pub(crate) mod cache;
 pub(crate) mod owner;
+mod rollout;
 mod sink;
-mod steps;
 
-pub(crate) use self::sink::KubernetesPublisher;
+pub(crate) use self::sink::KubernetesSink;

@@ -1,4 +1,4 @@
-//! Which objects are ours, and whether one of them still is as we left it.
+//! Tells which objects are ours, and whether one of them still is as we left it.
 
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! Applies Sidecars on the Kubernetes API.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,34 +15,39 @@ use crate::kubernetes::KubernetesError;
 use crate::kubernetes::apply::Applier;
 use crate::kubernetes::error::ask;
 use crate::kubernetes::kinds::SIDECAR;
-use crate::publish::kubernetes::ours::Ours;
+use crate::publish::kubernetes::cache::SidecarCache;
 use crate::publish::kubernetes::owner::{Owner, content, selector};
-use crate::publish::kubernetes::steps::{Scope, Steps, Wanted};
-use crate::publish::sink::{PublishError, PublishOutcome, Published, Publisher};
+use crate::publish::kubernetes::rollout::{Desired, Rollout, Scope};
+use crate::publish::sink::{PublishOutcome, Published, Sink, SinkError};
 
 /// Most Sidecars in one answer.
 const PAGE: u32 = 500;
 
-/// [`Publisher`] on the Kubernetes API: server-side apply as field manager `lazymesh`.
+/// [`Sink`] on the Kubernetes API: server-side apply as field manager `lazymesh`.
 ///
 /// A Sidecar that the source's watch has seen to be as it should be costs no request.
 ///
 /// Scopes change in steps, so that no request falls between a route and its cluster.
-pub(crate) struct KubernetesPublisher {
+pub(crate) struct KubernetesSink {
     client: Client,
     owner: Owner,
-    ours: Arc<Ours>,
-    steps: Mutex<Steps>,
+    cache: Arc<SidecarCache>,
+    rollout: Mutex<Rollout>,
 }
 
-impl KubernetesPublisher {
+impl KubernetesSink {
     /// `settle`: how long istiod and sidecars may take to follow a change.
-    pub(crate) fn new(client: Client, owner: Owner, ours: Arc<Ours>, settle: Duration) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        owner: Owner,
+        cache: Arc<SidecarCache>,
+        settle: Duration,
+    ) -> Self {
         Self {
             client,
             owner,
-            ours,
-            steps: Mutex::new(Steps::new(settle)),
+            cache,
+            rollout: Mutex::new(Rollout::new(settle)),
         }
     }
 
@@ -52,24 +59,24 @@ impl KubernetesPublisher {
         mut wanted: Value,
         in_use: bool,
     ) -> Value {
-        let mut steps = self.steps.lock();
+        let mut rollout = self.rollout.lock();
         if !in_use {
-            steps.forget(place);
+            rollout.forget(place);
             return wanted;
         }
-        if steps.due(place).is_none() && self.ours.is_settled(place, &wanted) {
+        if rollout.due(place).is_none() && self.cache.is_settled(place, &wanted) {
             return wanted;
         }
         let there = self.scope(place).unwrap_or_else(|| Scope {
             routes: entries(&sidecar.full),
             clusters: BTreeSet::new(),
         });
-        let asked = Wanted {
+        let asked = Desired {
             entries: &entries(&sidecar.hosts),
             at_once: &entries(&sidecar.beyond_http),
             soon: &entries(&sidecar.routed),
         };
-        let next = steps.next(place, &there, &asked, Instant::now());
+        let next = rollout.next(place, &there, &asked, Instant::now());
         next.put_into(&mut wanted);
         wanted
     }
@@ -80,7 +87,7 @@ impl KubernetesPublisher {
             namespace: place.namespace.clone(),
             name: DEFAULT_SIDECAR.to_owned(),
         };
-        let live = self.ours.live(place).or_else(|| self.ours.live(&default));
+        let live = self.cache.live(place).or_else(|| self.cache.live(&default));
         live.map(|live| Scope::of(&live))
     }
 
@@ -95,12 +102,12 @@ impl KubernetesPublisher {
 }
 
 #[async_trait]
-impl Publisher for KubernetesPublisher {
+impl Sink for KubernetesSink {
     async fn publish(
         &self,
         sidecar: &SidecarSpec,
         in_use: bool,
-    ) -> Result<PublishOutcome, PublishError> {
+    ) -> Result<PublishOutcome, SinkError> {
         let place = Published {
             namespace: sidecar.namespace.clone(),
             name: sidecar.name.clone(),
@@ -108,12 +115,12 @@ impl Publisher for KubernetesPublisher {
         let mut wanted = sidecar.manifest();
         self.owner.sign(&mut wanted);
         let wanted = self.step(&place, sidecar, wanted, in_use);
-        if self.ours.want(place.clone(), Some(wanted.clone())) {
+        if self.cache.want(place.clone(), Some(wanted.clone())) {
             return Ok(PublishOutcome::Unchanged);
         }
         let sidecars = self.sidecars(&sidecar.namespace);
         let (outcome, live) = sidecars.put(&sidecar.name, &wanted).await?;
-        self.ours.saw(place, Some(content(&live)));
+        self.cache.saw(place, Some(content(&live)));
         Ok(outcome)
     }
 
@@ -122,22 +129,22 @@ impl Publisher for KubernetesPublisher {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        self.steps.lock().due(&place)
+        self.rollout.lock().due(&place)
     }
 
-    async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, PublishError> {
+    async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, SinkError> {
         let place = Published {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        self.ours.want(place.clone(), None);
-        self.steps.lock().forget(&place);
+        self.cache.want(place.clone(), None);
+        self.rollout.lock().forget(&place);
         let there = self.sidecars(namespace).take_out(name).await?;
-        self.ours.saw(place, None);
+        self.cache.saw(place, None);
         Ok(there)
     }
 
-    async fn list(&self) -> Result<Vec<Published>, PublishError> {
+    async fn list(&self) -> Result<Vec<Published>, SinkError> {
         let mut found = Vec::new();
         let mut page = ListParams::default().labels(&selector()).limit(PAGE);
         loop {
@@ -161,7 +168,7 @@ fn entries(hosts: &BTreeSet<EgressHost>) -> BTreeSet<String> {
     hosts.iter().map(ToString::to_string).collect()
 }
 
-impl From<KubernetesError> for PublishError {
+impl From<KubernetesError> for SinkError {
     fn from(error: KubernetesError) -> Self {
         match error {
             KubernetesError::NotOurs { place } => Self::NotOurs { place },

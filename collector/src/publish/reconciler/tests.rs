@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::kubernetes::fixtures::FakeApi;
-use crate::publish::kubernetes::KubernetesPublisher;
+use crate::publish::kubernetes::KubernetesSink;
 use crate::publish::kubernetes::owner::Owner;
 use crate::state::{Policy, View};
 
@@ -50,7 +50,7 @@ fn view(namespaces: &[&str]) -> Arc<SharedView> {
 
 fn start(view: &Arc<SharedView>) -> FakeApi {
     let (api, client) = FakeApi::start();
-    let sink = KubernetesPublisher::new(client, Owner::default(), Arc::default(), Duration::ZERO);
+    let sink = KubernetesSink::new(client, Owner::default(), Arc::default(), Duration::ZERO);
     let (metrics, readiness) = (Arc::new(Metrics::new()), Arc::new(Readiness::new()));
     let reconciler = Reconciler::new(Arc::clone(view), Arc::new(sink), metrics, readiness);
     tokio::spawn(reconciler.run());

@@ -21,12 +21,12 @@ fn options(revision: Option<&str>) -> SourceOptions {
     }
 }
 
-fn start(objects: Vec<(&str, Value)>) -> (FakeApi, KubernetesSource, Arc<Ours>) {
+fn start(objects: Vec<(&str, Value)>) -> (FakeApi, KubernetesSource, Arc<SidecarCache>) {
     let (api, client) = FakeApi::start();
     for (plural, object) in objects {
         api.put(plural, object);
     }
-    let ours = Arc::new(Ours::default());
+    let ours = Arc::new(SidecarCache::default());
     let source = KubernetesSource::start(&client, options(None), Arc::clone(&ours));
     (api, source, ours)
 }

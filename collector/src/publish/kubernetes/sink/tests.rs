@@ -10,7 +10,7 @@ const PLACE: &str = "shop/lazymesh-web";
 
 struct Fixture {
     api: FakeApi,
-    publisher: KubernetesPublisher,
+    publisher: KubernetesSink,
 }
 
 fn start(revision: Option<&str>) -> Fixture {
@@ -18,7 +18,7 @@ fn start(revision: Option<&str>) -> Fixture {
     let owner = Owner {
         revision: revision.map(str::to_owned),
     };
-    let publisher = KubernetesPublisher::new(client, owner, Arc::default(), Duration::ZERO);
+    let publisher = KubernetesSink::new(client, owner, Arc::default(), Duration::ZERO);
     Fixture { api, publisher }
 }
 
@@ -97,7 +97,7 @@ async fn what_is_not_ours_is_left_alone() {
         .withdraw("shop", "lazymesh-web")
         .await
         .unwrap_err();
-    assert!(matches!(refused, PublishError::NotOurs { .. }));
+    assert!(matches!(refused, SinkError::NotOurs { .. }));
     assert_eq!(fixture.hosts(), json!(["*/*"]));
     fixture.expect(&["get sidecars", "get sidecars"]);
     assert!(fixture.publisher.list().await.unwrap().is_empty());

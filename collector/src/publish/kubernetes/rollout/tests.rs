@@ -4,7 +4,7 @@ const SETTLE: Duration = Duration::from_secs(15);
 
 /// A Sidecar, and a clock.
 struct Fixture {
-    steps: Steps,
+    steps: Rollout,
     place: Published,
     there: Scope,
     now: Instant,
@@ -14,7 +14,7 @@ struct Fixture {
 
 fn start(settle: Duration, routes: &[&str], clusters: &[&str]) -> Fixture {
     Fixture {
-        steps: Steps::new(settle),
+        steps: Rollout::new(settle),
         place: Published {
             namespace: "shop".to_owned(),
             name: "lazymesh-web".to_owned(),
@@ -45,7 +45,7 @@ impl Fixture {
             entries.retain(|entry| entry.starts_with(namespace));
             entries
         };
-        let wanted = Wanted {
+        let wanted = Desired {
             entries: &entries(wanted),
             at_once: &of("at-once/"),
             soon: &of(self.soon),

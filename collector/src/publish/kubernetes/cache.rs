@@ -1,4 +1,5 @@
-//! What is known of the Sidecars that are ours: as the watch last saw them, and as they were last published.
+//! Remembers our Sidecars as the watch last saw them, and as they were last published: so that our own changes are told
+//! from those of others.
 
 use std::collections::HashMap;
 
@@ -8,9 +9,9 @@ use serde_json::Value;
 use crate::publish::kubernetes::owner::is_as_wanted;
 use crate::publish::sink::Published;
 
-/// Shared by the source, which sees what is there, and the publisher, which knows what should be.
+/// Shared by the source, which sees what is there, and the sink, which knows what should be.
 #[derive(Default)]
-pub(crate) struct Ours {
+pub(crate) struct SidecarCache {
     sidecars: Mutex<HashMap<Published, Known>>,
 }
 
@@ -30,7 +31,7 @@ impl Known {
     }
 }
 
-impl Ours {
+impl SidecarCache {
     /// Notes what is there, `None` for nothing of ours. `false` if somebody else made it differ from what was
     /// published.
     pub(crate) fn saw(&self, place: Published, live: Option<Value>) -> bool {
@@ -86,22 +87,22 @@ mod tests {
 
     #[test]
     fn what_others_do_is_told_from_our_own_echo() {
-        let ours = Ours::default();
+        let cache = SidecarCache::default();
         let place = || Published {
             namespace: "a".to_owned(),
             name: "lazymesh-x".to_owned(),
         };
         let sidecar = |host: &str| json!({ "spec": { "egress": [{ "hosts": [host] }] } });
-        assert!(!ours.want(place(), Some(sidecar("a/b"))), "not there yet");
-        assert!(ours.saw(place(), Some(sidecar("a/b"))), "our own echo");
-        assert!(ours.want(place(), Some(sidecar("a/b"))), "nothing to do");
-        assert!(!ours.saw(place(), Some(sidecar("*/*"))), "edited");
-        assert_eq!(ours.seen(), [place()]);
-        assert!(!ours.saw(place(), None), "deleted");
-        assert!(!ours.saw(place(), Some(sidecar("a/b"))) || ours.seen() == [place()]);
-        ours.want(place(), None);
-        assert!(ours.saw(place(), None), "withdrawn");
-        assert!(ours.sidecars.lock().is_empty());
-        assert!(!ours.saw(place(), Some(sidecar("a/b"))), "nobody wants it");
+        assert!(!cache.want(place(), Some(sidecar("a/b"))), "not there yet");
+        assert!(cache.saw(place(), Some(sidecar("a/b"))), "our own echo");
+        assert!(cache.want(place(), Some(sidecar("a/b"))), "nothing to do");
+        assert!(!cache.saw(place(), Some(sidecar("*/*"))), "edited");
+        assert_eq!(cache.seen(), [place()]);
+        assert!(!cache.saw(place(), None), "deleted");
+        assert!(!cache.saw(place(), Some(sidecar("a/b"))) || cache.seen() == [place()]);
+        cache.want(place(), None);
+        assert!(cache.saw(place(), None), "withdrawn");
+        assert!(cache.sidecars.lock().is_empty());
+        assert!(!cache.saw(place(), Some(sidecar("a/b"))), "nobody wants it");
     }
 }

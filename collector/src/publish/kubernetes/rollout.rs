@@ -1,4 +1,4 @@
-//! The way from one scope to another, in steps that no sidecar can get out of order.
+//! Rolls a scope out in steps that no sidecar can get out of order.
 //!
 //! istiod answers a change of a Sidecar with clusters first and routes last, whatever the change. Envoy takes a
 //! cluster out at once, so a host that leaves has a route to nothing for a moment; and it takes a new cluster in only
@@ -81,7 +81,7 @@ impl Scope {
 }
 
 /// What the workloads of a Sidecar are to see.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct Desired<'a> {
     /// Entries of `egress.hosts`.
     pub(crate) entries: &'a BTreeSet<String>,
     /// Those of them whose routes come with their clusters.
@@ -91,7 +91,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// What is on its way, by Sidecar.
-pub(crate) struct Steps {
+pub(crate) struct Rollout {
     settle: Duration,
     transits: HashMap<Published, Transit>,
 }
@@ -103,7 +103,7 @@ struct Transit {
     going: HashMap<String, Instant>,
 }
 
-impl Steps {
+impl Rollout {
     /// `settle`: how long istiod and sidecars may take to follow a change; with zero there are no steps.
     pub(crate) fn new(settle: Duration) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl Steps {
         &mut self,
         place: &Published,
         there: &Scope,
-        wanted: &Wanted,
+        wanted: &Desired,
         now: Instant,
     ) -> Scope {
         let namespace = place.namespace.as_str();
