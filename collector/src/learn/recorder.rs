@@ -43,9 +43,6 @@ impl Recorder {
                 view.graph.insert_external(external);
             }
         });
-        for record in snapshot.damaged {
-            tracing::error!(key = %record.key, reason = %record.reason, "a record of the store is damaged");
-        }
         tracing::info!(dependencies, externals, "store loaded");
         self.readiness.store_loaded();
         Ok(())

@@ -83,7 +83,10 @@ impl Server {
         let listeners = config.listen.bind().await?;
         let places = config.places.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let store = SledStore::open(&places.data_dir)?;
+            let store = match places.accept_damage {
+                true => SledStore::open_accepting_damage(&places.data_dir)?,
+                false => SledStore::open(&places.data_dir)?,
+            };
             let publisher = places
                 .publish_dir
                 .as_deref()

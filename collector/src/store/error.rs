@@ -32,14 +32,15 @@ pub enum StoreError {
         /// The highest version that this build reads.
         supported: u32,
     },
-    /// The engine cannot make sense of its own files.
+    /// What is there is not what was written.
     #[error(
-        "store: {dir} is damaged: {reason}; restore it, or move it away to start learning afresh"
+        "store: {dir} is damaged: {reason}; restore it, or start once with --accept-damage, which keeps a copy and goes \
+         on with what can be read"
     )]
     Damaged {
         /// The store's directory.
         dir: PathBuf,
-        /// What the engine said.
+        /// What is wrong.
         reason: String,
     },
     /// The change can never be stored; nothing of its commit was.
@@ -62,6 +63,15 @@ pub enum StoreError {
         /// Why the earlier write failed.
         reason: String,
     },
+    /// The files that were written are not those that a start would find.
+    #[error(
+        "store: {path} is not the file any more that this collector writes; was the data directory removed or replaced? \
+         Restart the collector"
+    )]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// The writer thread ended without having been asked to.
     #[error("store: the writer thread died; restart the collector")]
     WriterDied,
@@ -71,6 +81,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    pub(super) fn damaged(dir: &Path, reason: String) -> Self {
+        Self::Damaged {
+            dir: dir.to_owned(),
+            reason,
+        }
+    }
+
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),

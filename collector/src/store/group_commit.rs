@@ -12,15 +12,21 @@ use super::{Change, Snapshot, StoreError};
 
 /// Callers that may wait for the writer; further ones wait for a place in the queue.
 const QUEUE: usize = 1_024;
-/// Operations in one group. Bounds how long a group takes and how much is at stake in its one sync.
-const MAX_GROUP: usize = 4_096;
+/// Operations in one group. Bounds how long a group takes, how much is at stake in its one sync, and what the engine holds
+/// for it.
+const MAX_GROUP: usize = 1_024;
+
+/// Takes a record.
+pub(super) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), String> + 'a;
 
 /// A key-value engine, driven by one thread.
 pub(super) trait Backend {
-    /// Visits every record in the order of keys.
-    fn scan(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
+    /// Visits every record in the order of keys. A visitor that cannot read one has found damage.
+    fn scan(&self, visit: &mut Visitor<'_>) -> Result<(), StoreError>;
     /// Applies all of it or nothing. When it returns, the change survives a power cut.
     fn write(&mut self, ops: Vec<Op>) -> Result<(), StoreError>;
+    /// Does what nobody waits for. Called when nothing is queued.
+    fn idle(&mut self) -> Result<(), StoreError>;
 }
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -129,6 +135,7 @@ fn write_until_closed(backend: impl Backend, mut queue: mpsc::Receiver<Job>) {
                 }
                 Job::Close { ack } => {
                     writer.write(mem::take(&mut group));
+                    writer.idle();
                     drop(writer);
                     let _ = ack.send(Ok(()));
                     return;
@@ -144,7 +151,11 @@ fn write_until_closed(backend: impl Backend, mut queue: mpsc::Receiver<Job>) {
             }
         }
         writer.write(mem::take(&mut group));
+        if queue.is_empty() {
+            writer.idle();
+        }
     }
+    writer.idle();
 }
 
 #[derive(Default)]
@@ -176,12 +187,23 @@ impl<B: Backend> Writer<B> {
             }),
             None => self.backend.write(group.ops),
         };
-        if let (Err(error), None) = (&result, &self.failure) {
-            tracing::error!(%error, "the store refuses writes from here on");
-            self.failure = Some(error.to_string());
-        }
+        self.note(&result);
         for ack in group.acks {
             let _ = ack.send(result.clone());
+        }
+    }
+
+    fn idle(&mut self) {
+        if self.failure.is_none() {
+            let result = self.backend.idle();
+            self.note(&result);
+        }
+    }
+
+    fn note(&mut self, result: &Result<(), StoreError>) {
+        if let (Err(error), None) = (result, &self.failure) {
+            tracing::error!(%error, "the store refuses writes from here on");
+            self.failure = Some(error.to_string());
         }
     }
 
@@ -207,7 +229,11 @@ mod tests {
     }
 
     impl Backend for Gated {
-        fn scan(&self, _: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        fn scan(&self, _: &mut Visitor<'_>) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn idle(&mut self) -> Result<(), StoreError> {
             Ok(())
         }
 

@@ -10,18 +10,25 @@
 //!   fsync succeeds without having written them ("fsyncgate"). The store refuses every further commit
 //!   until it is opened anew.
 //! - The form on disk ([`record`](self)) is separate from the types of `lazymesh_core`, and has a version.
-//! - A record that cannot be read is never dropped: it stays where it is, is logged, and comes back in
-//!   [`Snapshot::damaged`]. One bad record must not keep the whole mesh from its graph, and what it said is
-//!   learned again from traffic, which also overwrites it.
+//! - What is read is what was written, or nothing: each record has a checksum, a [`ledger`] counts them, and a
+//!   [`seal`] says which commit was the last. Damage is an error; somebody has to say that it is accepted, and then
+//!   a copy of it is kept.
+//! - What is committed is where the next start finds it: a data directory that was removed or replaced ends the
+//!   store.
 //!
 //! Deliberately absent: queries. The graph in memory answers those; the store is read once, at the start.
 
+mod checked;
+mod engine;
 mod error;
 #[cfg(test)]
 mod fixtures;
 mod group_commit;
+mod ledger;
 mod record;
+mod salvage;
 mod schema;
+mod seal;
 mod sled;
 
 use async_trait::async_trait;
@@ -53,17 +60,6 @@ pub struct Snapshot {
     pub dependencies: Vec<Dependency>,
     /// In the order of source and host.
     pub externals: Vec<ExternalHost>,
-    /// Records that could not be read. They are still in the store, as they were.
-    pub damaged: Vec<DamagedRecord>,
-}
-
-/// A record that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DamagedRecord {
-    /// Its key, with everything but printable ASCII escaped.
-    pub key: String,
-    /// What is wrong with it.
-    pub reason: String,
 }
 
 /// A durable home for the graph.
@@ -72,7 +68,7 @@ pub trait Store: Send + Sync {
     /// Reads everything, after all commits that were queued before.
     ///
     /// # Errors
-    /// [`StoreError`] when the store cannot be read at all; single bad records are in [`Snapshot::damaged`].
+    /// [`StoreError`] when not all of it can be read.
     async fn load(&self) -> Result<Snapshot, StoreError>;
 
     /// Makes the changes durable, all of them or none. Returns when they survive a power cut.

@@ -1,12 +1,13 @@
-//! The form of records on disk, schema version 1.
+//! The form of records on disk, schema version 2.
 //!
 //! | key | value |
 //! |---|---|
 //! | `schema` | the version, in decimal digits |
-//! | `d/<namespace>/<workload>/<host's namespace>/<host>` | JSON of [`DependencyValue`] |
-//! | `e/<namespace>/<workload>/<host>` | JSON of [`ExternalValue`] |
+//! | `d/<namespace>/<workload>/<host's namespace>/<host>` | a checksum and JSON of [`DependencyValue`] |
+//! | `e/<namespace>/<workload>/<host>` | a checksum and JSON of [`ExternalValue`] |
+//! | others | what the [`ledger`](super::ledger) keeps |
 //!
-//! No part but the last can contain a `/`. Readers ignore fields that they do not know and have a default for
+//! Version 1 had no checksums and no ledger. No part but the last can contain a `/`. Readers ignore fields that they do not know and have a default for
 //! fields that came later, so only a change that an older reader would misread needs a new version.
 
 use std::fmt::Display;
@@ -14,7 +15,9 @@ use std::fmt::Display;
 use lazymesh_core::{Dependency, EgressHost, ExternalHost, Origin, Workload};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, DamagedRecord, Snapshot, StoreError};
+use super::checked;
+use super::ledger::Ledger;
+use super::{Change, Snapshot, StoreError};
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 
@@ -77,26 +80,43 @@ pub(super) fn encode(change: &Change) -> Result<Op, StoreError> {
     }
 }
 
-/// Adds one record to the snapshot.
-pub(super) fn decode_into(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) {
-    if key == SCHEMA_KEY {
-        return;
-    }
-    if let Err(reason) = try_decode(snapshot, key, value) {
-        let key = key.escape_ascii().to_string();
-        tracing::error!(
-            key,
-            reason,
-            "a record of the store cannot be read; it is left as it is"
-        );
-        snapshot.damaged.push(DamagedRecord { key, reason });
-    }
+/// Whether a key is a record's.
+pub(super) fn is_record(key: &[u8]) -> bool {
+    key != SCHEMA_KEY && !Ledger::owns(key)
 }
 
-fn try_decode(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) -> Result<(), String> {
+/// What records are counted together: those of one kind in one namespace.
+pub(super) fn group(key: &[u8]) -> &[u8] {
+    let slashes = key.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let end = slashes.map(|(at, _)| at).nth(1);
+    &key[..end.unwrap_or(key.len())]
+}
+
+/// The name of a group, for people.
+pub(super) fn group_name(group: &[u8]) -> String {
+    let (kind, namespace) = group.split_at(group.len().min(2));
+    let kind = match kind {
+        b"d/" => "dependencies",
+        b"e/" => "external hosts",
+        _ => "records",
+    };
+    format!("{kind} of {}", namespace.escape_ascii())
+}
+
+/// Makes sure that a record can be read.
+pub(super) fn check(key: &[u8], body: &[u8]) -> Result<(), String> {
+    decode_body(&mut Snapshot::default(), key, body)
+}
+
+/// Adds one record to the snapshot.
+pub(super) fn decode_into(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) -> Result<(), String> {
+    decode_body(snapshot, key, checked::unwrap(key, value)?)
+}
+
+fn decode_body(snapshot: &mut Snapshot, key: &[u8], body: &[u8]) -> Result<(), String> {
     match decode_key(key)? {
         Key::Dependency(source, host) => {
-            let value: DependencyValue = serde_json::from_slice(value).map_err(text)?;
+            let value: DependencyValue = serde_json::from_slice(body).map_err(text)?;
             snapshot.dependencies.push(Dependency {
                 source,
                 host,
@@ -107,7 +127,7 @@ fn try_decode(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) -> Result<(), S
             });
         }
         Key::External(source, host) => {
-            let value: ExternalValue = serde_json::from_slice(value).map_err(text)?;
+            let value: ExternalValue = serde_json::from_slice(body).map_err(text)?;
             snapshot.externals.push(ExternalHost {
                 source,
                 host,
@@ -122,10 +142,10 @@ fn try_decode(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) -> Result<(), S
 
 fn put(key: &Key, value: &impl Serialize) -> Result<Op, StoreError> {
     let encoded = encode_key(key)?;
-    let value = serde_json::to_vec(value).map_err(|error| unstorable(&encoded, error))?;
+    let body = serde_json::to_vec(value).map_err(|error| unstorable(&encoded, error))?;
     Ok(Op::Put {
+        value: checked::wrap(&encoded, &body),
         key: encoded,
-        value,
     })
 }
 
@@ -181,7 +201,7 @@ mod tests {
 
     fn decode(key: &[u8], value: &[u8]) -> Snapshot {
         let mut snapshot = Snapshot::default();
-        decode_into(&mut snapshot, key, value);
+        decode_into(&mut snapshot, key, value).unwrap();
         snapshot
     }
 
@@ -197,7 +217,7 @@ mod tests {
         let (key, value) = put(&Change::Dependency(dependency("web", "reviews")));
         assert_eq!(key, b"d/shop/web/prod/reviews.prod.svc.cluster.local");
         assert_eq!(
-            value,
+            checked::unwrap(&key, &value).unwrap(),
             br#"{"first_seen_ms":1000,"last_seen_ms":2000,"count":3,"origin":"learned"}"#
         );
         let back = decode(&key, &value);
@@ -217,12 +237,13 @@ mod tests {
     fn fields_of_a_later_version_are_ignored() {
         let value =
             br#"{"first_seen_ms":1,"last_seen_ms":2,"count":3,"origin":"pinned","why":"x"}"#;
-        let back = decode(b"d/shop/web/prod/a.prod.svc.cluster.local", value);
+        let key = b"d/shop/web/prod/a.prod.svc.cluster.local";
+        let back = decode(key, &checked::wrap(key, value));
         assert_eq!(back.dependencies[0].origin, Origin::Pinned);
     }
 
     #[test]
-    fn what_cannot_be_read_is_reported() {
+    fn what_cannot_be_read_is_an_error() {
         let good =
             br#"{"first_seen_ms":1,"last_seen_ms":2,"count":3,"origin":"learned"}"#.as_slice();
         let cases: [(&[u8], &[u8]); 6] = [
@@ -234,9 +255,9 @@ mod tests {
             (b"\xff\x00", good),
         ];
         for (key, value) in cases {
-            let back = decode(key, value);
-            assert!(back.dependencies.is_empty() && back.externals.is_empty());
-            assert_eq!(back.damaged[0].key, key.escape_ascii().to_string());
+            assert!(check(key, value).is_err(), "{}", key.escape_ascii());
+            let value = checked::wrap(key, value);
+            assert!(decode_into(&mut Snapshot::default(), key, &value).is_err());
         }
     }
 

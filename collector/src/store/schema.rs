@@ -1,53 +1,112 @@
 //! Which form the records have. Older forms are brought up to date when a store is opened.
 //!
-//! Version 0 is the form of development builds: the records of version 1 without the version's key, so all
-//! that it takes is the key.
+//! | version | |
+//! |---|---|
+//! | 0 | of development builds: as 1, without the version's key |
+//! | 1 | records without checksums, no ledger, no seal |
+//! | 2 | [`record`] |
 
 use std::path::Path;
 
 use super::StoreError;
-use super::record::SCHEMA_KEY;
-use super::sled::{engine_error, sync};
+use super::checked::{unwrap, wrap};
+use super::engine::{Engine, engine_error};
+use super::ledger::{Audit, Ledger};
+use super::record::{self, SCHEMA_KEY};
 
 /// The version that this build writes.
-pub(super) const CURRENT: u32 = 1;
+pub(super) const CURRENT: u32 = 2;
+/// Generation of a store that has just been made, or brought up to date.
+pub(super) const FIRST_GENERATION: u64 = 1;
 
-/// Brings the store to [`CURRENT`], durably, or refuses it.
+/// Brings the store to [`CURRENT`], durably, or refuses it. `is_unsealed`: no commit of version 2 was ever made, so a store that
+/// does not know its version may be an older one.
 pub(super) fn bring_up_to_date(
-    db: &sled::Db,
-    file: &std::fs::File,
+    engine: &Engine,
     dir: &Path,
+    is_unsealed: bool,
 ) -> Result<(), StoreError> {
-    match read(db, dir)? {
-        CURRENT => Ok(()),
-        found if found > CURRENT => Err(StoreError::Newer {
+    match read(engine, dir)? {
+        Some(CURRENT) => Ok(()),
+        Some(found) if found > CURRENT => Err(StoreError::Newer {
             dir: dir.to_owned(),
             found,
             supported: CURRENT,
         }),
-        _ => {
-            db.insert(SCHEMA_KEY, CURRENT.to_string().as_bytes())
-                .map_err(|error| engine_error(dir, error))?;
-            sync(db, file)
-        }
+        None | Some(_) if is_unsealed => add_checksums(engine, dir),
+        None | Some(_) => Err(StoreError::damaged(
+            dir,
+            "its version is missing".to_owned(),
+        )),
     }
 }
 
-fn read(db: &sled::Db, dir: &Path) -> Result<u32, StoreError> {
-    let Some(raw) = db
+/// Whether the store holds what was written.
+pub(super) fn audit(engine: &Engine, dir: &Path) -> Result<Ledger, StoreError> {
+    let mut audit = Audit::default();
+    for entry in engine.db.iter() {
+        let (key, value) = entry.map_err(|error| engine_error(dir, error))?;
+        if key != SCHEMA_KEY {
+            audit.take(&key, &value);
+        }
+    }
+    audit
+        .close()
+        .map_err(|faults| StoreError::damaged(dir, told(&faults)))
+}
+
+/// The first of many faults, with how many there are.
+fn told(faults: &[String]) -> String {
+    match faults {
+        [first] => first.clone(),
+        [first, rest @ ..] => format!("{first}, and {} more", rest.len()),
+        [] => String::new(),
+    }
+}
+
+/// From version 1. The version comes last: a start that was cut short is started again, and finds some records done.
+fn add_checksums(engine: &Engine, dir: &Path) -> Result<(), StoreError> {
+    let mut ledger = Ledger::new(FIRST_GENERATION);
+    let mut keys = Vec::new();
+    for entry in engine.db.iter() {
+        let (key, value) = entry.map_err(|error| engine_error(dir, error))?;
+        if !record::is_record(&key) {
+            continue;
+        }
+        let body = unwrap(&key, &value).unwrap_or(&value);
+        record::check(&key, body).map_err(|reason| {
+            StoreError::damaged(dir, format!("{}: {reason}", key.escape_ascii()))
+        })?;
+        let value = wrap(&key, body);
+        ledger.change(&key, None, Some(&value));
+        put(engine, dir, &key, &value)?;
+        keys.push(key);
+    }
+    for (key, value) in ledger.entries(keys.iter().map(AsRef::as_ref)) {
+        put(engine, dir, &key, &value.unwrap_or_default())?;
+    }
+    engine.sync()?;
+    put(engine, dir, SCHEMA_KEY, CURRENT.to_string().as_bytes())?;
+    engine.sync()
+}
+
+fn put(engine: &Engine, dir: &Path, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    let put = engine.db.insert(key, value);
+    put.map(drop).map_err(|error| engine_error(dir, error))
+}
+
+fn read(engine: &Engine, dir: &Path) -> Result<Option<u32>, StoreError> {
+    let raw = engine
+        .db
         .get(SCHEMA_KEY)
-        .map_err(|error| engine_error(dir, error))?
-    else {
-        return Ok(0);
+        .map_err(|error| engine_error(dir, error))?;
+    let Some(raw) = raw else {
+        return Ok(None);
     };
-    std::str::from_utf8(&raw)
-        .ok()
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| StoreError::Damaged {
-            dir: dir.to_owned(),
-            reason: format!(
-                "schema version {:?} is no number",
-                raw.escape_ascii().to_string()
-            ),
-        })
+    let digits = std::str::from_utf8(&raw).ok();
+    let version = digits.and_then(|digits| digits.parse().ok());
+    version.map(Some).ok_or_else(|| {
+        let shown = raw.escape_ascii();
+        StoreError::damaged(dir, format!("schema version {shown:?} is no number"))
+    })
 }
