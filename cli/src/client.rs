@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use lazymesh_oci::without_login;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::file;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,7 +25,8 @@ pub(crate) struct ClientArgs {
         long,
         value_name = "URL",
         default_value = "http://127.0.0.1:8481",
-        env = "LAZYMESH_URL"
+        env = "LAZYMESH_URL",
+        hide_env_values = true
     )]
     url: Url,
     /// File with the token of the admin port, where it asks for one
@@ -34,6 +38,8 @@ pub(crate) struct ClientArgs {
 pub(crate) struct Client {
     http: reqwest::Client,
     url: Url,
+    /// The URL for messages, without a password.
+    shown: String,
     token: Option<String>,
 }
 
@@ -54,7 +60,7 @@ impl ClientArgs {
         if self.url.scheme() != "http" {
             bail!(
                 "--url {} is not http://: this build speaks no TLS; use kubectl port-forward or an ssh tunnel",
-                self.url
+                without_login(self.url.as_str())
             );
         }
         let http = reqwest::Client::builder()
@@ -66,6 +72,7 @@ impl ClientArgs {
         Ok(Client {
             http,
             url: self.url.clone(),
+            shown: without_login(self.url.as_str()),
             token: self.token()?,
         })
     }
@@ -74,9 +81,7 @@ impl ClientArgs {
         let Some(path) = &self.token_file else {
             return Ok(None);
         };
-        let token = std::fs::read_to_string(path);
-        let token =
-            token.with_context(|| format!("cannot read --token-file {}", path.display()))?;
+        let token = file::read_text("--token-file", path)?;
         Ok(Some(token.trim().to_owned()))
     }
 }
@@ -88,7 +93,7 @@ impl Client {
         response
             .json()
             .await
-            .with_context(|| format!("{} did not answer with JSON", self.url))
+            .with_context(|| format!("{} did not answer with JSON", self.shown))
     }
 
     /// A document of any other kind.
@@ -101,7 +106,7 @@ impl Client {
         response
             .text()
             .await
-            .with_context(|| format!("{} stopped answering", self.url))
+            .with_context(|| format!("{} stopped answering", self.shown))
     }
 
     /// All items of a list, page by page.
@@ -114,7 +119,7 @@ impl Client {
             let page: Page = response
                 .json()
                 .await
-                .with_context(|| format!("{} did not answer with a page of a list", self.url))?;
+                .with_context(|| format!("{} did not answer with a page of a list", self.shown))?;
             items.extend(page.items);
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -140,7 +145,7 @@ impl Client {
         let mut segments = url.path_segments_mut();
         match &mut segments {
             Ok(segments) => segments.pop_if_empty().extend(path),
-            Err(()) => bail!("--url {} is no URL of a server", self.url),
+            Err(()) => bail!("--url {} is no URL of a server", self.shown),
         };
         drop(segments);
         if !query.is_empty() {
@@ -154,7 +159,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
-        let url = &self.url;
+        let url = &self.shown;
         if error.is_timeout() {
             return anyhow!("no answer from {url} in time: is that the collector's admin port?");
         }
@@ -171,12 +176,12 @@ impl Client {
         match (status, problem) {
             (StatusCode::UNAUTHORIZED, _) => anyhow!(
                 "the collector at {} asks for a token: give its file by --token-file or LAZYMESH_TOKEN_FILE",
-                self.url
+                self.shown
             ),
             (_, Ok(problem)) => anyhow!("{}", problem.detail),
             (_, Err(_)) => anyhow!(
                 "{} answered {status}: is that the collector's admin port?",
-                self.url
+                self.shown
             ),
         }
     }

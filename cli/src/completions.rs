@@ -1,9 +1,6 @@
 use std::io::Write;
 
-use clap::CommandFactory;
 use clap_complete::{Shell, generate};
-
-use crate::command::Cli;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -16,8 +13,8 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, mut lazymesh: clap::Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), "lazymesh", &mut script);
+    generate(args.shell, &mut lazymesh, "lazymesh", &mut script);
     Ok(std::io::stdout().write_all(&script)?)
 }

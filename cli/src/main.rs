@@ -6,6 +6,7 @@ mod client;
 mod collector;
 mod command;
 mod completions;
+mod file;
 mod graph;
 mod log;
 mod manifests;
@@ -22,20 +23,23 @@ mod sidecar;
 mod uninstall;
 mod workloads;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _, stderr};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory as _, Parser as _};
+use lazymesh_oci::without_login;
 
 use crate::command::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|mistake| without_secrets(mistake).exit());
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Whoever reads it may be gone, too.
+            let _ = writeln!(stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -55,8 +59,17 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify(args) => oci_verify::run(args),
         Command::Copy(args) => oci_copy::run(args),
         Command::Uninstall(args) => uninstall::run(args),
-        Command::Completions(args) => completions::run(args),
+        Command::Completions(args) => completions::run(args, Cli::command()),
     }
+}
+
+/// A mistake on the command line repeats the value, which may be a URL with a password.
+fn without_secrets(mut mistake: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(value)) = mistake.get(ContextKind::InvalidValue) {
+        let value = ContextValue::String(without_login(value));
+        mistake.insert(ContextKind::InvalidValue, value);
+    }
+    mistake
 }
 
 /// `lazymesh graph | head` is no error.

@@ -7,6 +7,8 @@ use clap::{ArgAction, ValueEnum};
 use lazymesh_envoyfilters::{Attachment, FilterConfig, IstioVersion};
 use serde_json::{Value, json};
 
+use crate::output::print;
+
 /// Prints the objects that attach the filter to the sidecars of a mesh, for `kubectl apply`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -59,8 +61,7 @@ enum Output {
 /// # Errors
 /// When Kubernetes, Istio or the filter would not take what was asked for.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    print!("{}", render(args)?);
-    Ok(())
+    print(&render(args)?)
 }
 
 fn render(args: &Args) -> Result<String> {

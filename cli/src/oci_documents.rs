@@ -1,11 +1,12 @@
 //! The documents that go with a module when it is pushed: those that are named, and those that lie beside it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use lazymesh_oci::documents::{Build, Kind, Reading, provenance};
-use lazymesh_oci::{Digest, Document};
+use lazymesh_oci::{Digest, Document, Limits};
+
+use crate::file;
 
 /// Who the provenance says has built, where it is made of --source and --revision.
 const BUILDER: &str = concat!("https://lazymesh.io/push/v", env!("CARGO_PKG_VERSION"));
@@ -89,7 +90,7 @@ impl DocumentArgs {
 impl About {
     fn add(&mut self, path: &Path, module: &Digest) -> anyhow::Result<Reading> {
         let shown = || path.display().to_string();
-        let bytes = fs::read(path).with_context(shown)?;
+        let bytes = file::read("document", path, Limits::default().module_bytes)?;
         let (document, reading) = Document::about(module, NAME, bytes).with_context(shown)?;
         self.documents.push(document);
         self.source = self.source.take().or_else(|| reading.source.clone());

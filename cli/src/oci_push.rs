@@ -1,15 +1,15 @@
 use std::fmt::Write as _;
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ValueEnum;
 use lazymesh_oci::{
-    Artifact, Digest, Location, Metadata, PrivateKey, Repository, Variant, attach,
+    Artifact, Digest, Limits, Location, Metadata, PrivateKey, Repository, Variant, attach,
     created_from_epoch, push, sign,
 };
 use serde::Serialize;
 
+use crate::file;
 use crate::oci_documents::{About, DocumentArgs};
 use crate::oci_registry::{Bar, LoginArgs, interruptible};
 use crate::oci_sign::{read_key, signed_name};
@@ -92,7 +92,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             args.target
         );
     };
-    let module = fs::read(&args.file).with_context(|| format!("--file {}", args.file.display()))?;
+    let module = file::read("--file", &args.file, Limits::default().module_bytes)?;
     let about = args.documents.about(&args.file, &Digest::of(&module))?;
     let key = args.sign_key.as_deref().map(read_key).transpose()?;
     let artifact = Artifact::pack(module, &args.metadata(&about)?, args.variant())?;

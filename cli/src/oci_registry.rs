@@ -8,6 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lazymesh_oci::{Credentials, Descriptor, Home, Location, RegistryOptions, Repository};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::file;
+
 /// Longest password or token read from standard input, in bytes.
 const MOST_PASSWORD: u64 = 64 * 1024;
 
@@ -53,7 +55,8 @@ impl RegistryArgs {
         credentials: Credentials,
     ) -> anyhow::Result<Box<dyn Repository>> {
         let read = |path: &PathBuf| {
-            std::fs::read(path).with_context(|| format!("--ca-file {}", path.display()))
+            let pem = file::read_text("--ca-file", path)?;
+            anyhow::Ok(pem.into_bytes())
         };
         let options = RegistryOptions {
             credentials,

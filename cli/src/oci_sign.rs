@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -6,6 +5,7 @@ use lazymesh_oci::{Digest, Expectations, Home, Location, PrivateKey, Repository,
 use secrecy::SecretString;
 use serde::Serialize;
 
+use crate::file;
 use crate::oci_registry::{LoginArgs, interruptible};
 use crate::output::OutputArgs;
 
@@ -94,7 +94,7 @@ pub(crate) fn signed_name(target: &Location) -> String {
 /// When it cannot be read or opened.
 pub(crate) fn read_key(path: &Path) -> anyhow::Result<PrivateKey> {
     let at = || format!("--sign-key {}", path.display());
-    let pem = fs::read_to_string(path).with_context(at)?;
+    let pem = file::read_text("--sign-key", path)?;
     let password = std::env::var(PASSWORD_VARIABLE)
         .ok()
         .map(SecretString::from);

@@ -1,9 +1,10 @@
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use lazymesh_oci::{Digest, Expectations, Location, PublicKey, Verified, verify};
 
+use crate::file;
 use crate::oci_registry::LoginArgs;
 use crate::output::OutputArgs;
 
@@ -47,7 +48,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let expectations = Expectations {
         image: args.image,
         digest: args.digest,
-        key: args.key.as_ref().map(read_key).transpose()?,
+        key: args.key.as_deref().map(read_key).transpose()?,
         sbom: args.sbom,
         provenance: args.provenance,
     };
@@ -56,10 +57,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     args.output.print(&verified, || show(&verified))
 }
 
-fn read_key(path: &PathBuf) -> anyhow::Result<PublicKey> {
-    let at = || format!("--key {}", path.display());
-    let pem = std::fs::read_to_string(path).with_context(at)?;
-    PublicKey::from_pem(&pem).with_context(at)
+fn read_key(path: &Path) -> anyhow::Result<PublicKey> {
+    let pem = file::read_text("--key", path)?;
+    PublicKey::from_pem(&pem).with_context(|| format!("--key {}", path.display()))
 }
 
 fn show(verified: &Verified) -> anyhow::Result<String> {

@@ -7,6 +7,53 @@
 //!
 //! All of it is pure: the same objects and the same graph give the same answer, in whatever order they came.
 //! There is no I/O and no async here; the collector brings both.
+//!
+//! A first request, from the objects of a mesh to the Sidecar that it leads to:
+//!
+//! ```
+//! use lazymesh_core::{
+//!     Dependency, Graph, Inventory, Learned, Limits, Mesh, Object, Origin, Plan, Question, Visibility, decide,
+//!     plan_workload,
+//! };
+//! use lazymesh_protocol::{Decision, Protocol, ResolveRequest, Source};
+//! use serde_json::json;
+//!
+//! let mut inventory = Inventory::new(Mesh::default());
+//! for object in [
+//!     json!({ "apiVersion": "v1", "kind": "Namespace",
+//!         "metadata": { "name": "shop", "labels": { "lazymesh.io/mode": "enforce" } } }),
+//!     json!({ "apiVersion": "v1", "kind": "Service",
+//!         "metadata": { "name": "reviews", "namespace": "shop" },
+//!         "spec": { "clusterIP": "10.96.0.10", "ports": [{ "name": "http", "port": 80 }] } }),
+//! ] {
+//!     inventory.apply(Object::from_value(object)?.expect("a kind that counts"));
+//! }
+//! let mut graph = Graph::new(Limits::default());
+//!
+//! // What a sidecar asks when its catch-all virtual host meets the request.
+//! let question = Question::try_from(&ResolveRequest {
+//!     source: Source { namespace: "shop".into(), workload: "web".into(), service_account: None },
+//!     authority: Some("reviews:80".into()),
+//!     destination: Some("10.96.0.10:80".into()),
+//!     protocol: Protocol::Http,
+//! })?;
+//! let outcome = decide(&inventory, &graph, &question);
+//! // No endpoint is known to speak mTLS, so the request waits for the host's own cluster.
+//! assert!(matches!(outcome.decision, Decision::Hold { .. }));
+//!
+//! let Learned::Host(host) = outcome.learned else { panic!("nothing was learned") };
+//! graph.insert(Dependency {
+//!     source: question.source.clone(),
+//!     host: host.clone(),
+//!     first_seen_ms: 0,
+//!     last_seen_ms: 0,
+//!     count: 1,
+//!     origin: Origin::Learned,
+//! });
+//! let plan = plan_workload(&inventory, &graph, &Visibility::default(), &question.source);
+//! assert!(matches!(plan, Plan::Publish(sidecar) if sidecar.hosts.contains(&host)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod decide;
 mod graph;

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use crate::network::Block;
+use crate::{mesh::names::NAMESPACE, network::Block};
 
 /// Port on which every workload listens, behind its service's own port.
 pub const TARGET_PORT: u16 = 8080;
@@ -36,7 +36,7 @@ impl Service {
     pub fn http(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            namespace: crate::mesh::NAMESPACE.to_owned(),
+            namespace: NAMESPACE.to_owned(),
             port: 9080,
             port_name: "http",
             exposure: Exposure::Strict,

@@ -83,7 +83,7 @@ pub use key::{PrivateKey, PublicKey};
 pub use layout::Layout;
 pub use lazymesh_documents as documents;
 pub use limits::Limits;
-pub use location::{Home, Location, LocationError, Pointer};
+pub use location::{Home, Location, LocationError, Pointer, without_login};
 pub use manifest::{Descriptor, Manifest, RawManifest};
 pub use module::{Memory, Module};
 pub use pull::{Pulled, pull};

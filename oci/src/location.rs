@@ -93,13 +93,27 @@ impl FromStr for Location {
             None => registry(text.strip_prefix("oci://").unwrap_or(text)),
         };
         parsed.map_err(|reason| LocationError {
-            text: excerpt(text),
-            reason,
+            text: excerpt(&without_login(text)),
+            reason: without_login(&reason),
         })
     }
 }
 
+/// A URL or reference without user and password, fit for messages.
+pub fn without_login(text: &str) -> String {
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let is_digest = authority.contains("@sha256:");
+    match authority.rsplit_once('@') {
+        Some((_, host)) if !is_digest => format!("{scheme}{host}{path}"),
+        _ => text.to_owned(),
+    }
+}
+
 fn registry(text: &str) -> Result<Location, String> {
+    if without_login(text) != text {
+        return Err("expected no user or password in it".to_owned());
+    }
     let reference: oci_client::Reference = text.parse().map_err(|e| format!("{e}"))?;
     let digest = reference
         .digest()
@@ -231,6 +245,29 @@ mod tests {
         check("oci-layout:out:no tag", "is no tag");
         check("oci-layout:", "a directory is missing");
         check("oci-layout:out@sha256:12", "no digest");
+    }
+
+    #[test]
+    fn a_login_is_in_no_message() {
+        for (text, expect) in [
+            (
+                "https://robot:hush@example.com/a:1",
+                "https://example.com/a:1",
+            ),
+            (
+                "oci://robot:hu@sh@example.com:80/a",
+                "oci://example.com:80/a",
+            ),
+            ("robot:hush@example.com/a", "example.com/a"),
+            ("hush@example.com?x", "example.com?x"),
+            ("http://example.com/a@b", "http://example.com/a@b"),
+            ("oci-layout:out@sha256:12", "oci-layout:out@sha256:12"),
+            ("", ""),
+        ] {
+            assert_eq!(without_login(text), expect);
+            let error = text.parse::<Location>();
+            assert!(!error.is_err_and(|error| error.to_string().contains("hush")));
+        }
     }
 
     #[test]

@@ -7,6 +7,27 @@
 //!
 //! Unknown fields are ignored on both sides, so that a filter and a collector of neighbouring versions
 //! understand each other while a mesh is being upgraded.
+//!
+//! ```
+//! use lazymesh_protocol::{Decision, Protocol, ResolveRequest, ResolveResponse, Source};
+//!
+//! let question = ResolveRequest {
+//!     source: Source { namespace: "shop".into(), workload: "web".into(), service_account: None },
+//!     authority: Some("reviews:80".into()),
+//!     destination: Some("10.96.0.10:80".into()),
+//!     protocol: Protocol::Http,
+//! };
+//! assert_eq!(
+//!     serde_json::to_string(&question)?,
+//!     r#"{"source":{"namespace":"shop","workload":"web"},"authority":"reviews:80","destination":"10.96.0.10:80","protocol":"http"}"#,
+//! );
+//!
+//! let answer: ResolveResponse = serde_json::from_str(
+//!     r#"{"decision":"passthrough","reason":"external","ttl_ms":60000,"of_a_later_version":true}"#,
+//! )?;
+//! assert!(matches!(answer.decision, Decision::Passthrough { .. }));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod config;
 mod report;

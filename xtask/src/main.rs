@@ -38,7 +38,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Builds the Wasm module, and beside it its bill of materials and its provenance
-    BuildFilter,
+    BuildFilter {
+        /// Also elsewhere, with and without rustup's component rust-src, to see whether that is the same to the byte
+        #[arg(long)]
+        check: bool,
+    },
     /// Builds the collector's container image, as an OCI image layout in `target/image`
     BuildImage {
         /// Without optimisation, in `target/image-dev`: as the tests take it
@@ -116,7 +120,13 @@ fn main() -> ExitCode {
 fn run(task: Task) -> anyhow::Result<()> {
     let root = workspace_root();
     match task {
-        Task::BuildFilter => build_filter::run(&root).map(drop),
+        Task::BuildFilter { check } => {
+            let module = build_filter::run(&root)?;
+            if check {
+                reproducible::check(&root, &module)?;
+            }
+            Ok(())
+        }
         Task::BuildImage { dev } => {
             let profile = if dev { Profile::Dev } else { Profile::Release };
             build_image::run(&root, profile).map(drop)

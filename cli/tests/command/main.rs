@@ -6,3 +6,4 @@ mod help;
 mod lazymesh;
 mod mesh;
 mod oci;
+mod strangers;

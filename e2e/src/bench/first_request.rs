@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::row::{Row, percentile};
+use super::{pairs::percentile, row::Row};
 use crate::{CollectorKind, External, Filter, Mesh, MeshBuilder, Service};
 
 const TURNS: usize = 8;

@@ -12,14 +12,16 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::process::Process;
+
 pub(super) type Outgoing = Request<Full<Bytes>>;
 
 /// What one turn of a closed loop came to.
 pub(super) struct Load {
     pub(super) requests: u64,
     pub(super) elapsed: Duration,
-    /// Processor time that the proxy in between took, where that is measured.
-    pub(super) proxy: Duration,
+    /// Processor time that what is measured took, where that is known.
+    pub(super) processor: Duration,
     microseconds: Histogram<u64>,
 }
 
@@ -28,9 +30,9 @@ impl Load {
         self.requests as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// Microseconds of the proxy's processor time for each request.
-    pub(super) fn proxy_microseconds(&self) -> f64 {
-        self.proxy.as_secs_f64() * 1e6 / self.requests as f64
+    /// Microseconds of processor time for each request.
+    pub(super) fn processor_microseconds(&self) -> f64 {
+        self.processor.as_secs_f64() * 1e6 / self.requests as f64
     }
 
     /// Milliseconds below which this share of the requests was answered.
@@ -66,9 +68,22 @@ impl Connections {
         Ok(Load {
             requests: all.len(),
             elapsed: started.elapsed(),
-            proxy: Duration::ZERO,
+            processor: Duration::ZERO,
             microseconds: all,
         })
+    }
+
+    /// As [`Connections::repeat`], with the processor time that `process` takes meanwhile.
+    pub(super) async fn repeat_on(
+        &mut self,
+        process: Process,
+        request: &Outgoing,
+        time: Duration,
+    ) -> Result<Load> {
+        let before = process.cpu_time()?;
+        let load = self.repeat(request, time).await?;
+        let processor = process.cpu_time()? - before;
+        Ok(Load { processor, ..load })
     }
 
     /// As [`Connections::run`], with one request again and again for this long.

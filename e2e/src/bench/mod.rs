@@ -6,9 +6,11 @@
 mod filter_memory;
 mod filter_overhead;
 mod first_request;
+mod lazy_share;
 mod load;
 #[cfg(feature = "lab")]
 pub mod mesh_scale;
+mod pairs;
 mod resolve;
 mod row;
 pub mod soak;
@@ -16,7 +18,7 @@ pub mod soak;
 use anyhow::Result;
 use clap::Subcommand;
 
-pub use row::Row;
+pub use row::{Pairs, Row};
 
 /// What can be measured.
 #[derive(Clone, Debug, Subcommand)]
@@ -27,6 +29,8 @@ pub enum Benchmark {
     FirstRequest,
     /// Throughput of the collector
     Resolve,
+    /// Share of real applications' services that stay in every scope
+    LazyShare,
     /// Memory of a sidecar without and with the filter
     FilterMemory,
     /// Memory, disk and latency of the collector while known hosts are used for long
@@ -46,6 +50,7 @@ impl Benchmark {
             Self::FilterOverhead => on_all_cores(filter_overhead::run()),
             Self::FirstRequest => on_all_cores(first_request::run()),
             Self::Resolve => resolve::run(),
+            Self::LazyShare => lazy_share::run(),
             Self::FilterMemory => on_all_cores(filter_memory::run()),
             Self::Soak(settings) => on_all_cores(soak::run(settings)),
             #[cfg(feature = "lab")]

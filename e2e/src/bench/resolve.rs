@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use super::{
     load::{Connections, Load, Outgoing},
+    pairs::Ratios,
     row::Row,
 };
 use crate::{
@@ -35,7 +36,8 @@ const WORKLOADS: usize = 100;
 const CONNECTIONS: usize = 16;
 /// Connections for new dependencies: a group commit gathers what they ask at the same time.
 const WRITERS: usize = 128;
-const TURNS: usize = 5;
+const LEAST_TURNS: usize = 5;
+const MOST_TURNS: usize = 20;
 const TURN: Duration = Duration::from_secs(2);
 const NEW_PER_TURN: usize = 4_000;
 /// A lone writer waits for the disk each time.
@@ -56,7 +58,7 @@ async fn measure() -> Result<Vec<Row>> {
     let cores = thread::available_parallelism()?.get();
     // A child inherits the core of the thread that starts it.
     stay_on(0)?;
-    let _collector = Collector::start(options).await?;
+    let collector = Collector::start(options).await?;
     stay_on(cores.saturating_sub(1).min(1))?;
 
     let mut connections = connect(ingest, CONNECTIONS).await?;
@@ -70,9 +72,12 @@ async fn measure() -> Result<Vec<Row>> {
 
     let mut turns = Turns::default();
     let next = AtomicUsize::new(1);
-    for _ in 0..TURNS {
-        turns.live.push(connections.repeat(&live, TURN).await?);
-        turns.known.push(connections.repeat(&known, TURN).await?);
+    let process = collector.process().context("the collector has ended")?;
+    while !turns.are_enough() {
+        let live = connections.repeat_on(process, &live, TURN).await?;
+        let known = connections.repeat_on(process, &known, TURN).await?;
+        turns.live.push(live);
+        turns.known.push(known);
         turns.new.push(writers.run(new(&next, NEW_PER_TURN)).await?);
         turns
             .alone
@@ -90,6 +95,13 @@ struct Turns {
 }
 
 impl Turns {
+    /// Whether known dependencies can be judged, by the collector's processor time.
+    fn are_enough(&self) -> bool {
+        let turns = self.known.len();
+        let enough = || Ratios::of(&processor(&self.known), &processor(&self.live)).are_narrow();
+        turns >= MOST_TURNS || (turns >= LEAST_TURNS && enough())
+    }
+
     /// Known dependencies beside `/livez` of the same server; new ones beside a single client, who waits for the disk
     /// each time.
     fn rows(&self) -> Vec<Row> {
@@ -105,6 +117,12 @@ impl Turns {
                 "requests/s",
                 &per_second(&self.live),
             ),
+            Row::paired(
+                "known-cpu",
+                &processor(&self.known),
+                "µs",
+                &processor(&self.live),
+            ),
             Row::paired("known-p99", &p99(&self.known), "ms", &p99(&self.live)),
             Row::paired(
                 "new-per-second",
@@ -115,6 +133,11 @@ impl Turns {
             Row::paired("new-p99", &p99(&self.new), "ms", &p99(&self.alone)),
         ]
     }
+}
+
+/// Microseconds of the collector's processor time for each request.
+fn processor(loads: &[Load]) -> Vec<f64> {
+    loads.iter().map(Load::processor_microseconds).collect()
 }
 
 /// Yields `count` questions that nobody has asked before.

@@ -1,4 +1,10 @@
+//! One line of a benchmark's answer.
+
+use std::fmt;
+
 use serde::Serialize;
+
+use super::pairs::{Ratios, percentile};
 
 /// One figure beside what it is compared with.
 #[derive(Clone, Debug, Serialize)]
@@ -13,6 +19,18 @@ pub struct Row {
     pub baseline: f64,
     /// `value` over `baseline`; where turns were paired, the median of the pairs' ratios.
     pub ratio: f64,
+    /// Where turns were paired.
+    #[serde(flatten)]
+    pub pairs: Option<Pairs>,
+}
+
+/// How far the ratios of pairs lie apart.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Pairs {
+    /// How many there are.
+    pub pairs: usize,
+    /// First and third quartile of their ratios.
+    pub ratio_quartiles: [f64; 2],
 }
 
 impl Row {
@@ -22,13 +40,13 @@ impl Row {
         unit: &'static str,
         baseline: f64,
     ) -> Self {
-        let ratio = value / baseline;
         Self {
             name: name.into(),
             value,
             unit,
             baseline,
-            ratio,
+            ratio: value / baseline,
+            pairs: None,
         }
     }
 
@@ -39,10 +57,14 @@ impl Row {
         unit: &'static str,
         baselines: &[f64],
     ) -> Self {
-        let pairs = values.iter().zip(baselines);
-        let ratios: Vec<f64> = pairs.map(|(value, baseline)| value / baseline).collect();
+        let ratios = Ratios::of(values, baselines);
+        let [first, median, third] = ratios.quartiles();
         Self {
-            ratio: percentile(&ratios, 0.5),
+            ratio: median,
+            pairs: Some(Pairs {
+                pairs: ratios.count(),
+                ratio_quartiles: [first, third],
+            }),
             ..Self::new(
                 name,
                 percentile(values, 0.5),
@@ -53,13 +75,27 @@ impl Row {
     }
 }
 
-/// The value below which `share` of all values lie; not a number when there are none.
-pub(super) fn percentile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let last = sorted.len().saturating_sub(1) as f64;
-    sorted
-        .get((last * share).round() as usize)
-        .copied()
-        .unwrap_or(f64::NAN)
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            value,
+            unit,
+            baseline,
+            ratio,
+            pairs,
+        } = self;
+        write!(
+            f,
+            "{name:<22} {value:>16.3} {unit:<13} baseline {baseline:>16.3}  ratio {ratio:.3}"
+        )?;
+        if let Some(Pairs {
+            pairs,
+            ratio_quartiles: [first, third],
+        }) = pairs
+        {
+            write!(f, " ({first:.3} to {third:.3}, {pairs} pairs)")?;
+        }
+        Ok(())
+    }
 }

@@ -26,7 +26,8 @@ use tokio::{
 
 use super::{
     load::{Connections, Outgoing},
-    row::{Row, percentile},
+    pairs::percentile,
+    row::Row,
 };
 use crate::{
     collector::{Collector, Options},

@@ -27,10 +27,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if arguments.json {
             println!("{}", serde_json::to_string(&row)?);
         } else {
-            println!(
-                "{:<22} {:>16.3} {:<13} baseline {:>16.3}  ratio {:.3}",
-                row.name, row.value, row.unit, row.baseline, row.ratio
-            );
+            println!("{row}");
         }
     }
     Ok(())

@@ -10,9 +10,9 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    entrance::{Entrance, GREETING, GRPC, HTTP},
     network::KUBERNETES,
     part::Part,
-    pod::{Entrance, GREETING, GRPC, HTTP},
     pod_spec::{PodSpec, Program},
     sandbox::Sandbox,
 };

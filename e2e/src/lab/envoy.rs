@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use http::Method;
 use serde_json::Value;
 
-use super::pod::{ACCESS_LOG, Pod};
+use super::{entrance::ACCESS_LOG, pod::Pod};
 use crate::wait;
 
 /// Envoy's admin port, on the pod's loopback.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::{
     cluster::Cluster,
+    entrance::{ACCESS_LOG, HOME},
     kubernetes::{SystemPod, kubeconfig, on_node},
     network::{Uplink, connect},
     part::Part,
-    pod::{ACCESS_LOG, HOME},
     sandbox::Sandbox,
     tools::Tools,
 };

@@ -7,6 +7,7 @@
 
 mod app;
 mod cluster;
+mod entrance;
 mod envoy;
 mod external;
 mod helm;
@@ -45,6 +46,7 @@ use serde_json::{Value, json};
 
 pub use app::{Echo, Reply};
 pub use cluster::{Cluster, reference};
+pub use entrance::{GREETING, GRPC, HTTP};
 pub use external::External;
 pub use image::Image;
 pub use istio::NAMESPACE as ISTIO_NAMESPACE;
@@ -52,7 +54,7 @@ pub use lazymesh::{
     Lazymesh, NAMESPACE as LAZYMESH_NAMESPACE, Options as LazymeshOptions, Remains,
 };
 pub use part::Part;
-pub use pod::{GREETING, GRPC, HTTP, Pod};
+pub use pod::Pod;
 pub use pod_spec::{PodSpec, Program};
 pub use pushes::Push;
 pub use sandbox::Life;
@@ -482,6 +484,6 @@ pub async fn down(name: &str) -> Result<bool> {
 pub fn enter(lab: &str, namespace: &str, pod: &str, program: &str) -> Result<Command> {
     let folder = folder(lab);
     ensure!(folder.exists(), "there is no lab: `cargo xtask lab up`");
-    let entrance = pod::entrance(&folder, namespace, pod)?;
+    let entrance = entrance::Entrance::of(&folder, namespace, pod)?;
     Ok(entrance.sandbox.command(program))
 }

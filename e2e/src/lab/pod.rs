@@ -11,13 +11,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use http::Method;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     Lab, Life, PodSpec,
     app::{self, Reply},
     cluster::reference,
+    entrance::{Entrance, HTTP, folder},
     interception,
     kubernetes::{self, NODE},
     network::{DNS, POD_RANGE},
@@ -29,22 +29,8 @@ use super::{
     traffic::Traffic,
 };
 
-/// Applications answer HTTP here.
-pub const HTTP: u16 = 8080;
-/// Applications answer gRPC here. A port of its own, since Istio takes a port of a pod to speak one protocol.
-pub const GRPC: u16 = 8081;
-/// Applications greet here, before the client says anything.
-pub const GREETING: u16 = 9000;
-
 /// A sidecar is there in 3 s on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Where a pod's own files are, inside it.
-pub(super) const HOME: &str = "/run/pod";
-/// Envoy's access log, in the pod's folder.
-pub(super) const ACCESS_LOG: &str = "access.log";
-/// Where the lab's programs are, inside a pod: users other than root may not read the developer's home.
-pub(super) const PROGRAMS: &str = "/run/programs";
 
 /// Mounts of a pod. `$1` is the pod's folder, `$2` the lab's programs, `$3` Envoy, `$4` the application; behind
 /// them pairs of a file or folder and where the pod has it.
@@ -72,26 +58,6 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 "#;
-
-/// What another process needs to enter a pod.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Entrance {
-    pub(super) sandbox: Sandbox,
-    pub(super) address: Ipv4Addr,
-}
-
-const ENTRANCE: &str = "entrance.json";
-
-/// How to enter a pod of the lab in `folder`.
-pub(super) fn entrance(lab: &Path, namespace: &str, name: &str) -> Result<Entrance> {
-    let file = folder(lab, namespace, name).join(ENTRANCE);
-    let text = fs::read(file).with_context(|| format!("there is no pod {namespace}/{name}"))?;
-    Ok(serde_json::from_slice(&text)?)
-}
-
-fn folder(lab: &Path, namespace: &str, name: &str) -> PathBuf {
-    lab.join("pods").join(format!("{namespace}.{name}"))
-}
 
 /// A running pod.
 pub struct Pod {
@@ -129,7 +95,7 @@ impl Pod {
         let sandbox = sandbox(lab, &spec, &folder).await?;
         POD_RANGE.link(&lab.node, lab.uplink.node, &sandbox, address)?;
         let entrance = Entrance { sandbox, address };
-        fs::write(folder.join(ENTRANCE), serde_json::to_vec(&entrance)?)?;
+        entrance.write(&folder)?;
         let app = app::start(&spec, &entrance, &folder)?;
         let sidecar = if spec.without_sidecar {
             None

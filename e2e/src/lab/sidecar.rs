@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use super::{
     Lab,
     cluster::{Cluster, reference},
+    entrance::{Entrance, HOME, PROGRAMS},
     interception::PROXY_USER,
     istio::Revision,
     part::Part,
-    pod::{Entrance, HOME, PROGRAMS},
     pod_spec::PodSpec,
 };
 use crate::wait;

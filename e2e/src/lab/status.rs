@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, path::Path};
 
 use anyhow::{Result, ensure};
 
-use super::{Entrance, entrance_file, folder, kubernetes, pod};
+use super::{Entrance, entrance, entrance_file, folder, kubernetes};
 
 /// A few lines about a lab and its pods.
 ///
@@ -30,7 +30,7 @@ pub fn status(lab: &str) -> Result<String> {
         let Some((namespace, pod)) = name.split_once('.') else {
             continue;
         };
-        let entrance = pod::entrance(&folder, namespace, pod)?;
+        let entrance = entrance::Entrance::of(&folder, namespace, pod)?;
         let state = if entrance.sandbox.is_alive() {
             "running"
         } else {

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     app::{PROGRAM, Reply},
-    pod::Entrance,
+    entrance::Entrance,
 };
 use crate::wait::PATIENCE;
 

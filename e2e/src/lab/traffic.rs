@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
-use super::{app::PROGRAM, pod::Entrance};
+use super::{app::PROGRAM, entrance::Entrance};
 
 /// What became of the requests.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

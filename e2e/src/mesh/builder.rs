@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use lazymesh_protocol::FilterConfig;
 use serde_json::Value;
 
-use super::collector_cluster;
+use super::names::collector_cluster;
 use crate::{
     fake_collector::Behaviour,
     istiod::OutboundTrafficPolicy,

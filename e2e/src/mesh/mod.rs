@@ -2,6 +2,7 @@
 
 mod attachment;
 mod builder;
+pub mod names;
 mod plan;
 mod start;
 
@@ -10,6 +11,8 @@ use std::{collections::BTreeMap, net::SocketAddrV4};
 use anyhow::{Context, Result, ensure};
 
 pub use builder::{CollectorKind, Filter, MeshBuilder};
+pub(crate) use names::{COLLECTOR_SERVICE, SYSTEM_NAMESPACE};
+pub use names::{NAMESPACE, WORKLOAD};
 
 use crate::{
     backend::{Backend, Ledger},
@@ -23,20 +26,6 @@ use crate::{
     service::{External, Placed, Service},
     state::State,
 };
-
-/// Namespace of the client and, unless said otherwise, of every service.
-pub const NAMESPACE: &str = "shop";
-/// The workload whose sidecar the mesh has.
-pub const WORKLOAD: &str = "productpage";
-/// Where lazymesh is installed.
-pub(crate) const SYSTEM_NAMESPACE: &str = "lazymesh-system";
-/// The collector's service.
-pub(crate) const COLLECTOR_SERVICE: &str = "lazymesh-collector";
-
-/// Istio's name of the collector's cluster.
-pub(crate) fn collector_cluster() -> String {
-    format!("outbound|8480||{COLLECTOR_SERVICE}.{SYSTEM_NAMESPACE}.svc.cluster.local")
-}
 
 /// A running mesh. All of it stops when dropped.
 pub struct Mesh {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 
 use crate::{
-    bench::row::{Row, percentile},
+    bench::{pairs::percentile, row::Row},
     lab::{Lab, Lazymesh, Pod, Push},
     process::Process,
 };
