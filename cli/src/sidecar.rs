@@ -45,8 +45,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.output {
         Form::Yaml => print(&yaml),
         Form::Json => {
-            let value: Value = serde_saphyr::from_str(&yaml).context("the Sidecar is not YAML")?;
-            print(&serde_json::to_string_pretty(&value)?)
+            let published: Vec<Value> =
+                serde_saphyr::from_multiple(&yaml).context("the Sidecar is not YAML")?;
+            let published = published.first().context("there is no Sidecar")?;
+            print(&serde_json::to_string_pretty(published)?)
         }
     }
 }
@@ -60,11 +62,9 @@ async fn name_of(client: &Client, workload: &Workload) -> anyhow::Result<String>
     let name = sidecar["name"].as_str().unwrap_or_default();
     match sidecar["state"].as_str() {
         Some("managed") => Ok(name.to_owned()),
-        Some("user-managed") => bail!(
-            "{workload} is ruled by the Sidecar {name}, which lazymesh does not own and leaves alone"
-        ),
-        _ => bail!(
-            "lazymesh publishes no Sidecar for {workload}: label its namespace or its pods with lazymesh.io/mode=enforce"
-        ),
+        _ => {
+            let detail = sidecar["detail"].as_str().unwrap_or_default();
+            bail!("lazymesh publishes no Sidecar for {workload}: {detail}")
+        }
     }
 }

@@ -1,18 +1,14 @@
 //! Holds the one view that every decision and every Sidecar is a function of, and tells its followers what changed.
 
-mod policy;
-
 use std::collections::BTreeSet;
 use std::iter;
 
 use lazymesh_core::{
-    Affected, Graph, Inventory, Mode, Outcome, Plan, Question, Subject, Workload, decide,
-    plan_namespace, plan_workload,
+    Affected, Graph, Inventory, Outcome, Plan, Policy, Question, Reason, Subject, Workload, decide,
+    obstacle, plan,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
-
-pub(crate) use self::policy::{Filters, Policy};
 
 /// Most events that wait for a follower. One that falls further behind looks at everything again.
 const EVENTS: usize = 4096;
@@ -26,43 +22,20 @@ pub(crate) struct View {
 
 impl View {
     pub(crate) fn decide(&self, question: &Question) -> Outcome {
-        decide(&self.inventory, &self.graph, question)
+        decide(&self.inventory, &self.graph, &self.policy, question)
     }
 
     /// The Sidecar that a subject should have.
     pub(crate) fn plan(&self, subject: &Subject) -> Plan {
-        if self.policy.off {
-            return Plan::NotEnforced;
-        }
-        let visibility = &self.policy.visibility;
-        let plan = match subject {
-            Subject::Namespace(namespace) => {
-                plan_namespace(&self.inventory, &self.graph, visibility, namespace)
-            }
-            Subject::Workload(workload) => {
-                plan_workload(&self.inventory, &self.graph, visibility, workload)
-            }
-        };
-        match plan {
-            Plan::Publish(_) if !self.policy.filters.admit(subject.namespace()) => {
-                Plan::NotEnforced
-            }
-            plan => plan,
-        }
-    }
-
-    /// Whether a workload would be lazy if a filter had called from its namespace.
-    pub(crate) fn waits_for_filter(&self, workload: &Workload) -> bool {
-        !self.policy.off
-            && !self.policy.filters.admit(&workload.namespace)
-            && self.inventory.mode(workload) == Mode::Enforce
+        plan(&self.inventory, &self.graph, &self.policy, subject)
     }
 
     /// How many namespaces would be lazy if a filter had called from there.
     pub(crate) fn namespaces_waiting(&self) -> usize {
         let waits = |namespace: &&str| {
-            !self.policy.filters.admit(namespace)
-                && self.inventory.namespace_mode(namespace) == Mode::Enforce
+            let subject = Subject::Namespace((*namespace).to_owned());
+            let reason = obstacle(&self.inventory, &self.graph, &self.policy, &subject);
+            reason == Some(Reason::NoFilterSeen)
         };
         self.inventory.namespaces().filter(waits).count()
     }

@@ -3,7 +3,8 @@
 //! * An [`Inventory`] indexes what Kubernetes and Istio say exists.
 //! * A [`Graph`] remembers which workload needs which egress host.
 //! * [`decide`] answers one [`Question`] of a sidecar from the two.
-//! * [`plan_workload`] and [`plan_namespace`] turn the two into Sidecars.
+//! * [`plan`] turns the two and a [`Policy`] into a Sidecar, or says why there is none.
+//! * [`roll_out`] leads a Sidecar from the scope it has to the one it is to have.
 //!
 //! All of it is pure: the same objects and the same graph give the same answer, in whatever order they came.
 //! There is no I/O and no async here; the collector brings both.
@@ -12,8 +13,8 @@
 //!
 //! ```
 //! use lazymesh_core::{
-//!     Dependency, Graph, Inventory, Learned, Limits, Mesh, Object, Origin, Plan, Question, Visibility, decide,
-//!     plan_workload,
+//!     Dependency, Graph, Inventory, Learned, Limits, Mesh, Object, Origin, Plan, Policy, Question, Subject, decide,
+//!     plan,
 //! };
 //! use lazymesh_protocol::{Decision, Protocol, ResolveRequest, Source};
 //! use serde_json::json;
@@ -37,7 +38,8 @@
 //!     destination: Some("10.96.0.10:80".into()),
 //!     protocol: Protocol::Http,
 //! })?;
-//! let outcome = decide(&inventory, &graph, &question);
+//! let policy = Policy::default();
+//! let outcome = decide(&inventory, &graph, &policy, &question);
 //! // No endpoint is known to speak mTLS, so the request waits for the host's own cluster.
 //! assert!(matches!(outcome.decision, Decision::Hold { .. }));
 //!
@@ -50,7 +52,7 @@
 //!     count: 1,
 //!     origin: Origin::Learned,
 //! });
-//! let plan = plan_workload(&inventory, &graph, &Visibility::default(), &question.source);
+//! let plan = plan(&inventory, &graph, &policy, &Subject::Workload(question.source));
 //! assert!(matches!(plan, Plan::Publish(sidecar) if sidecar.hosts.contains(&host)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -70,9 +72,10 @@ pub use names::{Authority, AuthorityError, EgressHost, Host, NameError, Workload
 pub use resolve::{Question, QuestionError};
 pub use resource::{
     DefaultExportTo, DestinationRule, EndpointSlice, Kind, KindApi, LabelSelector, MODE_LABEL,
-    Mesh, Mode, Namespace, Object, ObjectError, ObjectKey, PeerAuthentication, Pod, Presence,
-    Service, ServiceEntry, Sidecar, VirtualService,
+    Mesh, Mode, ModeError, Namespace, Object, ObjectError, ObjectKey, PeerAuthentication, Pod,
+    Presence, Service, ServiceEntry, Sidecar, VirtualService,
 };
 pub use scope::{
-    DEFAULT_NAME as DEFAULT_SIDECAR, Plan, SidecarSpec, Visibility, plan_namespace, plan_workload,
+    DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Filters, Plan, Policy, Reason, Rollout,
+    SidecarSpec, Transit, Visibility, obstacle, plan, roll_out,
 };

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lazymesh_core::{
-    Dependency, EgressHost, ExternalHost, Graph, Inventory, Learned, Limits, Mesh, Object, Origin,
-    Plan, Question, Visibility, Workload, decide, plan_namespace, plan_workload,
+    Dependency, EgressHost, ExternalHost, Graph, Inventory, Learned, Limits, Mesh, Mode, Object,
+    Origin, Plan, Policy, Question, Reason, Subject, Visibility, Workload, decide, plan,
 };
 use lazymesh_protocol::{Decision, Protocol, Source};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ struct Input {
     _about: String,
     #[serde(default)]
     mesh: Mesh,
+    /// The mode of namespaces without a label.
+    #[serde(default)]
+    default_mode: Mode,
     /// Names of `<name>.objects.yaml`.
     #[serde(default)]
     with: Vec<String>,
@@ -146,15 +149,19 @@ fn run(path: &Path) -> Result<String> {
             Learned::Host(edge.host.clone()),
         );
     }
+    let policy = Policy {
+        visibility: Visibility {
+            always: BTreeSet::from([COLLECTOR.parse()?]),
+            ..Visibility::default()
+        },
+        default_mode: input.default_mode,
+        ..Policy::default()
+    };
     let mut answers = Vec::new();
     for ask in &input.resolve {
-        answers.push(answer(&inventory, &mut graph, ask)?);
+        answers.push(answer(&inventory, &mut graph, &policy, ask)?);
     }
-    let visibility = Visibility {
-        always: BTreeSet::from([COLLECTOR.parse()?]),
-        ..Visibility::default()
-    };
-    let sidecars = sidecars(&input, &inventory, &graph, &visibility)?;
+    let sidecars = sidecars(&input, &inventory, &graph, &policy)?;
     Ok(serde_saphyr::to_string(&Expect { answers, sidecars })?)
 }
 
@@ -172,7 +179,7 @@ fn inventory(input: &Input) -> Result<Inventory> {
     Ok(inventory)
 }
 
-fn answer(inventory: &Inventory, graph: &mut Graph, ask: &Ask) -> Result<Answer> {
+fn answer(inventory: &Inventory, graph: &mut Graph, policy: &Policy, ask: &Ask) -> Result<Answer> {
     let workload: Workload = ask.from.parse()?;
     let source = Source {
         namespace: workload.namespace.clone(),
@@ -181,7 +188,7 @@ fn answer(inventory: &Inventory, graph: &mut Graph, ask: &Ask) -> Result<Answer>
     };
     let (authority, destination) = (ask.authority.as_deref(), ask.destination.as_deref());
     let question = Question::new(&source, authority, destination, ask.protocol)?;
-    let outcome = decide(inventory, graph, &question);
+    let outcome = decide(inventory, graph, policy, &question);
     learn(graph, &workload, outcome.learned.clone());
     let protocol = format!("{:?}", ask.protocol).to_lowercase();
     let named = authority.map(|name| format!(" {name}")).unwrap_or_default();
@@ -233,7 +240,7 @@ fn sidecars(
     input: &Input,
     inventory: &Inventory,
     graph: &Graph,
-    visibility: &Visibility,
+    policy: &Policy,
 ) -> Result<Vec<Published>> {
     let mut workloads = BTreeSet::new();
     for ask in &input.resolve {
@@ -243,25 +250,25 @@ fn sidecars(
     if input.plan == Scope::Everything {
         for namespace in inventory.namespaces() {
             workloads.extend(inventory.workloads_in(namespace));
-            let plan = plan_namespace(inventory, graph, visibility, namespace);
-            published.push(show(namespace.to_owned(), plan));
+            let subject = Subject::Namespace(namespace.to_owned());
+            published.push(show(&subject, plan(inventory, graph, policy, &subject)));
         }
     }
     for workload in workloads {
-        let plan = plan_workload(inventory, graph, visibility, &workload);
-        published.push(show(workload.to_string(), plan));
+        let subject = Subject::Workload(workload);
+        published.push(show(&subject, plan(inventory, graph, policy, &subject)));
     }
     Ok(published)
 }
 
-fn show(of: String, plan: Plan) -> Published {
+fn show(of: &Subject, plan: Plan) -> Published {
     let (plan, by, manifest) = match plan {
         Plan::Publish(spec) => ("publish", None, Some(spec.manifest())),
-        Plan::UserManaged(owner) => ("user-managed", Some(owner.to_string()), None),
-        Plan::NotEnforced => ("not-enforced", None, None),
+        Plan::None(Reason::UserManaged(owner)) => ("user-managed", Some(owner.to_string()), None),
+        Plan::None(reason) => (reason.word(), None, None),
     };
     Published {
-        of,
+        of: of.to_string(),
         plan,
         by,
         manifest,

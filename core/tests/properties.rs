@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use lazymesh_core::{
     Affected, Authority, Change, Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Mode,
-    Object, Origin, Plan, Subject, Visibility, Workload, decide, plan_namespace, plan_workload,
+    Object, Origin, Plan, Policy, Subject, Visibility, Workload, decide, plan,
 };
 use proptest::prelude::*;
 
@@ -60,11 +60,12 @@ proptest! {
             graph.insert(dependency(source.clone(), host.clone()));
         }
         let visibility = Visibility { always, ..Visibility::default() };
+        let policy = Policy { visibility: visibility.clone(), ..Policy::default() };
         for workload in all_workloads() {
-            let plan = plan_workload(&inventory, &graph, &visibility, &workload);
+            let plan = plan(&inventory, &graph, &policy, &Subject::Workload(workload.clone()));
             let Plan::Publish(spec) = plan else { continue };
             let hosts = hosts_of(&spec.manifest());
-            if inventory.mode(&workload) != Mode::Enforce {
+            if policy.mode(&inventory, &workload) != Mode::Enforce {
                 prop_assert_eq!(hosts, ["*/*"]);
                 continue;
             }
@@ -78,7 +79,8 @@ proptest! {
             check_hosts(&hosts)?;
         }
         for namespace in mesh::NAMESPACES {
-            if let Plan::Publish(spec) = plan_namespace(&inventory, &graph, &visibility, namespace) {
+            let subject = Subject::Namespace(namespace.to_owned());
+            if let Plan::Publish(spec) = plan(&inventory, &graph, &policy, &subject) {
                 prop_assert_ne!(namespace, "istio-system");
                 let hosts = hosts_of(&spec.manifest());
                 if hosts == ["*/*"] {
@@ -178,16 +180,17 @@ fn all_workloads() -> Vec<Workload> {
 
 /// The plans of all workloads and namespaces.
 fn plans(inventory: &Inventory, graph: &Graph) -> Plans {
-    let visibility = Visibility::default();
-    let workloads = all_workloads().into_iter().map(|workload| {
-        let plan = plan_workload(inventory, graph, &visibility, &workload);
-        (Subject::Workload(workload), plan)
+    let policy = Policy::default();
+    let workloads = all_workloads().into_iter().map(Subject::Workload);
+    let namespaces = mesh::NAMESPACES
+        .iter()
+        .map(|namespace| (*namespace).to_owned());
+    let subjects = workloads.chain(namespaces.map(Subject::Namespace));
+    let planned = subjects.map(|subject| {
+        let plan = plan(inventory, graph, &policy, &subject);
+        (subject, plan)
     });
-    let namespaces = mesh::NAMESPACES.iter().map(|namespace| {
-        let plan = plan_namespace(inventory, graph, &visibility, namespace);
-        (Subject::Namespace((*namespace).to_owned()), plan)
-    });
-    workloads.chain(namespaces).collect()
+    planned.collect()
 }
 
 type Plans = Vec<(Subject, Plan)>;
@@ -205,30 +208,29 @@ fn check_affected(before: &Plans, affected: &Affected, after: &Plans) -> Result<
 
 /// All that can be seen of an inventory, as text.
 fn observe(inventory: &Inventory, questions: &[lazymesh_core::Question]) -> Vec<String> {
+    let policy = Policy::default();
     let mut graph = Graph::new(Limits::default());
     let mut seen = vec![format!("{} {}", inventory.len(), inventory.services())];
     for question in questions {
-        let outcome = decide(inventory, &graph, question);
+        let outcome = decide(inventory, &graph, &policy, question);
         if let lazymesh_core::Learned::Host(host) = &outcome.learned {
             graph.insert(dependency(question.source.clone(), host.clone()));
         }
         seen.push(format!("{question:?}: {outcome:?}"));
     }
-    let visibility = Visibility::default();
     for workload in all_workloads() {
         let (mode, accounts) = (
-            inventory.mode(&workload),
+            policy.mode(inventory, &workload),
             inventory.service_accounts(&workload),
         );
-        let plan = plan_workload(inventory, &graph, &visibility, &workload);
-        seen.push(format!("{workload}: {mode:?} {accounts:?} {plan:?}"));
+        seen.push(format!("{workload}: {mode:?} {accounts:?}"));
+    }
+    for (subject, plan) in plans(inventory, &graph) {
+        seen.push(format!("{subject}: {plan:?}"));
     }
     for namespace in inventory.namespaces() {
-        let plan = plan_namespace(inventory, &graph, &visibility, namespace);
-        seen.push(format!(
-            "{namespace}: {:?} {plan:?}",
-            inventory.workloads_in(namespace)
-        ));
+        let workloads = inventory.workloads_in(namespace);
+        seen.push(format!("{namespace}: {workloads:?}"));
     }
     seen
 }

@@ -162,6 +162,7 @@ impl Options {
             .arg(self.admin().to_string())
             .arg("--manifests")
             .arg(&self.manifests)
+            .args(["--settle", "0s"])
             .arg("--publish-dir")
             .arg(&self.sidecars)
             .arg("--data-dir")

@@ -37,7 +37,7 @@ fn workloads() {
         rows(&table),
         [
             vec!["WORKLOAD", "MODE", "DEPENDENCIES"],
-            vec!["free/job", "off", "0"],
+            vec!["free/job", "learn", "0"],
             vec!["shop/custom", "enforce", "0"],
             vec!["shop/web", "enforce", "1"],
         ]
@@ -129,7 +129,10 @@ fn sidecar() {
     assert_eq!(default["metadata"]["name"], "lazymesh-default");
 
     for (name, reason) in [
-        ("shop/custom", "by-hand, which lazymesh does not own"),
+        (
+            "shop/custom",
+            "by-hand rules here, and lazymesh does not own it",
+        ),
         ("free/job", "lazymesh.io/mode=enforce"),
         ("shop/none", "no pod has that canonical name"),
         ("shop/lazymesh-none", "publishes no such Sidecar"),

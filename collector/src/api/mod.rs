@@ -34,6 +34,7 @@ pub use self::token::{Token, TokenError};
 
 pub(crate) use self::ingest::{Ingest, Stations};
 use self::problem::Kind;
+use crate::publish::scopes::PublishedScopes;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::SharedView;
@@ -45,6 +46,7 @@ const ADMIN_REQUESTS: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) view: Arc<SharedView>,
+    pub(crate) published: Arc<PublishedScopes>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
 }
@@ -52,6 +54,12 @@ pub(crate) struct Admin {
 impl FromRef<Admin> for Arc<SharedView> {
     fn from_ref(admin: &Admin) -> Self {
         Self::clone(&admin.view)
+    }
+}
+
+impl FromRef<Admin> for Arc<PublishedScopes> {
+    fn from_ref(admin: &Admin) -> Self {
+        Self::clone(&admin.published)
     }
 }
 

@@ -99,6 +99,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
         view,
         metrics,
         readiness,
+        ..
     } = admin;
     metrics.measure(&view.look(), &readiness);
     let text = metrics.text().map_err(|error| {

@@ -1,4 +1,4 @@
-//! Shows Sidecars as they are, or are about to be, published.
+//! Shows Sidecars as they are published.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use lazymesh_core::{ObjectKey, Plan, SidecarSpec, Subject, Workload};
+use lazymesh_core::{EgressScope, Plan, Reason, SidecarSpec, Subject, Workload};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,9 +14,13 @@ use crate::api::Admin;
 use crate::api::extract::Names;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::ItemProblems;
+use crate::publish::scopes::PublishedScopes;
+use crate::publish::sink::Published;
 use crate::state::{SharedView, View};
 
 const YAML: &str = "application/yaml";
+/// What separates the Sidecar that is published from the one that is wanted.
+const WANTED: &str = "---\n# wanted\n";
 
 pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default().routes(routes!(show))
@@ -24,7 +28,8 @@ pub(crate) fn routes() -> OpenApiRouter<Admin> {
 
 /// Show a Sidecar
 ///
-/// As lazymesh publishes it: `lazymesh-default` for a namespace, `lazymesh-<workload>` for a workload.
+/// As it is in place: `lazymesh-default` for a namespace, `lazymesh-<workload>` for a workload. Where it is still on the way to
+/// what it is to be, or was not published yet, that follows as a second document.
 #[utoipa::path(
     get,
     path = "/v1/sidecars/{namespace}/{name}",
@@ -34,29 +39,41 @@ pub(crate) fn routes() -> OpenApiRouter<Admin> {
         ("name" = String, Path, description = "Name of the Sidecar", example = "lazymesh-web"),
     ),
     responses(
-        (status = 200, description = "The manifest", content_type = "application/yaml", body = String),
+        (status = 200, description = "The manifest that is published, then the one that is wanted where it differs", content_type = "application/yaml", body = String),
         ItemProblems,
     ),
 )]
-async fn show(State(view): State<Arc<SharedView>>, names: Names) -> Result<Response, Problem> {
+async fn show(
+    State(view): State<Arc<SharedView>>,
+    State(published): State<Arc<PublishedScopes>>,
+    names: Names,
+) -> Result<Response, Problem> {
     let sidecar = find(&view.look(), &names)?;
-    let yaml = serde_saphyr::to_string(&sidecar.manifest()).map_err(|error| {
+    let mut manifests: Vec<_> = published
+        .get(&Published::of(&sidecar))
+        .into_iter()
+        .collect();
+    manifests.push(EgressScope::whole(&sidecar));
+    manifests.dedup();
+    let render = |scope| serde_saphyr::to_string(&sidecar.manifest_with(scope));
+    let documents: Result<Vec<_>, _> = manifests.iter().map(render).collect();
+    let documents = documents.map_err(|error| {
         tracing::error!(%error, "cannot render a Sidecar");
         Problem::new(Kind::Internal, "the Sidecar cannot be written as YAML")
     })?;
-    Ok(([(CONTENT_TYPE, YAML)], yaml).into_response())
+    Ok(([(CONTENT_TYPE, YAML)], documents.join(WANTED)).into_response())
 }
 
 fn find(view: &View, names: &Names) -> Result<SidecarSpec, Problem> {
-    let mut ruled_by = None;
+    let mut reason = None;
     for subject in candidates(view, &names.namespace) {
         match view.plan(&subject) {
             Plan::Publish(sidecar) if sidecar.name == names.name => return Ok(sidecar),
-            Plan::UserManaged(owner) if is_meant(&subject, &names.name) => ruled_by = Some(owner),
-            Plan::Publish(_) | Plan::UserManaged(_) | Plan::NotEnforced => {}
+            Plan::None(why) if is_meant(&subject, &names.name) => reason = Some(why),
+            Plan::Publish(_) | Plan::None(_) => {}
         }
     }
-    Err(absent(ruled_by))
+    Err(absent(reason))
 }
 
 /// What can have a Sidecar in a namespace, be it one that does not exist.
@@ -75,10 +92,10 @@ fn is_meant(subject: &Subject, name: &str) -> bool {
     }
 }
 
-fn absent(ruled_by: Option<ObjectKey>) -> Problem {
-    let detail = match ruled_by {
-        Some(owner) => format!("{owner} rules here, which lazymesh does not own, so it publishes none"),
-        None => "lazymesh publishes no such Sidecar: is the namespace labelled lazymesh.io/mode=enforce?".to_owned(),
+fn absent(reason: Option<Reason>) -> Problem {
+    let detail = match reason {
+        Some(reason) => format!("lazymesh publishes no such Sidecar: {reason}"),
+        None => "lazymesh publishes no such Sidecar: nobody there is known by that name".to_owned(),
     };
     Problem::new(Kind::NotFound, detail)
 }

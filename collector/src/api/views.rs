@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ModeView {
-    /// Its Sidecar is published.
+    /// Its dependencies are recorded, and its Sidecar is published.
     Enforce,
-    /// Its dependencies are learned, its scope is left alone.
+    /// Its dependencies are recorded, its scope is left alone.
     Learn,
-    /// Nothing.
+    /// Nothing of it is recorded, its scope is left alone.
     Off,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use lazymesh_core::{EgressHost, Plan, Subject, Workload};
+use lazymesh_core::{EgressHost, Plan, Reason, Subject, Workload};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -55,6 +55,9 @@ struct SidecarSummary {
     /// The Sidecar's name: lazymesh's own when `managed`, the user's when `user-managed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// Why lazymesh publishes none, for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,9 +68,17 @@ enum SidecarState {
     /// A Sidecar of somebody else, which lazymesh leaves alone.
     UserManaged,
     /// Nothing until a filter has called from the workload's namespace: without one it could not be lazy.
-    WaitsForFilter,
-    /// Nothing of lazymesh.
-    None,
+    NoFilterSeen,
+    /// Nothing: its mode is `learn`.
+    LearnOnly,
+    /// Nothing: its mode is `off`.
+    Off,
+    /// Nothing: it has no pods, and nothing was learned about it.
+    NothingLearned,
+    /// Nothing: all of lazymesh is switched off.
+    SwitchedOff,
+    /// Nothing: the default of Istio's root namespace would scope the whole mesh.
+    Root,
 }
 
 impl WorkloadItem {
@@ -75,8 +86,28 @@ impl WorkloadItem {
         Self {
             namespace: workload.namespace.clone(),
             name: workload.name.clone(),
-            mode: view.inventory.mode(workload).into(),
+            mode: view.policy.mode(&view.inventory, workload).into(),
             dependencies: view.graph.dependencies(workload).count(),
+        }
+    }
+}
+
+impl SidecarSummary {
+    fn none(reason: Reason) -> Self {
+        let detail = Some(reason.to_string());
+        let (state, name) = match reason {
+            Reason::UserManaged(owner) => (SidecarState::UserManaged, Some(owner.name)),
+            Reason::NoFilterSeen => (SidecarState::NoFilterSeen, None),
+            Reason::LearnOnly => (SidecarState::LearnOnly, None),
+            Reason::Off => (SidecarState::Off, None),
+            Reason::NothingLearned => (SidecarState::NothingLearned, None),
+            Reason::SwitchedOff => (SidecarState::SwitchedOff, None),
+            Reason::Root => (SidecarState::Root, None),
+        };
+        Self {
+            state,
+            name,
+            detail,
         }
     }
 }
@@ -85,10 +116,13 @@ impl From<Plan> for SidecarSummary {
     fn from(plan: Plan) -> Self {
         let (state, name) = match plan {
             Plan::Publish(sidecar) => (SidecarState::Managed, Some(sidecar.name)),
-            Plan::UserManaged(owner) => (SidecarState::UserManaged, Some(owner.name)),
-            Plan::NotEnforced => (SidecarState::None, None),
+            Plan::None(reason) => return Self::none(reason),
         };
-        Self { state, name }
+        Self {
+            state,
+            name,
+            detail: None,
+        }
     }
 }
 
@@ -137,10 +171,7 @@ async fn show(
 ) -> Result<Json<WorkloadDetail>, Problem> {
     let view = view.look();
     require(&view, &workload)?;
-    let mut sidecar = SidecarSummary::from(view.plan(&Subject::Workload(workload.clone())));
-    if matches!(sidecar.state, SidecarState::None) && view.waits_for_filter(&workload) {
-        sidecar.state = SidecarState::WaitsForFilter;
-    }
+    let sidecar = SidecarSummary::from(view.plan(&Subject::Workload(workload.clone())));
     let externals = view.graph.externals();
     Ok(Json(WorkloadDetail {
         item: WorkloadItem::new(&view, &workload),

@@ -1,11 +1,8 @@
-use std::time::Duration;
-
 use clap::Args;
 
 use crate::attach::AttachConfig;
 use crate::inventory::kubernetes::source::SourceOptions;
 use crate::kubernetes::connect::ConnectConfig;
-use crate::kubernetes::duration::duration;
 use crate::publish::kubernetes::owner::Owner;
 use crate::runtime::config::NAMESPACE;
 
@@ -42,10 +39,6 @@ pub struct KubernetesConfig {
     /// Revision of the control plane to work for; without it, all of them
     #[arg(long, value_name = "REVISION", env = "LAZYMESH_REVISION")]
     pub revision: Option<String>,
-    /// How long istiod and sidecars may take to follow a change, as in 15s: so long a new attachment comes before
-    /// the Sidecars, and so long the clusters of hosts that leave a scope stay after their routes
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration, env = "LAZYMESH_SETTLE")]
-    pub settle: Duration,
     /// Make namespaces lazy although no filter has called from them. Workloads whose sidecar lacks the filter, for
     /// whatever reason, then cannot call STRICT services that they have not learned
     #[arg(long, env = "LAZYMESH_ENFORCE_UNHEARD", requires = "kubernetes")]

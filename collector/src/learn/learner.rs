@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use lazymesh_core::{Dependency, ExternalHost, Graph, Learned, Origin as Kept, Outcome, Workload};
+use lazymesh_core::{
+    Dependency, ExternalHost, Graph, Learned, Mode, Origin as Kept, Outcome, Workload,
+};
 use lazymesh_protocol::{Decision, PassthroughReason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -210,7 +212,8 @@ impl Lesson {
 
 /// Makes known what is durable now.
 fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
-    let had_room = !view.graph.is_full();
+    let is_full = |graph: &Graph| [Mode::Learn, Mode::Enforce].map(|mode| graph.is_full(mode));
+    let was_full = is_full(&view.graph);
     let mut events = Vec::new();
     for lesson in lessons {
         let Some(change) = lesson.change() else {
@@ -223,7 +226,7 @@ fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
             });
         }
     }
-    if had_room && view.graph.is_full() {
+    if was_full != is_full(&view.graph) {
         // Whoever has learned nothing yet can learn nothing any more.
         events.push(Event::Affected(view.subjects()));
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use lazymesh_core::{MANAGED_BY, SidecarSpec, is_object_name};
+use lazymesh_core::{EgressScope, MANAGED_BY, SidecarSpec, is_object_name};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
@@ -38,11 +38,11 @@ impl DirectorySink {
     /// [`SinkError::Io`] when the directory cannot be created or read.
     pub(crate) fn open(root: &Path) -> Result<Self, SinkError> {
         fsync::create_dir_all(root).map_err(SinkError::io(root))?;
-        let publisher = Self {
+        let sink = Self {
             root: root.to_owned(),
         };
-        publisher.remove_leftovers()?;
-        Ok(publisher)
+        sink.remove_leftovers()?;
+        Ok(sink)
     }
 
     /// Removes what a collector that was killed while writing left behind.
@@ -57,9 +57,13 @@ impl DirectorySink {
         Ok(())
     }
 
-    fn write(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, SinkError> {
+    fn write(
+        &self,
+        sidecar: &SidecarSpec,
+        scope: &EgressScope,
+    ) -> Result<PublishOutcome, SinkError> {
         let path = self.path(&sidecar.namespace, &sidecar.name)?;
-        let text = render(sidecar, &path)?;
+        let text = render(&sidecar.manifest_with(scope), &path)?;
         let outcome = match existing(&path)? {
             None => PublishOutcome::Created,
             Some(Existing::Ours(there)) if there == text => return Ok(PublishOutcome::Unchanged),
@@ -70,6 +74,16 @@ impl DirectorySink {
         fsync::create_dir_all(&dir).map_err(SinkError::io(&dir))?;
         replace(&dir, &path, &text, outcome)?;
         Ok(outcome)
+    }
+
+    fn read(&self, place: &Published) -> Result<Option<EgressScope>, SinkError> {
+        let path = self.path(&place.namespace, &place.name)?;
+        let Some(Existing::Ours(text)) = existing(&path)? else {
+            return Ok(None);
+        };
+        let documents = yaml::documents(&text);
+        let sidecar = documents.iter().flatten().next();
+        Ok(sidecar.map(|document| EgressScope::of(&document.value)))
     }
 
     fn remove(&self, namespace: &str, name: &str) -> Result<bool, SinkError> {
@@ -130,24 +144,28 @@ impl DirectorySink {
 
 #[async_trait]
 impl Sink for DirectorySink {
-    async fn publish(
+    async fn apply(
         &self,
         sidecar: &SidecarSpec,
-        _in_use: bool,
+        scope: &EgressScope,
     ) -> Result<PublishOutcome, SinkError> {
-        let (publisher, sidecar) = (self.clone(), sidecar.clone());
-        self.blocking(move || publisher.write(&sidecar)).await
+        let (sink, sidecar, scope) = (self.clone(), sidecar.clone(), scope.clone());
+        self.blocking(move || sink.write(&sidecar, &scope)).await
+    }
+
+    async fn live(&self, place: &Published) -> Result<Option<EgressScope>, SinkError> {
+        let (sink, place) = (self.clone(), place.clone());
+        self.blocking(move || sink.read(&place)).await
     }
 
     async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, SinkError> {
-        let (publisher, namespace, name) = (self.clone(), namespace.to_owned(), name.to_owned());
-        self.blocking(move || publisher.remove(&namespace, &name))
-            .await
+        let (sink, namespace, name) = (self.clone(), namespace.to_owned(), name.to_owned());
+        self.blocking(move || sink.remove(&namespace, &name)).await
     }
 
     async fn list(&self) -> Result<Vec<Published>, SinkError> {
-        let publisher = self.clone();
-        self.blocking(move || publisher.find()).await
+        let sink = self.clone();
+        self.blocking(move || sink.find()).await
     }
 }
 
@@ -197,8 +215,8 @@ fn is_ours(text: &str) -> bool {
             .all(|found| found.as_ref().is_ok_and(is_ours))
 }
 
-fn render(sidecar: &SidecarSpec, path: &Path) -> Result<String, SinkError> {
-    let yaml = serde_saphyr::to_string(&sidecar.manifest()).map_err(|error| SinkError::Render {
+fn render(manifest: &Value, path: &Path) -> Result<String, SinkError> {
+    let yaml = serde_saphyr::to_string(manifest).map_err(|error| SinkError::Render {
         place: path.display().to_string(),
         reason: error.to_string(),
     })?;

@@ -2,7 +2,8 @@
 
 pub(crate) mod directory;
 pub(crate) mod kubernetes;
-mod namespace;
+pub(crate) mod namespace;
 pub(crate) mod reconciler;
+pub(crate) mod scopes;
 pub(crate) mod sink;
 mod workqueue;

@@ -4,8 +4,11 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lazymesh_core::{DEFAULT_SIDECAR, Plan, SidecarSpec, Subject};
+use lazymesh_core::{
+    DEFAULT_SIDECAR, EgressScope, Plan, Reason, SidecarSpec, Subject, Transit, roll_out,
+};
 
+use crate::publish::scopes::PublishedScopes;
 use crate::publish::sink::{PublishOutcome, Published, Sink, SinkError};
 use crate::publish::workqueue::Key;
 use crate::runtime::metrics::Metrics;
@@ -19,6 +22,9 @@ const LINGER: Duration = Duration::from_mins(10);
 pub(crate) struct Tools {
     pub(crate) view: Arc<SharedView>,
     pub(crate) sink: Arc<dyn Sink>,
+    /// How long istiod and sidecars may take to follow a change.
+    pub(crate) settle: Duration,
+    pub(crate) published: Arc<PublishedScopes>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -50,6 +56,8 @@ pub(crate) enum Progress {
 pub(crate) struct NamespaceReconciler {
     /// The Sidecars that were put in place, to find them again when their subject wants none.
     placed: HashMap<Subject, Published>,
+    /// What is on its way, by the name of the Sidecar.
+    transits: HashMap<String, Transit>,
     /// The workloads that had pods when they were last looked at. The pods of others are too new for requests.
     running: HashSet<Subject>,
     /// The workloads whose Sidecar lingers, and until when.
@@ -120,8 +128,8 @@ impl NamespaceReconciler {
         subject: &Subject,
     ) -> Result<Progress, SinkError> {
         let plan = tools.plan(subject);
-        if let Plan::UserManaged(owner) = &plan {
-            tracing::debug!(%subject, %owner, "left to a Sidecar that is not ours");
+        if let Plan::None(reason) = &plan {
+            tracing::debug!(%subject, reason = reason.word(), "no Sidecar");
         }
         let changed = match (subject, &plan) {
             (Subject::Namespace(namespace), Plan::Publish(sidecar)) => {
@@ -180,17 +188,17 @@ impl NamespaceReconciler {
         subject: &Subject,
         plan: &Plan,
     ) -> Result<bool, SinkError> {
-        let is_theirs = matches!(plan, Plan::UserManaged(_));
+        let is_theirs = matches!(plan, Plan::None(Reason::UserManaged(_)));
         let namespace = subject.namespace();
         let default = Subject::Namespace(namespace.to_owned());
         match tools.plan(&default) {
-            Plan::UserManaged(_) | Plan::NotEnforced => {
+            Plan::None(_) => {
                 self.withdraw(tools, &default).await?;
             }
             Plan::Publish(_) if !self.placed.contains_key(subject) => {}
             Plan::Publish(sidecar) if is_theirs && self.placed.contains_key(&default) => {
                 self.publish(tools, &default, &sidecar).await?;
-                if let Some(due) = tools.sink.due(namespace, DEFAULT_SIDECAR) {
+                if let Some(due) = self.due(DEFAULT_SIDECAR) {
                     self.requeued.push((subject.clone(), due));
                     return Ok(false);
                 }
@@ -224,13 +232,20 @@ impl NamespaceReconciler {
     ) -> Result<bool, SinkError> {
         self.lingering.remove(subject);
         // One that fails may have been made all the same.
-        self.placed.insert(subject.clone(), place(sidecar));
+        self.placed.insert(subject.clone(), Published::of(sidecar));
         let in_use = match subject {
             Subject::Workload(_) => self.running.contains(subject),
             Subject::Namespace(_) => true,
         } && tools.is_running(subject);
-        let outcome = tools.sink.publish(sidecar, in_use).await?;
-        if let Some(due) = tools.sink.due(&sidecar.namespace, &sidecar.name) {
+        let scope = if in_use {
+            self.next_scope(tools, sidecar).await?
+        } else {
+            self.transits.remove(&sidecar.name);
+            EgressScope::whole(sidecar)
+        };
+        let outcome = tools.sink.apply(sidecar, &scope).await?;
+        tools.published.insert(Published::of(sidecar), scope);
+        if let Some(due) = self.due(&sidecar.name) {
             self.requeued.push((subject.clone(), due));
         }
         match outcome {
@@ -238,7 +253,7 @@ impl NamespaceReconciler {
             PublishOutcome::Created | PublishOutcome::Updated => tools.metrics.published.inc(),
         };
         if outcome != PublishOutcome::Unchanged {
-            let Published { namespace, name } = place(sidecar);
+            let Published { namespace, name } = Published::of(sidecar);
             tracing::info!(
                 namespace,
                 name,
@@ -249,6 +264,35 @@ impl NamespaceReconciler {
         }
         // A new Sidecar, which tells what is always visible, must not make the workload's first host wait.
         Ok(outcome == PublishOutcome::Updated)
+    }
+
+    /// The next step of a Sidecar from the scope that those have for whom it is: its own if it is there, else the
+    /// namespace's, if any.
+    async fn next_scope(
+        &mut self,
+        tools: &Tools,
+        sidecar: &SidecarSpec,
+    ) -> Result<EgressScope, SinkError> {
+        let default = Published {
+            namespace: sidecar.namespace.clone(),
+            name: DEFAULT_SIDECAR.to_owned(),
+        };
+        let mut live = tools.sink.live(&Published::of(sidecar)).await?;
+        if live.is_none() {
+            live = tools.sink.live(&default).await?;
+        }
+        let live = live.unwrap_or_else(|| EgressScope::without(sidecar));
+        let transit = self.transits.remove(&sidecar.name).unwrap_or_default();
+        let rollout = roll_out(sidecar, &live, transit, tools.settle, Instant::now());
+        if rollout.transit.due().is_some() {
+            self.transits.insert(sidecar.name.clone(), rollout.transit);
+        }
+        Ok(rollout.scope)
+    }
+
+    /// When the next step of a Sidecar is due.
+    fn due(&self, sidecar: &str) -> Option<Instant> {
+        self.transits.get(sidecar)?.due()
     }
 
     /// Takes a subject's Sidecar out. That is no change to be paced by: should the Sidecar be wanted again, as when
@@ -262,6 +306,7 @@ impl NamespaceReconciler {
                 Err(error) => return Err(error),
             }
             self.placed.remove(subject);
+            self.transits.remove(&place.name);
         }
         Ok(false)
     }
@@ -294,8 +339,8 @@ impl NamespaceReconciler {
         let planned = subjects
             .iter()
             .filter_map(|subject| match tools.plan(subject) {
-                Plan::Publish(sidecar) => Some(place(&sidecar)),
-                Plan::UserManaged(_) | Plan::NotEnforced => None,
+                Plan::Publish(sidecar) => Some(Published::of(&sidecar)),
+                Plan::None(_) => None,
             });
         planned.chain(placed).collect()
     }
@@ -303,16 +348,10 @@ impl NamespaceReconciler {
 
 async fn take_out(tools: &Tools, place: &Published) -> Result<(), SinkError> {
     let Published { namespace, name } = place;
+    tools.published.remove(place);
     if tools.sink.withdraw(namespace, name).await? {
         tools.metrics.withdrawn.inc();
         tracing::info!(namespace, name, "Sidecar withdrawn");
     }
     Ok(())
-}
-
-fn place(sidecar: &SidecarSpec) -> Published {
-    Published {
-        namespace: sidecar.namespace.clone(),
-        name: sidecar.name.clone(),
-    }
 }

@@ -12,12 +12,11 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::JoinSet;
 
 use crate::publish::namespace::{NamespaceReconciler, Progress, Tools};
-use crate::publish::sink::{Published, Sink, SinkError};
+use crate::publish::sink::{Published, SinkError};
 use crate::publish::workqueue::{Key, Workqueue};
-use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::retry::retries;
-use crate::state::{Event, SharedView};
+use crate::state::Event;
 
 /// Most namespaces that are worked on at once.
 const MAX_WORKERS: usize = 32;
@@ -44,19 +43,10 @@ struct Done {
 }
 
 impl Reconciler {
-    pub(crate) fn new(
-        view: Arc<SharedView>,
-        sink: Arc<dyn Sink>,
-        metrics: Arc<Metrics>,
-        readiness: Arc<Readiness>,
-    ) -> Self {
+    pub(crate) fn new(tools: Tools, readiness: Arc<Readiness>) -> Self {
         Self {
-            events: view.follow(),
-            tools: Arc::new(Tools {
-                view,
-                sink,
-                metrics,
-            }),
+            events: tools.view.follow(),
+            tools: Arc::new(tools),
             readiness,
             queue: Workqueue::default(),
             idle: HashMap::new(),

@@ -1,14 +1,14 @@
-//! Applies finished Sidecars. What to publish is decided in `lazymesh_core`; a sink only carries it out.
+//! Says what a place is that Sidecars go to. What is published, and in which steps, is decided in `lazymesh_core`; a sink
+//! only applies it.
 //!
 //! Every sink keeps one promise: it touches nothing that does not carry
 //! `app.kubernetes.io/managed-by: lazymesh`, and a Sidecar that is already as it should be is left alone.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use async_trait::async_trait;
-use lazymesh_core::SidecarSpec;
+use lazymesh_core::{EgressScope, SidecarSpec};
 
 /// What publishing a Sidecar came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub enum SinkError {
         place: String,
     },
     /// The namespace or the name cannot be published under.
-    #[error("{name:?} is no name of a Kubernetes object")]
+    #[error("expected a name of a Kubernetes object, got {name:?}")]
     Name {
         /// The namespace or name.
         name: String,
@@ -75,24 +75,34 @@ impl SinkError {
     }
 }
 
+impl Published {
+    /// Where a Sidecar goes.
+    pub(crate) fn of(sidecar: &SidecarSpec) -> Self {
+        Self {
+            namespace: sidecar.namespace.clone(),
+            name: sidecar.name.clone(),
+        }
+    }
+}
+
 /// A place that Sidecars are published to.
 #[async_trait]
 pub(crate) trait Sink: Send + Sync {
-    /// Makes the Sidecar in place look like this. `in_use`: pods have been running under what it is now, and a change
-    /// must not cost their requests.
+    /// Makes the Sidecar in place look like this, with this scope.
     ///
     /// # Errors
     /// [`SinkError`]; what was in place before is then still there, whole.
-    async fn publish(
+    async fn apply(
         &self,
         sidecar: &SidecarSpec,
-        in_use: bool,
+        scope: &EgressScope,
     ) -> Result<PublishOutcome, SinkError>;
 
-    /// When to publish a Sidecar again, for it is not yet all that was asked: it changes in steps.
-    fn due(&self, _namespace: &str, _name: &str) -> Option<Instant> {
-        None
-    }
+    /// What the Sidecar of ours in a place brings into scope; none where there is none.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the place cannot be read.
+    async fn live(&self, place: &Published) -> Result<Option<EgressScope>, SinkError>;
 
     /// Takes a Sidecar out. False when there was none.
     ///

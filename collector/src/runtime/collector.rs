@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use lazymesh_core::{Graph, Inventory, Limits, Mesh, Object, Visibility};
+use lazymesh_core::{Graph, Inventory, Limits, Mesh, Object, Policy, Visibility};
 use tokio::sync::watch;
 
 use crate::api::{self, Admin, Ingest, Stations, Token};
@@ -12,11 +12,13 @@ use crate::attach::Desired;
 use crate::ingest::{IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
 use crate::learn::{Learner, Recorder, Usage};
+use crate::publish::namespace::Tools;
 use crate::publish::reconciler::Reconciler;
+use crate::publish::scopes::PublishedScopes;
 use crate::publish::sink::Sink;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
-use crate::state::{Event, Filters, Policy, SharedView, View};
+use crate::state::{Event, SharedView, View};
 use crate::store::{Store, StoreError};
 
 /// A collector without listeners, sources and sinks.
@@ -24,6 +26,7 @@ pub struct Collector {
     view: Arc<SharedView>,
     recorder: Arc<Recorder>,
     usage: Arc<Usage>,
+    published: Arc<PublishedScopes>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 }
@@ -31,14 +34,11 @@ pub struct Collector {
 impl Collector {
     /// A collector that knows nothing and is not ready: call [`Collector::load`], and apply an inventory.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, mesh: Mesh, limits: Limits, visibility: Visibility) -> Self {
+    pub fn new(store: Arc<dyn Store>, mesh: Mesh, limits: Limits, policy: Policy) -> Self {
         let view = Arc::new(SharedView::new(View {
             inventory: Inventory::new(mesh),
             graph: Graph::new(limits),
-            policy: Policy {
-                visibility,
-                ..Policy::default()
-            },
+            policy,
         }));
         let (metrics, readiness) = (Arc::new(Metrics::new()), Arc::new(Readiness::new()));
         let recorder = Recorder::new(store, Arc::clone(&metrics), Arc::clone(&readiness));
@@ -47,17 +47,10 @@ impl Collector {
             usage: Arc::new(Usage::new(Arc::clone(&view), Arc::clone(&recorder))),
             view,
             recorder,
+            published: Arc::default(),
             metrics,
             readiness,
         }
-    }
-
-    /// Makes no namespace lazy before a filter has called from it.
-    #[must_use]
-    pub fn requiring_filters(self) -> Self {
-        self.view
-            .change(|view| view.policy.filters = Filters::required());
-        self
     }
 
     /// Fills the graph from the store.
@@ -105,6 +98,7 @@ impl Collector {
     pub fn admin(&self, token: Option<Token>) -> Router {
         let admin = Admin {
             view: Arc::clone(&self.view),
+            published: Arc::clone(&self.published),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),
         };
@@ -137,13 +131,15 @@ impl Collector {
     }
 
     /// What publishes to `sink`. Run it only once the store is loaded and the inventory has synced.
-    pub(crate) fn reconciler(&self, sink: Arc<dyn Sink>) -> Reconciler {
-        Reconciler::new(
-            Arc::clone(&self.view),
+    pub(crate) fn reconciler(&self, sink: Arc<dyn Sink>, settle: Duration) -> Reconciler {
+        let tools = Tools {
+            view: Arc::clone(&self.view),
             sink,
-            Arc::clone(&self.metrics),
-            Arc::clone(&self.readiness),
-        )
+            settle,
+            published: Arc::clone(&self.published),
+            metrics: Arc::clone(&self.metrics),
+        };
+        Reconciler::new(tools, Arc::clone(&self.readiness))
     }
 
     /// Writes down what is known, for the last time, and closes the store.

@@ -1,10 +1,12 @@
 //! Holds everything that can be said to a collector on its command line or in its environment.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use lazymesh_core::{DefaultExportTo, EgressHost, Limits, Mesh, Visibility};
+use lazymesh_core::{DefaultExportTo, EgressHost, Filters, Limits, Mesh, Mode, Policy, Visibility};
 
+use crate::kubernetes::duration;
 use crate::runtime::listen::ListenConfig;
 
 /// Configuration of a collector.
@@ -60,6 +62,10 @@ pub struct PlacesConfig {
     /// Where Sidecars are published, one YAML file each; without it they are only planned
     #[arg(long, value_name = "DIR", env = "LAZYMESH_PUBLISH_DIR")]
     pub publish_dir: Option<PathBuf>,
+    /// How long istiod and sidecars may take to follow a change, as in 15s: so long a new attachment comes before
+    /// the Sidecars, so long the clusters of hosts come before their routes, and so long they stay after them
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration, env = "LAZYMESH_SETTLE")]
+    pub settle: Duration,
 }
 
 /// The names of [`Mesh`].
@@ -136,6 +142,14 @@ pub struct VisibilityConfig {
     /// have a port which does not speak HTTP, for the filter learns only what does
     #[arg(long, env = "LAZYMESH_ASSUME_HTTP")]
     pub assume_http: bool,
+    /// What lazymesh does where neither a namespace nor a pod has the label lazymesh.io/mode: learn, enforce or off
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value_t,
+        env = "LAZYMESH_DEFAULT_MODE"
+    )]
+    pub default_mode: Mode,
 }
 
 /// Namespace of lazymesh itself, where nothing says another.
@@ -159,6 +173,23 @@ impl Home<'_> {
         EgressHost {
             namespace: namespace.to_owned(),
             host: format!("{service}.{namespace}.svc.{cluster_domain}"),
+        }
+    }
+}
+
+impl Config {
+    /// What every sidecar sees, and who may be lazy.
+    pub(crate) fn policy(&self, home: Home<'_>) -> Policy {
+        let kubernetes = &self.kubernetes;
+        let requires_filters = kubernetes.kubernetes && !kubernetes.enforce_unheard;
+        Policy {
+            visibility: self.visibility.visibility(home),
+            off: false,
+            default_mode: self.visibility.default_mode,
+            filters: match requires_filters {
+                true => Filters::required(),
+                false => Filters::default(),
+            },
         }
     }
 }

@@ -41,7 +41,6 @@ impl Link {
             self.client.clone(),
             self.config.kubernetes.owner(),
             Arc::clone(&self.cache),
-            self.config.kubernetes.settle,
         )
     }
 
@@ -92,7 +91,7 @@ impl Link {
             });
             if is_new {
                 // Whose scope shrinks before its sidecar has the filter calls what it does not know in plain text.
-                tokio::time::sleep(config.kubernetes.settle).await;
+                tokio::time::sleep(config.places.settle).await;
             }
         }
         Ok(())

@@ -107,13 +107,9 @@ impl Server {
             cluster_domain: &mesh.cluster_domain,
         };
         // With Kubernetes both are found out there, before anything is published.
-        let visibility = config.visibility.visibility(home);
+        let policy = config.policy(home);
         let limits = config.limits.clone().into();
-        let collector = Collector::new(Arc::new(store), mesh, limits, visibility);
-        let collector = match &config.kubernetes {
-            of if of.kubernetes && !of.enforce_unheard => collector.requiring_filters(),
-            _ => collector,
-        };
+        let collector = Collector::new(Arc::new(store), mesh, limits, policy);
         Ok(Self {
             collector,
             listeners,
@@ -199,7 +195,7 @@ async fn live(
         Origin::Kubernetes(link) => link.follow(collector, tasks).await?,
     }
     if let Some(publisher) = publisher {
-        let reconciler = collector.reconciler(publisher);
+        let reconciler = collector.reconciler(publisher, config.places.settle);
         let readiness = Arc::clone(collector.readiness());
         tasks.spawn(async move {
             readiness.whole_once().await;

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use lazymesh_collector::api::Token;
 use lazymesh_collector::store::Store;
 use lazymesh_collector::{Collector, IngestIdentity};
-use lazymesh_core::{EgressHost, Limits, Mesh, Visibility};
+use lazymesh_core::{EgressHost, Filters, Limits, Mesh, Policy, Visibility};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -53,18 +53,21 @@ impl Setup {
     pub(crate) async fn start(self) -> Api {
         let store = Arc::new(CountingStore::default());
         let always = ["lazymesh-system/collector.lazymesh-system.svc.cluster.local"];
-        let visibility = Visibility {
-            always: always
-                .map(|host| host.parse::<EgressHost>().expect("a host"))
-                .into(),
-            ..Visibility::default()
+        let policy = Policy {
+            visibility: Visibility {
+                always: always
+                    .map(|host| host.parse::<EgressHost>().expect("a host"))
+                    .into(),
+                ..Visibility::default()
+            },
+            filters: match self.requires_filters {
+                true => Filters::required(),
+                false => Filters::default(),
+            },
+            ..Policy::default()
         };
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let collector = Collector::new(shared, self.mesh, self.limits, visibility);
-        let collector = match self.requires_filters {
-            true => collector.requiring_filters(),
-            false => collector,
-        };
+        let collector = Collector::new(shared, self.mesh, self.limits, policy);
         if self.ready {
             collector.load().await.expect("the store loads");
             collector.sync_inventory(mesh::objects());

@@ -16,7 +16,7 @@ async fn workloads_come_from_pods_and_from_what_was_learned() {
     };
     let expect = [
         "bank/teller learn",
-        "gone/batch off",
+        "gone/batch learn",
         "shop/custom enforce",
         "shop/web enforce",
     ];
@@ -46,9 +46,12 @@ async fn a_workload_has_its_accounts_and_its_sidecar() {
     };
     assert_eq!(
         sidecar("shop/custom").await,
-        json!({"state": "user-managed", "name": "by-hand"})
+        json!({
+            "state": "user-managed", "name": "by-hand",
+            "detail": "Sidecar shop/by-hand rules here, and lazymesh does not own it",
+        })
     );
-    assert_eq!(sidecar("bank/teller").await, json!({"state": "none"}));
+    assert_eq!(sidecar("bank/teller").await["state"], "learn-only");
 }
 
 #[tokio::test]
@@ -68,12 +71,12 @@ async fn a_namespace_keeps_its_scope_until_a_filter_has_called_from_it() {
         }
         states
     };
-    let waiting = ["waits-for-filter", "user-managed", "none"];
+    let waiting = ["no-filter-seen", "user-managed", "learn-only"];
     assert_eq!(states().await, waiting);
     api.greet("bank/teller").await;
     assert_eq!(states().await, waiting);
     api.greet("shop/custom").await;
-    assert_eq!(states().await, ["managed", "user-managed", "none"]);
+    assert_eq!(states().await, ["managed", "user-managed", "learn-only"]);
 }
 
 #[tokio::test]

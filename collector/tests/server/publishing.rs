@@ -1,6 +1,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use serde_json::Value;
+
 use crate::mesh::Mesh;
 use crate::running::{Running, until};
 
@@ -127,8 +129,58 @@ async fn who_can_learn_no_more_has_everything() {
     fs::write(mesh.path("manifests/pod.yaml"), pod).expect("a file");
     let collector = Running::start_with(&mesh, &["--max-workloads=1"]).await;
     until_published(&mesh, "lazymesh-idle", "lazymesh-collector").await;
-    // A host outside the mesh, which is in no Sidecar, takes the last place.
+    // Hosts outside the mesh, which are in no Sidecar, take the place and the one more that enforced workloads have.
     collector.resolve("web", "example.com").await;
+    collector.resolve("cart", "example.com").await;
     until_published(&mesh, "lazymesh-idle", "*/*").await;
+    collector.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn scopes_change_in_steps_and_rest_tells_of_both() {
+    let mesh = Mesh::new();
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, labels: {service.istio.io/canonical-name: web}}}";
+    fs::write(mesh.path("manifests/pod.yaml"), pod).expect("a file");
+    let collector = Running::start_with(&mesh, &["--settle=10m"]).await;
+    collector.resolve("web", "reviews").await;
+    until_published(&mesh, "lazymesh-web", "shop/reviews.shop.svc.cluster.local").await;
+    let shown = async || {
+        let text = collector.text("/v1/sidecars/shop/lazymesh-web").await;
+        serde_saphyr::from_multiple::<Value>(&text).expect("YAML")
+    };
+    until("what is published is shown", async || {
+        shown().await.len() == 2
+    })
+    .await;
+    let [published, wanted] = shown().await.try_into().expect("two Sidecars");
+    let file = mesh.sidecar("lazymesh-web").expect("a file");
+    let file: Value = serde_saphyr::from_str(&file).expect("YAML");
+    assert_eq!(published, file);
+    // The clusters of the full scope that the workload had stay for a while.
+    assert_eq!(published["spec"]["egress"][0]["hosts"][0], "*/*");
+    assert_eq!(published["spec"]["egress"][1], wanted["spec"]["egress"][0]);
+    assert_eq!(wanted["spec"]["egress"][1], Value::Null);
+    collector.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn what_has_no_label_is_as_configured() {
+    let mesh = Mesh::new();
+    mesh.label_shop("none-of-the-three");
+    let collector = Running::start_with(&mesh, &["--default-mode=off"]).await;
+    collector.resolve("web", "reviews").await;
+    let graph = collector.get("/v1/graph").await;
+    assert_eq!(graph["dependencies"], serde_json::json!([]));
+    collector.stop().await.expect("a clean end");
+
+    let collector = Running::start(&mesh).await;
+    collector.resolve("web", "reviews").await;
+    let graph = collector.get("/v1/graph").await;
+    assert_eq!(graph["dependencies"][0]["count"], 1);
+    assert_eq!(mesh.sidecar("lazymesh-web"), None);
+    collector.stop().await.expect("a clean end");
+
+    let collector = Running::start_with(&mesh, &["--default-mode=enforce"]).await;
+    until_published(&mesh, "lazymesh-web", "reviews").await;
     collector.stop().await.expect("a clean end");
 }

@@ -29,14 +29,14 @@ pub(crate) fn config(mesh: &Mesh, flags: &[&str]) -> Config {
         format!("--manifests={}", path("manifests")),
         format!("--publish-dir={}", path("sidecars")),
     ];
-    let ports = ["--ingest=127.0.0.1:0", "--admin=127.0.0.1:0"];
-    let ports = ports.iter().filter(|port| {
-        let flag = port.split('=').next().unwrap_or_default();
+    let defaults = ["--ingest=127.0.0.1:0", "--admin=127.0.0.1:0", "--settle=0s"];
+    let defaults = defaults.iter().filter(|default| {
+        let flag = default.split('=').next().unwrap_or_default();
         !flags
             .iter()
             .any(|given| given.split('=').next() == Some(flag))
     });
-    let flags = ports.chain(flags).map(|&flag| flag.to_owned());
+    let flags = defaults.chain(flags).map(|&flag| flag.to_owned());
     Command::try_parse_from(own.into_iter().chain(flags))
         .expect("a valid command line")
         .config
@@ -90,17 +90,14 @@ impl Running {
         answer.expect("an answer").json().await.unwrap_or_default()
     }
 
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let url = format!("http://{}{path}", self.addresses.admin);
+        let answer = self.http.get(url).send().await.expect("an answer");
+        answer.text().await.expect("a text")
+    }
+
     pub(crate) async fn metric(&self, name: &str) -> u64 {
-        let url = format!("http://{}/metrics", self.addresses.admin);
-        let text = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .expect("an answer")
-            .text()
-            .await
-            .expect("a text");
+        let text = self.text("/metrics").await;
         let value = text
             .lines()
             .find_map(|line| line.strip_prefix(name))

@@ -1,4 +1,4 @@
-//! Which clusters a held request waits for.
+//! Names the clusters that a held request waits for.
 
 use lazymesh_protocol::{Protocol, Share};
 

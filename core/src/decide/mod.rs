@@ -12,7 +12,8 @@ use lazymesh_protocol::{Decision, MAX_SHARES, PassthroughReason, Share};
 use crate::graph::{Graph, Learned};
 use crate::inventory::{Inventory, MeshService, Port};
 use crate::resolve::{self, Question, Target};
-use crate::scope;
+use crate::resource::Mode;
+use crate::scope::{self, Policy};
 
 /// How long a request waits for its cluster: istiod needs 130-220 ms, and ten times that when it is busy.
 const HOLD_TIMEOUT_MS: u32 = 2_000;
@@ -28,13 +29,22 @@ pub struct Outcome {
 
 /// Decides what happens to one unresolved request. Records nothing.
 ///
-/// The source's [`crate::Mode`] counts for nothing here: where nothing is enforced the sidecar has the whole
+/// The source's [`Mode`] counts only for what is learned: where nothing is enforced the sidecar has the whole
 /// mesh, so that a held request finds its cluster at once. A person's own Sidecar does count.
 #[must_use]
-pub fn decide(inventory: &Inventory, graph: &Graph, question: &Question) -> Outcome {
+pub fn decide(
+    inventory: &Inventory,
+    graph: &Graph,
+    policy: &Policy,
+    question: &Question,
+) -> Outcome {
     let target = resolve::resolve(inventory, question);
-    let learned = learn(&target);
-    if !graph.admits(&question.source, &learned) {
+    let mode = policy.mode(inventory, &question.source);
+    let learned = match mode {
+        Mode::Off => Learned::Nothing,
+        Mode::Learn | Mode::Enforce => learn(&target),
+    };
+    if !graph.admits(&question.source, &learned, mode) {
         return Outcome {
             decision: passthrough(PassthroughReason::Limit),
             learned: Learned::Nothing,
@@ -184,6 +194,7 @@ mod tests {
             let outcome = decide(
                 &inventory(backed(pods)),
                 &Graph::new(Limits::default()),
+                &Policy::default(),
                 &ask("a"),
             );
             assert_eq!(
@@ -240,7 +251,8 @@ mod tests {
         };
         let mut graph = Graph::new(limits);
         let check = |graph: &Graph, authority: &str, reason: Option<PassthroughReason>| {
-            let outcome = decide(&inventory, graph, &ask(authority));
+            let policy = Policy::default();
+            let outcome = decide(&inventory, graph, &policy, &ask(authority));
             let found = match outcome.decision {
                 Decision::Passthrough { reason } => Some(reason),
                 _ => None,

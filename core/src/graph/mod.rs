@@ -1,4 +1,4 @@
-//! Who needs what: the dependencies that were learned or pinned, and the hosts outside the mesh that were seen.
+//! Remembers who needs what: dependencies that were learned or pinned, and hosts outside the mesh that were seen.
 
 mod render;
 
@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::names::{EgressHost, Workload};
+use crate::resource::Mode;
 
 pub use self::render::{dot, mermaid};
 
@@ -68,7 +69,7 @@ pub enum Learned {
 /// How far a graph may grow by learning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most workloads.
+    /// Most workloads; as many again where they are enforced, so that those which are only learned leave them room.
     pub workloads: usize,
     /// Most dependencies of one workload.
     pub dependencies_per_workload: usize,
@@ -167,14 +168,14 @@ impl Graph {
             .is_some_and(|node| node.externals.contains_key(host))
     }
 
-    /// Whether this is known already, or there is room to learn it.
+    /// Whether this is known already, or there is room to learn it in a mode.
     #[must_use]
-    pub fn admits(&self, workload: &Workload, learned: &Learned) -> bool {
+    pub fn admits(&self, workload: &Workload, learned: &Learned, mode: Mode) -> bool {
         let has_room_for_externals = self.externals < self.limits.externals;
         let Some(node) = self.nodes.get(workload) else {
             return match learned {
-                Learned::Host(_) => !self.is_full(),
-                Learned::External(_) => !self.is_full() && has_room_for_externals,
+                Learned::Host(_) => !self.is_full(mode),
+                Learned::External(_) => !self.is_full(mode) && has_room_for_externals,
                 Learned::Nothing => true,
             };
         };
@@ -194,18 +195,22 @@ impl Graph {
         }
     }
 
-    /// Whether there is no room for a workload more.
+    /// Whether there is no room for a workload more of a mode.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.nodes.len() >= self.limits.workloads
+    pub fn is_full(&self, mode: Mode) -> bool {
+        let most = match mode {
+            Mode::Enforce => self.limits.workloads.saturating_mul(2),
+            Mode::Learn | Mode::Off => self.limits.workloads,
+        };
+        self.nodes.len() >= most
     }
 
-    /// Whether one more dependency of a workload could be learned.
+    /// Whether one more dependency of a workload could be learned in a mode.
     #[must_use]
-    pub fn has_room(&self, workload: &Workload) -> bool {
+    pub fn has_room(&self, workload: &Workload, mode: Mode) -> bool {
         match self.nodes.get(workload) {
             Some(node) => node.dependencies.len() < self.limits.dependencies_per_workload,
-            None => !self.is_full(),
+            None => !self.is_full(mode),
         }
     }
 
@@ -387,7 +392,11 @@ mod tests {
             ("example.org:8443", true),
         ] {
             let learned = Learned::External(host.into());
-            assert_eq!(graph.admits(&workload("cart"), &learned), expect, "{host}");
+            assert_eq!(
+                graph.admits(&workload("cart"), &learned, Mode::Learn),
+                expect,
+                "{host}"
+            );
         }
     }
 
@@ -398,7 +407,11 @@ mod tests {
             ..Limits::default()
         });
         for (source, host) in [("cart", "x"), ("cart", "x"), ("web", "y")] {
-            assert!(graph.admits(&workload(source), &Learned::External(host.into())));
+            assert!(graph.admits(
+                &workload(source),
+                &Learned::External(host.into()),
+                Mode::Learn
+            ));
             graph.insert_external(ExternalHost {
                 source: workload(source),
                 host: host.into(),
@@ -414,12 +427,16 @@ mod tests {
         ] {
             let learned = Learned::External(host.into());
             assert_eq!(
-                graph.admits(&workload(source), &learned),
+                graph.admits(&workload(source), &learned, Mode::Learn),
                 expect,
                 "{source} {host}"
             );
         }
-        assert!(graph.admits(&workload("new"), &Learned::Host(self::host("a"))));
+        assert!(graph.admits(
+            &workload("new"),
+            &Learned::Host(self::host("a")),
+            Mode::Learn
+        ));
     }
 
     #[test]
@@ -433,7 +450,7 @@ mod tests {
         let mut graph = Graph::new(limits);
         let (a, b) = (Learned::Host(host("a")), Learned::Host(host("b")));
         let (x, y) = (Learned::External("x".into()), Learned::External("y".into()));
-        assert!(graph.admits(&workload("cart"), &a));
+        assert!(graph.admits(&workload("cart"), &a, Mode::Learn));
         graph.insert(dependency("cart", "a", 1..1, 1, Origin::Learned));
         let external = |name: &str| ExternalHost {
             source: workload("cart"),
@@ -442,7 +459,7 @@ mod tests {
             last_seen_ms: 1,
             count: 1,
         };
-        assert!(graph.admits(&workload("cart"), &x));
+        assert!(graph.admits(&workload("cart"), &x, Mode::Learn));
         graph.insert_external(external("x"));
         for (source, learned, expect) in [
             ("cart", &a, true),
@@ -455,11 +472,18 @@ mod tests {
             ("web", &Learned::Nothing, true),
         ] {
             assert_eq!(
-                graph.admits(&workload(source), learned),
+                graph.admits(&workload(source), learned, Mode::Learn),
                 expect,
                 "{source} {learned:?}"
             );
         }
+        let enforced = workload("web");
+        assert!(
+            graph.has_room(&enforced, Mode::Enforce),
+            "others are only learned"
+        );
+        graph.insert(dependency("web", "a", 1..1, 1, Origin::Learned));
+        assert!(!graph.has_room(&workload("more"), Mode::Enforce));
         assert!(graph.touch_external(&workload("cart"), "x", 4, 1));
         assert!(!graph.touch_external(&workload("cart"), "y", 4, 1));
     }

@@ -1,4 +1,4 @@
-//! The graph as a picture: Graphviz and Mermaid.
+//! Draws the graph: Graphviz and Mermaid.
 //!
 //! Names come from clusters, and clusters belong to many; both renderers quote every name.
 

@@ -1,4 +1,4 @@
-//! Things by IP address and by CIDR block.
+//! Indexes things by IP address and by CIDR block.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What a pod's workload is called: as Istio calls a canonical service (`CanonicalService` in `pkg/kube/labels`).
+//! Names a pod's workload, as Istio names a canonical service (`CanonicalService` in `pkg/kube/labels`).
 //!
 //! The injector writes the name into a label of the pod, by which the workload's Sidecar selects it. A sidecar that
 //! something else put there may lack the label; its workload has a name all the same, which the filter finds by the

@@ -1,4 +1,4 @@
-//! Names that only Istio's own DNS may know.
+//! Indexes names that only Istio's own DNS may know.
 //!
 //! Where sidecars answer DNS, the name table is scoped like everything else. A name that no other server knows would
 //! never be dialled without it, so never be learned.

@@ -1,4 +1,4 @@
-//! The endpoints of Kubernetes Services, by service and by address.
+//! Indexes the endpoints of Kubernetes Services, by service and by address.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! The index of what Kubernetes and Istio say exists.
+//! Indexes what Kubernetes and Istio say exists.
 //!
 //! Objects come and go one at a time, in any order; a question is answered from indexes by host, by address and
 //! by workload, without a scan. Nothing here decides anything: that is `decide` and `scope`.
@@ -110,16 +110,13 @@ impl Inventory {
         self.services_count
     }
 
-    /// A workload's mode: its pods', or its namespace's for pods without a label, and for a workload without
-    /// pods.
-    #[must_use]
-    pub fn mode(&self, workload: &Workload) -> Mode {
-        let inherited = self.namespace_mode(&workload.namespace);
-        let pods = self
-            .pods
-            .of(workload)
-            .map(|pod| pod.mode.unwrap_or(inherited));
-        pods.max().unwrap_or(inherited)
+    /// A workload's mode: its pods', or its namespace's for pods without a label, and for a workload without pods.
+    /// `default`: that of a namespace without a label.
+    pub(crate) fn mode(&self, workload: &Workload, default: Mode) -> Mode {
+        let inherited = self.namespace_mode(&workload.namespace).unwrap_or(default);
+        let pods = self.pods.of(workload);
+        let modes = pods.map(|pod| pod.mode.unwrap_or(inherited));
+        modes.max().unwrap_or(inherited)
     }
 
     /// The names of all Namespaces, sorted.
@@ -127,14 +124,9 @@ impl Inventory {
         self.modes.keys().map(String::as_str)
     }
 
-    /// A namespace's mode.
-    #[must_use]
-    pub fn namespace_mode(&self, namespace: &str) -> Mode {
-        self.modes
-            .get(namespace)
-            .copied()
-            .flatten()
-            .unwrap_or(Mode::Off)
+    /// What a namespace's own label asks for.
+    pub(crate) fn namespace_mode(&self, namespace: &str) -> Option<Mode> {
+        self.modes.get(namespace).copied().flatten()
     }
 
     /// The workloads that have pods in a namespace, sorted. A pod that has neither a canonical name nor a sidecar

@@ -1,3 +1,5 @@
+//! Keeps things by namespace and name.
+
 use std::collections::HashMap;
 
 /// Things by namespace and name, found without allocating a key.

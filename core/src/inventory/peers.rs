@@ -1,4 +1,4 @@
-//! PeerAuthentications: which pods refuse mutual TLS.
+//! Indexes PeerAuthentications: which pods refuse mutual TLS.
 
 use super::namespaced::Namespaced;
 use super::pods::Pod;

@@ -1,4 +1,4 @@
-//! Pods, by name, by address and by workload.
+//! Indexes pods, by name, by address and by workload.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What Istio takes a port to speak (`ConvertProtocol` in its `pkg/config/kube`).
+//! Reads what Istio takes a port to speak (`ConvertProtocol` in its `pkg/config/kube`).
 
 /// Ports that Istio never sniffs: the server speaks first there.
 const SERVER_FIRST: [u16; 4] = [25, 53, 3306, 27017];

@@ -1,4 +1,4 @@
-//! DestinationRules that change how a host is reached.
+//! Indexes DestinationRules that change how a host is reached.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Sidecars that people wrote. Lazymesh never touches one, and leaves to it what it selects.
+//! Indexes Sidecars that people wrote. Lazymesh never touches one, and leaves to it what it selects.
 
 use std::collections::BTreeMap;
 

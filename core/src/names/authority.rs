@@ -1,4 +1,4 @@
-//! An HTTP authority, or a TLS SNI, read as hostile input.
+//! Reads an HTTP authority, or a TLS SNI, as hostile input.
 //!
 //! Whatever an application put into its Host header arrives here. What leaves is short, ASCII, lower case and
 //! free of anything that could confuse a log, a file name or a YAML document.

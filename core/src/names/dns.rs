@@ -1,4 +1,6 @@
-//! Predicates on DNS names, after RFC 1123 and Istio's `pkg/config/labels`.
+//! Checks DNS names, after RFC 1123 and Istio's `pkg/config/labels`.
+
+use super::NameError;
 
 /// Longest DNS name, in bytes, without a trailing dot.
 pub(crate) const MAX_NAME_BYTES: usize = 253;
@@ -43,4 +45,13 @@ pub(crate) fn is_label_value(value: &str) -> bool {
         && bytes
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// A name that Kubernetes takes for a namespace: a lower-case DNS label.
+pub(super) fn check_namespace(namespace: &str) -> Result<(), NameError> {
+    if is_label(namespace) && !namespace.bytes().any(|b| b.is_ascii_uppercase()) {
+        Ok(())
+    } else {
+        Err(NameError::Namespace)
+    }
 }

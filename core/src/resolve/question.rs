@@ -1,4 +1,4 @@
-//! What a sidecar asks, checked once, so that nothing behind it has to.
+//! Checks what a sidecar asks, once, so that nothing behind it has to.
 
 use std::net::SocketAddr;
 
@@ -31,21 +31,19 @@ pub struct Question {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum QuestionError {
     /// `source.namespace`.
-    #[error("source.namespace {excerpt} is no Kubernetes namespace; expected a DNS label")]
+    #[error("expected a DNS label in source.namespace, got {excerpt}")]
     Namespace {
         /// The input, escaped and cut.
         excerpt: String,
     },
     /// `source.workload`.
-    #[error(
-        "source.workload {excerpt} is no canonical name; expected the value of a Kubernetes label"
-    )]
+    #[error("expected the value of a Kubernetes label in source.workload, got {excerpt}")]
     Workload {
         /// The input, escaped and cut.
         excerpt: String,
     },
     /// `source.service_account`.
-    #[error("source.service_account {excerpt} is no service account; expected a DNS subdomain")]
+    #[error("expected a DNS subdomain in source.service_account, got {excerpt}")]
     ServiceAccount {
         /// The input, escaped and cut.
         excerpt: String,
@@ -59,7 +57,7 @@ pub enum QuestionError {
         reason: AuthorityError,
     },
     /// `destination`.
-    #[error("destination {excerpt} is no address; expected IP:port, or [IPv6]:port")]
+    #[error("expected IP:port, or [IPv6]:port, in destination, got {excerpt}")]
     Destination {
         /// The input, escaped and cut.
         excerpt: String,
@@ -199,17 +197,17 @@ mod tests {
         check(
             |r| r.source.namespace = "Shop".into(),
             "source.namespace",
-            "source.namespace \"Shop\" is no Kubernetes namespace; expected a DNS label",
+            "expected a DNS label in source.namespace, got \"Shop\"",
         );
         check(
             |r| r.source.workload = "a/../b".into(),
             "source.workload",
-            "source.workload \"a/../b\" is no canonical name; expected the value of a Kubernetes label",
+            "expected the value of a Kubernetes label in source.workload, got \"a/../b\"",
         );
         check(
             |r| r.source.service_account = Some(String::new()),
             "source.service_account",
-            "source.service_account \"\" is no service account; expected a DNS subdomain",
+            "expected a DNS subdomain in source.service_account, got \"\"",
         );
         check(
             |r| r.authority = Some("a\r\nb\u{1f980}".into()),
@@ -220,7 +218,7 @@ mod tests {
         check(
             |r| r.destination = Some("reviews:80".into()),
             "destination",
-            "destination \"reviews:80\" is no address; expected IP:port, or [IPv6]:port",
+            "expected IP:port, or [IPv6]:port, in destination, got \"reviews:80\"",
         );
         check(
             |r| (r.authority, r.destination) = (None, None),

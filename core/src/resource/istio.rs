@@ -1,3 +1,5 @@
+//! Reads Istio's objects.
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! The table of kinds: what lazymesh reads of the Kubernetes API, and where that serves it.
+//! Lists the kinds that lazymesh reads, and where the Kubernetes API serves them.
 
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Reads Kubernetes' own objects.
+
 use serde::{Deserialize, Deserializer};
 
 use super::meta::{Metadata, or_default};

@@ -1,3 +1,5 @@
+//! Holds what of a mesh its own configuration decides.
+
 use serde::{Deserialize, Serialize};
 
 use super::LabelSelector;

@@ -1,3 +1,5 @@
+//! Reads what objects of all kinds have in common.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};

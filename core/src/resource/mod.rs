@@ -1,4 +1,4 @@
-//! The objects that lazymesh reads, trimmed to the fields it reads.
+//! Reads the objects that lazymesh needs, trimmed to the fields it needs.
 //!
 //! Everything else in them is ignored, so an object that uses a newer API than this crate knows is still read,
 //! and ten thousand Pods do not carry their annotations and volumes into memory.
@@ -38,5 +38,5 @@ pub use kubernetes::{
 pub use label_selector::{LabelSelector, LabelSelectorRequirement};
 pub use mesh::{DefaultExportTo, Mesh};
 pub use meta::{Annotations, Metadata, OwnerReference, Selector};
-pub use mode::{MODE_LABEL, Mode};
+pub use mode::{MODE_LABEL, Mode, ModeError};
 pub use object::{Object, ObjectError, ObjectKey};

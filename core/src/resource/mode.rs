@@ -1,6 +1,11 @@
+//! Reads what lazymesh is to do for a workload.
+
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Label of namespaces and pods that says what lazymesh does for them.
 pub const MODE_LABEL: &str = "lazymesh.io/mode";
@@ -9,25 +14,51 @@ pub const MODE_LABEL: &str = "lazymesh.io/mode";
 ///
 /// Ordered from the boldest to the most careful: where the pods of a workload disagree, as in the middle of a
 /// roll-out, the greatest holds, since one Sidecar scopes them all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Its Sidecar is published.
+    /// Its dependencies are recorded, and its Sidecar is published.
     Enforce,
-    /// Its dependencies are learned, its scope is left alone.
+    /// Its dependencies are recorded, its scope is left alone.
+    #[default]
     Learn,
-    /// Nothing. The mode of whatever has no label.
+    /// Nothing of it is recorded, its scope is left alone.
     Off,
 }
 
 impl Mode {
     /// What the label asks for; an unknown value is no label.
     pub(crate) fn of(labels: &BTreeMap<String, String>) -> Option<Self> {
-        match labels.get(MODE_LABEL)?.as_str() {
-            "enforce" => Some(Self::Enforce),
-            "learn" => Some(Self::Learn),
-            "off" => Some(Self::Off),
-            _ => None,
+        labels.get(MODE_LABEL)?.parse().ok()
+    }
+}
+
+/// The text is not a mode.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("expected enforce, learn or off, got {0:?}")]
+pub struct ModeError(String);
+
+impl FromStr for Mode {
+    type Err = ModeError;
+
+    fn from_str(text: &str) -> Result<Self, ModeError> {
+        match text {
+            "enforce" => Ok(Self::Enforce),
+            "learn" => Ok(Self::Learn),
+            "off" => Ok(Self::Off),
+            _ => Err(ModeError(text.to_owned())),
         }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Enforce => "enforce",
+            Self::Learn => "learn",
+            Self::Off => "off",
+        })
     }
 }

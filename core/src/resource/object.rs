@@ -46,7 +46,7 @@ impl fmt::Display for ObjectKey {
 #[derive(Debug, Error)]
 pub enum ObjectError {
     /// It is no map with `apiVersion` and `kind`.
-    #[error("not an object: apiVersion and kind are expected")]
+    #[error("expected an object with apiVersion and kind, got something else")]
     Untyped,
     /// It has no name.
     #[error("{kind}: metadata.name is missing")]
@@ -197,11 +197,11 @@ mod tests {
         );
         check(
             json!([1]),
-            "not an object: apiVersion and kind are expected",
+            "expected an object with apiVersion and kind, got something else",
         );
         check(
             json!({"kind": "Service"}),
-            "not an object: apiVersion and kind are expected",
+            "expected an object with apiVersion and kind, got something else",
         );
         check(
             json!({"apiVersion": "v1", "kind": "Pod", "spec": {}}),

@@ -1,4 +1,4 @@
-//! The Sidecars that lazymesh publishes.
+//! Plans the Sidecars that lazymesh publishes.
 //!
 //! istiod has a fast path for a Sidecar whose entries are all exact (`servicesForExactHosts` in
 //! `pilot/pkg/model/sidecar.go`): a look-up an entry, where one wildcard makes it scan every service of the mesh
@@ -10,27 +10,23 @@
 mod closure;
 mod manifest;
 mod owner;
+mod policy;
+mod reason;
+mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::Graph;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Subject};
 use crate::names::{EgressHost, Workload};
-use crate::resource::{Mode, ObjectKey};
+use crate::resource::Mode;
 
 use self::closure::Closure;
 pub use self::owner::DEFAULT_NAME;
 pub(crate) use self::owner::user_sidecar_of;
-
-/// What every sidecar must see.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Visibility {
-    /// The collector's host, the port anchors, what the user listed.
-    pub always: BTreeSet<EgressHost>,
-    /// Whether ports whose protocol Istio detects speak HTTP. Else their hosts are always visible, too, as are all
-    /// that speak something else.
-    pub assume_http: bool,
-}
+pub use self::policy::{Filters, Policy, Visibility};
+pub use self::reason::{Reason, obstacle};
+pub use self::rollout::{EgressScope, Rollout, Transit, roll_out};
 
 /// A Sidecar that lazymesh publishes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,84 +48,55 @@ pub struct SidecarSpec {
     pub full: BTreeSet<EgressHost>,
 }
 
-/// What is to happen to a Sidecar.
+/// What is to happen to somebody's Sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
     /// It is to be there as this.
     Publish(SidecarSpec),
-    /// A person's Sidecar rules here: lazymesh has none.
-    UserManaged(ObjectKey),
     /// Lazymesh has none.
-    NotEnforced,
+    None(Reason),
 }
 
-/// The Sidecar of one workload: what is always visible, what it depends on, and what comes along. One that has no
-/// room to learn more has everything, and one without pods that has learned nothing needs no Sidecar.
+/// The Sidecar that somebody is to have.
 ///
-/// A workload that its pods' label takes out of an enforced namespace gets a Sidecar too, with its full scope: without
-/// one of its own the namespace's default would scope it.
-#[must_use]
-pub fn plan_workload(
-    inventory: &Inventory,
-    graph: &Graph,
-    visibility: &Visibility,
-    workload: &Workload,
-) -> Plan {
-    let enforced = inventory.mode(workload) == Mode::Enforce;
-    let unknown = !inventory.is_running(workload) && graph.dependencies(workload).next().is_none();
-    let hosts = if enforced && unknown {
-        return Plan::NotEnforced;
-    } else if enforced {
-        scope(inventory, graph, visibility, workload)
-    } else if matches!(
-        plan_namespace(inventory, graph, visibility, &workload.namespace),
-        Plan::Publish(_)
-    ) {
-        inventory.full_scope()
-    } else {
-        return Plan::NotEnforced;
-    };
-    if let Some(owner) = user_sidecar_of(inventory, workload) {
-        return Plan::UserManaged(owner);
-    }
-    let namespace = workload.namespace.as_str();
-    Plan::Publish(SidecarSpec {
-        name: owner::sidecar_name(&workload.name),
-        workload: Some(workload.name.clone()),
-        ..of_namespace(inventory, visibility, namespace, hosts)
-    })
-}
-
-/// The Sidecar of a namespace's pods that no workload's Sidecar selects: what is always visible, and what the
+/// A workload's has what is always visible, what it depends on, and what comes along; everything where there is no room
+/// to learn more. A workload that its pods' label takes out of an enforced namespace has its full scope, since
+/// without a Sidecar of its own the namespace's default would scope it.
+///
+/// A namespace's is for the pods that no workload's Sidecar selects. It has what is always visible, and what the
 /// workloads of pods without the canonical name's label depend on, since no other Sidecar can be theirs. When one of
 /// those pods is not to be enforced, or a person's Sidecar took its workload over but does not select that pod, it has
 /// everything, as nothing less leaves that pod alone.
-///
-/// Never one in the root namespace: without a selector it would scope the whole mesh.
 #[must_use]
-pub fn plan_namespace(
-    inventory: &Inventory,
-    graph: &Graph,
-    visibility: &Visibility,
-    namespace: &str,
-) -> Plan {
-    let root = inventory.mesh().root_namespace == namespace;
-    if root || inventory.namespace_mode(namespace) != Mode::Enforce {
-        return Plan::NotEnforced;
+pub fn plan(inventory: &Inventory, graph: &Graph, policy: &Policy, subject: &Subject) -> Plan {
+    if let Some(reason) = obstacle(inventory, graph, policy, subject) {
+        return Plan::None(reason);
     }
-    if let Some(owner) = owner::user_sidecar_of_namespace(inventory, namespace) {
-        return Plan::UserManaged(owner);
-    }
-    let hosts = default_scope(inventory, graph, visibility, namespace);
-    Plan::Publish(of_namespace(inventory, visibility, namespace, hosts))
+    let hosts = match subject {
+        Subject::Namespace(namespace) => default_scope(inventory, graph, policy, namespace),
+        Subject::Workload(workload) => match policy.mode(inventory, workload) {
+            Mode::Enforce => scope(inventory, graph, &policy.visibility, workload),
+            Mode::Learn | Mode::Off => inventory.full_scope(),
+        },
+    };
+    let spec = of_namespace(inventory, &policy.visibility, subject.namespace(), hosts);
+    Plan::Publish(match subject {
+        Subject::Namespace(_) => spec,
+        Subject::Workload(workload) => SidecarSpec {
+            name: owner::sidecar_name(&workload.name),
+            workload: Some(workload.name.clone()),
+            ..spec
+        },
+    })
 }
 
 fn default_scope(
     inventory: &Inventory,
     graph: &Graph,
-    visibility: &Visibility,
+    policy: &Policy,
     namespace: &str,
 ) -> BTreeSet<EgressHost> {
+    let visibility = &policy.visibility;
     if owner::leaves_pods_behind(inventory, namespace) {
         return inventory.full_scope();
     }
@@ -145,7 +112,7 @@ fn default_scope(
         workloads.extend(pod.workload());
     }
     for workload in workloads {
-        if !graph.has_room(&workload) {
+        if !graph.has_room(&workload, Mode::Enforce) {
             return inventory.full_scope();
         }
         hosts.extend(scope(inventory, graph, visibility, &workload));
@@ -161,7 +128,7 @@ fn scope(
 ) -> BTreeSet<EgressHost> {
     let pods: Vec<_> = inventory.pods.of(workload).collect();
     // An application that speaks xDS itself has what istiod gives it, and no filter that could learn the rest.
-    if !graph.has_room(workload) || pods.iter().any(|pod| pod.is_proxyless) {
+    if !graph.has_room(workload, Mode::Enforce) || pods.iter().any(|pod| pod.is_proxyless) {
         return inventory.full_scope();
     }
     let captures_dns = pods.iter().any(|pod| pod.captures_dns);
@@ -271,7 +238,8 @@ mod tests {
             ..Limits::default()
         });
         let workload = Workload::new("shop", "web").unwrap();
-        plan_workload(&inventory, &graph, &Visibility::default(), &workload)
+        let subject = Subject::Workload(workload);
+        super::plan(&inventory, &graph, &Policy::default(), &subject)
     }
 
     #[test]
@@ -290,6 +258,6 @@ mod tests {
 
     #[test]
     fn a_workload_that_has_gone_and_learned_nothing_has_no_sidecar() {
-        assert_eq!(plan(&[], 1), Plan::NotEnforced);
+        assert_eq!(plan(&[], 1), Plan::None(Reason::NothingLearned));
     }
 }

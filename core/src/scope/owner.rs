@@ -1,4 +1,4 @@
-//! Whose a workload's scope is, and what ours is called.
+//! Finds the Sidecar of a person's that rules instead of ours, and names ours.
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use lazymesh_core::{
-    Graph, Inventory, Limits, Mesh, Object, Plan, Visibility, Workload, plan_namespace,
-    plan_workload,
+    Graph, Inventory, Limits, Mesh, Object, Plan, Policy, Subject, Workload, plan,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -80,10 +79,20 @@ fn in_every_scope(services: &[Service]) -> Result<usize> {
         let object = Object::from_value(value)?.context("a kind that is not read")?;
         inventory.apply(object);
     }
-    let (graph, visibility) = (Graph::new(Limits::default()), Visibility::default());
+    let (graph, policy) = (Graph::new(Limits::default()), Policy::default());
     let caller = Workload::new(CALLERS, "caller")?;
-    let of_workload = plan_workload(&inventory, &graph, &visibility, &caller);
-    let of_namespace = plan_namespace(&inventory, &graph, &visibility, CALLERS);
+    let of_workload = plan(
+        &inventory,
+        &graph,
+        &policy,
+        &Subject::Workload(caller.clone()),
+    );
+    let of_namespace = plan(
+        &inventory,
+        &graph,
+        &policy,
+        &Subject::Namespace(CALLERS.to_owned()),
+    );
     let (Plan::Publish(scope), Plan::Publish(default)) = (of_workload, of_namespace) else {
         anyhow::bail!("expected a Sidecar of the workload and of its namespace");
     };

@@ -1,7 +1,7 @@
 //! Judges a scope and core's decisions by what istiod does: P1, P2 and P3 of docs/equivalence.md.
 
 use anyhow::{Result, ensure};
-use lazymesh_core::{Inventory, decide};
+use lazymesh_core::{Inventory, Policy, decide};
 use lazymesh_protocol::{Decision, Share};
 
 use super::call::Call;
@@ -90,7 +90,9 @@ fn decided(
 ) -> Option<(Kind, String)> {
     // The filter asks nothing about an authority that it cannot read.
     let question = call.question(&mesh.caller);
-    let decision = question.map(|question| decide(inventory, &scope.graph, &question).decision);
+    let policy = Policy::default();
+    let decision =
+        question.map(|question| decide(inventory, &scope.graph, &policy, &question).decision);
     let kind = match &decision {
         None | Some(Decision::Passthrough { .. }) => passed(full),
         Some(Decision::Direct {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use lazymesh_core::{
-    Dependency, EgressHost, Graph, Inventory, Learned, Limits, Origin, Plan, Visibility, decide,
-    plan_namespace, plan_workload,
+    Dependency, EgressHost, Graph, Inventory, Learned, Limits, Origin, Plan, Policy, Reason,
+    Subject, Visibility, decide,
 };
 use serde_json::Value;
 
@@ -57,7 +57,8 @@ fn taught(inventory: &Inventory, mesh: &Mesh) -> Vec<EgressHost> {
         .iter()
         .filter_map(|call| call.question(&mesh.caller));
     for question in questions {
-        if let Learned::Host(host) = decide(inventory, &graph, &question).learned
+        if let Learned::Host(host) =
+            decide(inventory, &graph, &Policy::default(), &question).learned
             && !taught.contains(&host)
         {
             taught.push(host);
@@ -83,21 +84,26 @@ fn plan(inventory: &Inventory, mesh: &Mesh, learned: BTreeSet<EgressHost>) -> Sc
         namespace: HOME.to_owned(),
         host: format!("{service}.{HOME}.svc.{domain}"),
     });
-    let visibility = Visibility {
-        always: own.into(),
-        ..Visibility::default()
+    let policy = Policy {
+        visibility: Visibility {
+            always: own.into(),
+            ..Visibility::default()
+        },
+        ..Policy::default()
     };
-    let workload = plan_workload(inventory, &graph, &visibility, &mesh.caller);
-    let sidecar = match workload {
-        Plan::NotEnforced => plan_namespace(inventory, &graph, &visibility, &mesh.caller.namespace),
-        plan => plan,
+    let workload = Subject::Workload(mesh.caller.clone());
+    let namespace = Subject::Namespace(mesh.caller.namespace.clone());
+    let sidecar = match lazymesh_core::plan(inventory, &graph, &policy, &workload) {
+        Plan::None(Reason::UserManaged(owner)) => Plan::None(Reason::UserManaged(owner)),
+        Plan::None(_) => lazymesh_core::plan(inventory, &graph, &policy, &namespace),
+        publish @ Plan::Publish(_) => publish,
     };
     Scope {
         learned,
         graph,
         sidecar: match sidecar {
             Plan::Publish(spec) => Some(spec.manifest()),
-            Plan::UserManaged(_) | Plan::NotEnforced => None,
+            Plan::None(_) => None,
         },
     }
 }

@@ -185,7 +185,7 @@ mod tests {
         check("a: [", "mesh.yaml:");
         check(
             "---\n\nhello: world\n",
-            "mesh.yaml:3: document 1: not an object",
+            "mesh.yaml:3: document 1: expected an object",
         );
         check(
             "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Service\nmetadata: 7\n",
@@ -193,7 +193,7 @@ mod tests {
         );
         check(
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n- 7\n",
-            "mesh.yaml:1: document 1: items[1]: not an object",
+            "mesh.yaml:1: document 1: items[1]: expected an object",
         );
         check(
             "apiVersion: v1\nkind: List\nitems: 7\n",
@@ -228,7 +228,9 @@ mod tests {
         check(
             "apiVersion: v1\nkind: List\nitems:\n- 7\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n",
             &["Namespace a"],
-            &["mesh.yaml:1: document 1: items[0]: not an object: apiVersion and kind are expected"],
+            &[
+                "mesh.yaml:1: document 1: items[0]: expected an object with apiVersion and kind, got something else",
+            ],
         );
         check(
             "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: \"{{ .Values.port }}\"}]}\n",

@@ -20,14 +20,14 @@ fn sidecar(name: &str, hosts: &[&str]) -> SidecarSpec {
 
 struct Fixture {
     root: tempfile::TempDir,
-    publisher: DirectorySink,
+    sink: DirectorySink,
 }
 
 impl Fixture {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let publisher = DirectorySink::open(&root.path().join("out")).unwrap();
-        Self { root, publisher }
+        let sink = DirectorySink::open(&root.path().join("out")).unwrap();
+        Self { root, sink }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -42,11 +42,15 @@ impl Fixture {
     }
 
     async fn publish(&self, sidecar: &SidecarSpec) -> PublishOutcome {
-        self.publisher.publish(sidecar, true).await.unwrap()
+        self.apply(sidecar).await.unwrap()
+    }
+
+    async fn apply(&self, sidecar: &SidecarSpec) -> Result<PublishOutcome, SinkError> {
+        self.sink.apply(sidecar, &EgressScope::whole(sidecar)).await
     }
 
     async fn names(&self) -> Vec<String> {
-        let listed = self.publisher.list().await.unwrap();
+        let listed = self.sink.list().await.unwrap();
         listed.into_iter().map(|published| published.name).collect()
     }
 }
@@ -101,23 +105,11 @@ async fn what_is_withdrawn_is_gone() {
     fixture.publish(&sidecar("web", &[A])).await;
     fixture.publish(&sidecar("api", &[A])).await;
     assert_eq!(fixture.names().await, ["lazymesh-api", "lazymesh-web"]);
-    assert!(
-        fixture
-            .publisher
-            .withdraw("shop", "lazymesh-web")
-            .await
-            .unwrap()
-    );
+    assert!(fixture.sink.withdraw("shop", "lazymesh-web").await.unwrap());
+    assert!(!fixture.sink.withdraw("shop", "lazymesh-web").await.unwrap());
     assert!(
         !fixture
-            .publisher
-            .withdraw("shop", "lazymesh-web")
-            .await
-            .unwrap()
-    );
-    assert!(
-        !fixture
-            .publisher
+            .sink
             .withdraw("nowhere", "lazymesh-web")
             .await
             .unwrap()
@@ -137,14 +129,10 @@ async fn what_is_not_ours_is_left_alone() {
     for text in theirs {
         let fixture = Fixture::new();
         let path = fixture.put("lazymesh-web.yaml", &text);
-        let refused = fixture
-            .publisher
-            .publish(&sidecar("web", &[B]), true)
-            .await
-            .unwrap_err();
+        let refused = fixture.apply(&sidecar("web", &[B])).await.unwrap_err();
         assert!(matches!(refused, SinkError::NotOurs { .. }), "{refused}");
         let refused = fixture
-            .publisher
+            .sink
             .withdraw("shop", "lazymesh-web")
             .await
             .unwrap_err();
@@ -159,11 +147,7 @@ async fn a_link_is_not_ours() {
     let fixture = Fixture::new();
     let target = fixture.put("elsewhere.yaml", "");
     std::os::unix::fs::symlink(&target, fixture.path("lazymesh-web.yaml")).unwrap();
-    let refused = fixture
-        .publisher
-        .publish(&sidecar("web", &[A]), true)
-        .await
-        .unwrap_err();
+    let refused = fixture.apply(&sidecar("web", &[A])).await.unwrap_err();
     assert!(matches!(refused, SinkError::NotOurs { .. }), "{refused}");
     assert_eq!(fs::read_to_string(target).unwrap(), "");
 }
@@ -175,18 +159,14 @@ async fn names_cannot_lead_out_of_the_directory() {
         "", ".", "..", "a/b", "../web", ".hidden", "a..b", "UPPER", "a\0b", "-a",
     ] {
         for (namespace, name) in [(name, "lazymesh-web"), ("shop", name)] {
-            let refused = fixture
-                .publisher
-                .withdraw(namespace, name)
-                .await
-                .unwrap_err();
+            let refused = fixture.sink.withdraw(namespace, name).await.unwrap_err();
             assert!(matches!(refused, SinkError::Name { .. }), "{refused}");
             let spec = SidecarSpec {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 ..sidecar("web", &[A])
             };
-            assert!(fixture.publisher.publish(&spec, true).await.is_err());
+            assert!(fixture.apply(&spec).await.is_err());
         }
     }
 }
@@ -196,7 +176,7 @@ async fn leftovers_of_a_killed_collector_are_removed() {
     let fixture = Fixture::new();
     let leftover = fixture.put(".lazymesh-x1y2", "half");
     let other = fixture.put(".gitkeep", "");
-    DirectorySink::open(&fixture.publisher.root).unwrap();
+    DirectorySink::open(&fixture.sink.root).unwrap();
     assert!(!leftover.exists());
     assert!(other.exists());
 }

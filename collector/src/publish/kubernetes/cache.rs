@@ -54,13 +54,6 @@ impl SidecarCache {
         self.sidecars.lock().get(place)?.live.clone()
     }
 
-    /// Whether exactly this is there, and should be.
-    pub(crate) fn is_settled(&self, place: &Published, wanted: &Value) -> bool {
-        let sidecars = self.sidecars.lock();
-        let known = sidecars.get(place);
-        known.is_some_and(|known| known.wanted.as_ref() == Some(wanted) && known.is_settled())
-    }
-
     /// The places where something of ours was seen.
     pub(crate) fn seen(&self) -> Vec<Published> {
         let sidecars = self.sidecars.lock();

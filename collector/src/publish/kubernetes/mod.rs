@@ -2,7 +2,6 @@
 
 pub(crate) mod cache;
 pub(crate) mod owner;
-mod rollout;
 mod sink;
 
 pub(crate) use self::sink::KubernetesSink;

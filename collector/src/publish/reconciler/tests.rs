@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use lazymesh_core::{
-    Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Object, Origin, Workload,
+    Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Object, Origin, Policy, Workload,
 };
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -10,7 +10,8 @@ use super::*;
 use crate::kubernetes::fixtures::FakeApi;
 use crate::publish::kubernetes::KubernetesSink;
 use crate::publish::kubernetes::owner::Owner;
-use crate::state::{Policy, View};
+use crate::runtime::metrics::Metrics;
+use crate::state::{SharedView, View};
 
 /// Less than an API call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,9 +51,15 @@ fn view(namespaces: &[&str]) -> Arc<SharedView> {
 
 fn start(view: &Arc<SharedView>) -> FakeApi {
     let (api, client) = FakeApi::start();
-    let sink = KubernetesSink::new(client, Owner::default(), Arc::default(), Duration::ZERO);
-    let (metrics, readiness) = (Arc::new(Metrics::new()), Arc::new(Readiness::new()));
-    let reconciler = Reconciler::new(Arc::clone(view), Arc::new(sink), metrics, readiness);
+    let sink = KubernetesSink::new(client, Owner::default(), Arc::default());
+    let tools = Tools {
+        view: Arc::clone(view),
+        sink: Arc::new(sink),
+        settle: Duration::ZERO,
+        published: Arc::default(),
+        metrics: Arc::new(Metrics::new()),
+    };
+    let reconciler = Reconciler::new(tools, Arc::new(Readiness::new()));
     tokio::spawn(reconciler.run());
     api
 }

@@ -10,7 +10,7 @@ const PLACE: &str = "shop/lazymesh-web";
 
 struct Fixture {
     api: FakeApi,
-    publisher: KubernetesSink,
+    sink: KubernetesSink,
 }
 
 fn start(revision: Option<&str>) -> Fixture {
@@ -18,8 +18,8 @@ fn start(revision: Option<&str>) -> Fixture {
     let owner = Owner {
         revision: revision.map(str::to_owned),
     };
-    let publisher = KubernetesSink::new(client, owner, Arc::default(), Duration::ZERO);
-    Fixture { api, publisher }
+    let sink = KubernetesSink::new(client, owner, Arc::default());
+    Fixture { api, sink }
 }
 
 fn spec(hosts: &[&str]) -> SidecarSpec {
@@ -36,10 +36,10 @@ fn spec(hosts: &[&str]) -> SidecarSpec {
 
 impl Fixture {
     async fn publish(&self, host: &str) -> Result<PublishOutcome, String> {
-        self.publisher
-            .publish(&spec(&[host]), true)
-            .await
-            .map_err(|error| error.to_string())
+        let sidecar = spec(&[host]);
+        let scope = EgressScope::whole(&sidecar);
+        let applied = self.sink.apply(&sidecar, &scope).await;
+        applied.map_err(|error| error.to_string())
     }
 
     fn hosts(&self) -> serde_json::Value {
@@ -93,14 +93,14 @@ async fn what_is_not_ours_is_left_alone() {
     let left_alone = "Sidecar shop/lazymesh-web is not labelled as managed by lazymesh; left alone";
     assert_eq!(fixture.publish("a/b.c").await.unwrap_err(), left_alone);
     let refused = fixture
-        .publisher
+        .sink
         .withdraw("shop", "lazymesh-web")
         .await
         .unwrap_err();
     assert!(matches!(refused, SinkError::NotOurs { .. }));
     assert_eq!(fixture.hosts(), json!(["*/*"]));
     fixture.expect(&["get sidecars", "get sidecars"]);
-    assert!(fixture.publisher.list().await.unwrap().is_empty());
+    assert!(fixture.sink.list().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -127,21 +127,9 @@ async fn sidecars_are_withdrawn_once() {
         namespace: "shop".to_owned(),
         name: "lazymesh-web".to_owned(),
     };
-    assert_eq!(fixture.publisher.list().await.unwrap(), [place]);
-    assert!(
-        fixture
-            .publisher
-            .withdraw("shop", "lazymesh-web")
-            .await
-            .unwrap()
-    );
-    assert!(
-        !fixture
-            .publisher
-            .withdraw("shop", "lazymesh-web")
-            .await
-            .unwrap()
-    );
+    assert_eq!(fixture.sink.list().await.unwrap(), [place]);
+    assert!(fixture.sink.withdraw("shop", "lazymesh-web").await.unwrap());
+    assert!(!fixture.sink.withdraw("shop", "lazymesh-web").await.unwrap());
     assert_eq!(fixture.api.get("sidecars", PLACE), None);
 }
 
@@ -154,7 +142,7 @@ async fn a_revision_s_sidecars_are_for_it_alone() {
     let mut green = sidecar("shop", "lazymesh-web", "lazymesh", "a/b.c");
     green["metadata"]["labels"]["istio.io/rev"] = json!("green");
     fixture.api.put("sidecars", green);
-    assert!(fixture.publisher.list().await.unwrap().is_empty());
+    assert!(fixture.sink.list().await.unwrap().is_empty());
     assert!(
         fixture
             .publish("a/d.e")

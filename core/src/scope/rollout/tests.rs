@@ -4,9 +4,9 @@ const SETTLE: Duration = Duration::from_secs(15);
 
 /// A Sidecar, and a clock.
 struct Fixture {
-    steps: Rollout,
-    place: Published,
-    there: Scope,
+    settle: Duration,
+    transit: Transit,
+    live: EgressScope,
     now: Instant,
     /// Namespace of entries that are wanted soon.
     soon: &'static str,
@@ -14,53 +14,67 @@ struct Fixture {
 
 fn start(settle: Duration, routes: &[&str], clusters: &[&str]) -> Fixture {
     Fixture {
-        steps: Rollout::new(settle),
-        place: Published {
-            namespace: "shop".to_owned(),
-            name: "lazymesh-web".to_owned(),
-        },
-        there: scope(routes, clusters),
+        settle,
+        transit: Transit::default(),
+        live: scope(routes, clusters),
         now: Instant::now(),
-        soon: "soon/",
+        soon: "soon",
     }
 }
 
-fn entries(entries: &[&str]) -> BTreeSet<String> {
+fn texts(entries: &[&str]) -> BTreeSet<String> {
     entries.iter().map(|entry| (*entry).to_owned()).collect()
 }
 
-fn scope(routes: &[&str], clusters: &[&str]) -> Scope {
-    Scope {
-        routes: entries(routes),
-        clusters: entries(clusters),
+fn scope(routes: &[&str], clusters: &[&str]) -> EgressScope {
+    EgressScope {
+        routes: texts(routes),
+        clusters: texts(clusters),
     }
 }
 
 impl Fixture {
-    /// Entries of `at-once/` are wanted so.
-    fn plan(&mut self, seconds: u64, wanted: &[&str]) -> Scope {
+    /// Entries of namespace `at-once` are wanted so.
+    fn plan(&mut self, seconds: u64, wanted: &[&str]) -> Rollout {
         self.now += Duration::from_secs(seconds);
+        let hosts: BTreeSet<EgressHost> = (wanted.iter())
+            .filter_map(|entry| entry.split_once('/'))
+            .map(|(namespace, host)| EgressHost {
+                namespace: namespace.to_owned(),
+                host: host.to_owned(),
+            })
+            .collect();
         let of = |namespace: &str| {
-            let mut entries = entries(wanted);
-            entries.retain(|entry| entry.starts_with(namespace));
-            entries
+            let its = hosts.iter().filter(|host| host.namespace == namespace);
+            its.cloned().collect()
         };
-        let wanted = Desired {
-            entries: &entries(wanted),
-            at_once: &of("at-once/"),
-            soon: &of(self.soon),
+        let sidecar = SidecarSpec {
+            namespace: "shop".to_owned(),
+            name: "lazymesh-web".to_owned(),
+            beyond_http: of("at-once"),
+            routed: of(self.soon),
+            hosts: hosts.clone(),
+            ..SidecarSpec::default()
         };
-        self.steps.next(&self.place, &self.there, &wanted, self.now)
+        roll_out(
+            &sidecar,
+            &self.live,
+            self.transit.clone(),
+            self.settle,
+            self.now,
+        )
     }
 
     /// Publishes, some seconds after the last time, and looks at what is there then.
     fn publish(&mut self, seconds: u64, wanted: &[&str], routes: &[&str], clusters: &[&str]) {
-        self.there = self.plan(seconds, wanted);
-        assert_eq!(self.there, scope(routes, clusters));
+        let rollout = self.plan(seconds, wanted);
+        self.transit = rollout.transit;
+        self.live = rollout.scope;
+        assert_eq!(self.live, scope(routes, clusters));
     }
 
     fn due(&self) -> Option<u64> {
-        let due = self.steps.due(&self.place)?;
+        let due = self.transit.due()?;
         Some(due.duration_since(self.now).as_secs())
     }
 }
@@ -148,7 +162,7 @@ fn what_gets_a_route_to_be_led_past_waits_for_less_from_then_on() {
     let mut it = start(SETTLE, &[], &[]);
     let wanted = ["a/x", "b/y"];
     it.publish(0, &wanted, &[], &wanted);
-    it.soon = "b/";
+    it.soon = "b";
     it.publish(5, &wanted, &[], &wanted);
     assert_eq!(it.due(), Some(2));
     it.publish(1, &wanted, &[], &wanted);
@@ -159,7 +173,7 @@ fn what_gets_a_route_to_be_led_past_waits_for_less_from_then_on() {
 #[test]
 fn an_entry_covers_others() {
     let check = |wide: &str, entry: &str, expect: bool| {
-        let wide = entries(&[wide]);
+        let wide = texts(&[wide]);
         let cover = Cover::new(&wide, "shop");
         assert_eq!(cover.has(entry), expect, "{wide:?} {entry}");
     };
@@ -194,7 +208,7 @@ fn a_host_that_never_came_to_routes_keeps_its_clusters_too() {
 fn a_step_counts_from_when_it_was_published() {
     let mut it = start(SETTLE, &["a/x", "a/y"], &[]);
     // What was planned never came to Kubernetes.
-    it.plan(0, &["a/x", "a/z"]);
+    it.transit = it.plan(0, &["a/x", "a/z"]).transit;
     it.publish(20, &["a/x", "a/z"], &["a/x"], &["a/y", "a/z"]);
     assert_eq!(it.due(), Some(15));
     it.publish(15, &["a/x", "a/z"], &["a/x", "a/z"], &[]);
@@ -213,24 +227,4 @@ fn without_time_there_are_no_steps() {
     let mut it = start(Duration::ZERO, &["*/*"], &[]);
     it.publish(0, &["a/x"], &["a/x"], &[]);
     it.publish(0, &["a/y"], &["a/y"], &[]);
-}
-
-#[test]
-fn a_sidecar_says_its_scope() {
-    for given in [
-        scope(&["a/x", "a/y"], &[]),
-        scope(&["a/x"], &["*/*"]),
-        scope(&[], &["a/y"]),
-        scope(&[], &[]),
-    ] {
-        let mut sidecar = json!({});
-        given.put_into(&mut sidecar);
-        assert_eq!(Scope::of(&sidecar), given);
-        let last = sidecar["spec"]["egress"]
-            .as_array()
-            .unwrap()
-            .last()
-            .unwrap();
-        assert_eq!(last.get("port"), None, "Istio refuses it elsewhere");
-    }
 }

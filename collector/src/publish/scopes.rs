@@ -1,0 +1,28 @@
+//! Remembers what is published, for those who ask.
+
+use std::collections::HashMap;
+
+use lazymesh_core::EgressScope;
+use parking_lot::Mutex;
+
+use crate::publish::sink::Published;
+
+/// The scopes of the Sidecars that this collector has put in place.
+#[derive(Default)]
+pub(crate) struct PublishedScopes {
+    scopes: Mutex<HashMap<Published, EgressScope>>,
+}
+
+impl PublishedScopes {
+    pub(crate) fn get(&self, place: &Published) -> Option<EgressScope> {
+        self.scopes.lock().get(place).cloned()
+    }
+
+    pub(crate) fn insert(&self, place: Published, scope: EgressScope) {
+        self.scopes.lock().insert(place, scope);
+    }
+
+    pub(crate) fn remove(&self, place: &Published) {
+        self.scopes.lock().remove(place);
+    }
+}

@@ -1,0 +1,79 @@
+//! Holds what is configured or switched, and not in the mesh.
+
+use std::collections::BTreeSet;
+
+use crate::inventory::Inventory;
+use crate::names::{EgressHost, Workload};
+use crate::resource::Mode;
+
+/// What is configured or switched, and not in the mesh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What every sidecar sees.
+    pub visibility: Visibility,
+    /// Whether all of lazymesh is switched off: it answers and learns, but has no Sidecars.
+    pub off: bool,
+    /// The mode of namespaces that have no label for it.
+    pub default_mode: Mode,
+    /// Where a filter has called from.
+    pub filters: Filters,
+}
+
+impl Policy {
+    /// A workload's mode.
+    #[must_use]
+    pub fn mode(&self, inventory: &Inventory, workload: &Workload) -> Mode {
+        inventory.mode(workload, self.default_mode)
+    }
+
+    /// A namespace's mode.
+    #[must_use]
+    pub fn namespace_mode(&self, inventory: &Inventory, namespace: &str) -> Mode {
+        inventory
+            .namespace_mode(namespace)
+            .unwrap_or(self.default_mode)
+    }
+}
+
+/// What every sidecar must see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Visibility {
+    /// The collector's host, the port anchors, what the user listed.
+    pub always: BTreeSet<EgressHost>,
+    /// Whether ports whose protocol Istio detects speak HTTP. Else their hosts are always visible, too, as are all
+    /// that speak something else.
+    pub assume_http: bool,
+}
+
+/// The namespaces that a filter has called from, and whether that matters.
+///
+/// A small scope without a filter breaks what a workload calls. Whether sidecars can fetch the module, run it and
+/// reach the collector shows only when one of them says so: until then a namespace keeps its full scope, so that a
+/// wrong image or an unreachable registry costs laziness and nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filters {
+    required: bool,
+    seen: BTreeSet<String>,
+}
+
+impl Filters {
+    /// No namespace may be lazy before a filter has called from it.
+    #[must_use]
+    pub fn required() -> Self {
+        Self {
+            required: true,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Whether a namespace may be lazy.
+    #[must_use]
+    pub fn admit(&self, namespace: &str) -> bool {
+        !self.required || self.seen.contains(namespace)
+    }
+
+    /// Notes that a filter has called from a namespace; whether that is new.
+    pub fn see(&mut self, namespace: &str) -> bool {
+        self.seen.insert(namespace.to_owned())
+    }
+}
