@@ -47,6 +47,24 @@ impl View {
         running.chain(self.graph.workloads().cloned()).collect()
     }
 
+    /// As [`View::workloads`], from a namespace on, one namespace at a time.
+    pub(crate) fn workloads_from(&self, first: Option<&str>) -> impl Iterator<Item = Workload> {
+        let learned = self.graph.namespaces();
+        let namespaces: BTreeSet<&str> = self.inventory.namespaces().chain(learned).collect();
+        let rest = namespaces
+            .into_iter()
+            .filter(move |it| first.is_none_or(|first| *it >= first));
+        rest.flat_map(|namespace| self.workloads_in(namespace))
+    }
+
+    /// The workloads of a namespace that have pods, or that something was learned about, sorted.
+    pub(crate) fn workloads_in(&self, namespace: &str) -> BTreeSet<Workload> {
+        let running = self.inventory.workloads_in(namespace).into_iter();
+        running
+            .chain(self.graph.workloads_in(namespace).cloned())
+            .collect()
+    }
+
     /// Everything that may have a Sidecar.
     pub(crate) fn subjects(&self) -> BTreeSet<Subject> {
         let namespaces = self.inventory.namespaces();
@@ -59,10 +77,8 @@ impl View {
     pub(crate) fn subjects_in(&self, namespace: &str) -> BTreeSet<Subject> {
         let is_known = self.inventory.namespaces().any(|it| it == namespace);
         let own = is_known.then(|| Subject::Namespace(namespace.to_owned()));
-        let learned = self.graph.workloads();
-        let learned = learned.filter(|workload| workload.namespace == namespace);
-        let running = self.inventory.workloads_in(namespace).into_iter();
-        let workloads = running.chain(learned.cloned()).map(Subject::Workload);
+        let workloads = self.workloads_in(namespace).into_iter();
+        let workloads = workloads.map(Subject::Workload);
         own.into_iter().chain(workloads).collect()
     }
 

@@ -66,7 +66,7 @@ pub mod resource;
 mod scope;
 
 pub use decide::{Outcome, decide};
-pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, dot, mermaid};
+pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, Picture};
 pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
 pub use names::{Authority, AuthorityError, EgressHost, Host, NameError, Workload, is_object_name};
 pub use resolve::{Question, QuestionError};
@@ -77,5 +77,5 @@ pub use resource::{
 };
 pub use scope::{
     DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Filters, Plan, Policy, Reason, Rollout,
-    SidecarSpec, Transit, Visibility, obstacle, plan, roll_out,
+    SidecarSpec, Transit, Visibility, obstacle, plan, roll_out, sidecar_name,
 };

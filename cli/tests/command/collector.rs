@@ -21,7 +21,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(mesh: &Mesh, flags: &[&str]) -> Self {
-        let child = command()
+        Self::spawn(command(), mesh, flags)
+    }
+
+    fn spawn(mut command: std::process::Command, mesh: &Mesh, flags: &[&str]) -> Self {
+        let child = command
             .arg("collector")
             .args(mesh.flags())
             .args(flags)
@@ -41,6 +45,14 @@ impl Process {
                 .filter(|ready| ready["ready"] == true)
         });
         process
+    }
+
+    /// As [`Process::start`], on a disk that is full when a file has 2 MiB.
+    fn start_on_a_small_disk(mesh: &Mesh) -> Self {
+        let shell = "trap '' XFSZ; ulimit -f 4096; exec \"$@\"";
+        let mut small = std::process::Command::new("sh");
+        small.args(["-c", shell, "sh"]).arg(command().get_program());
+        Self::spawn(small, mesh, &[])
     }
 
     /// `--url` of its admin port.
@@ -63,6 +75,28 @@ impl Process {
         let url = format!("http://{}/v1/resolve", self.addresses.ingest);
         let answer = block_on(reqwest::Client::new().post(url).json(&question).send());
         assert_eq!(answer.expect("an answer").status(), 200);
+    }
+
+    /// Has workload `shop/<workload>` meet 200 hosts outside the mesh; whether that was written down.
+    fn report(&self, workload: &str) -> bool {
+        let reports = (0..200).map(|n| {
+            let authority = format!("{}-{n}.example.com", "x".repeat(60));
+            serde_json::json!({"authority": authority, "protocol": "http", "count": 1})
+        });
+        let body = serde_json::json!({
+            "source": {"namespace": "shop", "workload": workload},
+            "reports": reports.collect::<Vec<_>>(),
+        });
+        let url = format!("http://{}/v1/reports", self.addresses.ingest);
+        let answer = block_on(reqwest::Client::new().post(url).json(&body).send());
+        answer.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Waits until it ends by itself.
+    fn end(mut self) -> Run {
+        let mut child = self.child.take().expect("a process");
+        wait_for("its end", || child.try_wait().expect("a state"));
+        child.wait_with_output().expect("an end").into()
     }
 
     /// Stops it by a signal; the answer is how it ended.
@@ -118,6 +152,21 @@ fn a_signal_ends_it_well() {
         assert!(ended.stderr.contains("listening"), "{}", ended.stderr);
         assert_eq!(ended.stdout, "");
     }
+}
+
+#[test]
+fn a_store_that_fails_ends_it() {
+    let mesh = Mesh::new();
+    let collector = Process::start_on_a_small_disk(&mesh);
+    let failed = (0..1_000).any(|n| !collector.report(&format!("w{n}")));
+    assert!(failed, "the disk is not small");
+    let ended = collector.end();
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    let told = "error: the store has failed, so this collector ends";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    // A disk with room again, and all is well.
+    fs::remove_file(mesh.path("addresses.json")).expect("a file");
+    Process::start(&mesh, &[]).resolve("api.example.com");
 }
 
 #[test]

@@ -34,9 +34,10 @@ async fn list(
     State(view): State<Arc<SharedView>>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<ExternalHostView>>, Problem> {
-    let cut = query.cut()?;
+    let cut = query.cut::<ExternalKey>()?;
+    let after = cut.after().map(|after| (&after.source, &*after.host));
     let view = view.look();
-    let page = cut.page(view.graph.externals(), key);
+    let page = cut.page(view.graph.externals_after(after), key);
     Ok(Json(page.map(ExternalHostView::from)))
 }
 

@@ -1,12 +1,15 @@
 //! Shows the whole graph at once, for programs and for eyes.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures::stream;
 use http::header::CONTENT_TYPE;
-use serde::{Deserialize, Serialize};
+use lazymesh_core::Picture;
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,8 +19,10 @@ use crate::api::extract::Query;
 use crate::api::problem::Problem;
 use crate::api::responses::ListProblems;
 use crate::api::views::{DependencyView, ExternalHostView};
+use crate::api::walk::Walk;
 use crate::state::SharedView;
 
+const JSON: &str = "application/json";
 const DOT: &str = "text/vnd.graphviz; charset=utf-8";
 const MERMAID: &str = "text/vnd.mermaid; charset=utf-8";
 
@@ -52,8 +57,12 @@ impl Format {
     }
 }
 
-/// Every dependency and every external host, sorted by workload.
-#[derive(Debug, Serialize, ToSchema)]
+/// Every dependency and every external host, sorted by workload. What changes while it is read may be missing.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "it is written piece by piece, and only described as a whole"
+)]
 struct GraphView {
     dependencies: Vec<DependencyView>,
     external_hosts: Vec<ExternalHostView>,
@@ -79,16 +88,11 @@ async fn graph(
     Query(query): Query<GraphQuery>,
 ) -> Result<Response, Problem> {
     let format = Format::parse(query.format.as_deref())?;
-    let graph = &view.look().graph;
-    Ok(match format {
-        Format::Json => Json(GraphView {
-            dependencies: graph.iter().map(DependencyView::from).collect(),
-            external_hosts: graph.externals().map(ExternalHostView::from).collect(),
-        })
-        .into_response(),
-        Format::Dot => ([(CONTENT_TYPE, DOT)], lazymesh_core::dot(graph)).into_response(),
-        Format::Mermaid => {
-            ([(CONTENT_TYPE, MERMAID)], lazymesh_core::mermaid(graph)).into_response()
-        }
-    })
+    let (media, walk) = match format {
+        Format::Json => (JSON, Walk::json(view)),
+        Format::Dot => (DOT, Walk::picture(view, Picture::dot())),
+        Format::Mermaid => (MERMAID, Walk::picture(view, Picture::mermaid())),
+    };
+    let body = Body::from_stream(stream::iter(walk.map(Ok::<_, Infallible>)));
+    Ok(([(CONTENT_TYPE, media)], body).into_response())
 }

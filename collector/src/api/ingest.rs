@@ -6,7 +6,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use http::request::Parts;
-use lazymesh_core::QuestionError;
+use lazymesh_core::{QuestionError, Workload};
 use lazymesh_protocol::{
     MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Protocol, Reports, ReportsResponse, ResolveRequest,
     ResolveResponse, Source,
@@ -19,8 +19,8 @@ use crate::api::body::Body;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::IngestProblems;
 use crate::ingest::{
-    Admission, Admitted, Crowded, IngestIdentity, Refusal, ReportError, Reporter, ResolveError,
-    Resolver, filters,
+    Admission, Admitted, Crowd, Crowded, IngestIdentity, Refusal, ReportError, Reporter,
+    ResolveError, Resolver, Turns, filters,
 };
 use crate::runtime::clock::now_ms;
 use crate::runtime::metrics::Metrics;
@@ -46,6 +46,7 @@ pub(crate) struct Ingest {
     stations: Arc<Stations>,
     admission: Arc<Admission>,
     slots: Arc<Semaphore>,
+    turns: Arc<Turns>,
 }
 
 /// Who calls is known, and has a slot, before a byte of the body is read.
@@ -73,6 +74,7 @@ impl Ingest {
             stations: Arc::new(stations),
             admission: Arc::default(),
             slots: Arc::new(Semaphore::new(REQUESTS)),
+            turns: Arc::default(),
         }
     }
 
@@ -148,8 +150,15 @@ async fn reports(
     admitted: Admitted,
     Body(reports): Body<Reports, MAX_REPORTS_BYTES>,
 ) -> Result<Json<ReportsResponse>, Problem> {
-    let _slot = ingest.slot()?;
     ingest.check(&admitted, &reports.source)?;
+    let source = &reports.source;
+    let source = Workload::new(source.namespace.as_str(), source.workload.as_str());
+    // A source that is no name is told so below.
+    let _turn = match source {
+        Ok(source) => Some(ingest.turns.take(&source).await?),
+        Err(_) => None,
+    };
+    let _slot = ingest.slot()?;
     let Stations { view, reporter, .. } = &*ingest.stations;
     // What counts connections says nothing about what decides requests.
     let mut protocols = reports.reports.iter().map(|report| report.protocol);
@@ -157,6 +166,12 @@ async fn reports(
         filters::called_from(view, &reports.source.namespace);
     }
     Ok(Json(reporter.report(&reports, now_ms()).await?))
+}
+
+impl From<Crowd> for Problem {
+    fn from(crowd: Crowd) -> Self {
+        Self::new(Kind::Overloaded, crowd.to_string())
+    }
 }
 
 impl From<Crowded> for Problem {

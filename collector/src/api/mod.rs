@@ -16,6 +16,7 @@ mod services;
 mod sidecars;
 mod token;
 mod views;
+mod walk;
 mod workloads;
 
 use std::sync::Arc;
@@ -63,7 +64,7 @@ impl FromRef<Admin> for Arc<PublishedScopes> {
     }
 }
 
-fn probes() -> OpenApiRouter<Arc<Readiness>> {
+fn described_probes() -> OpenApiRouter<Arc<Readiness>> {
     operations::liveness().merge(operations::readiness())
 }
 
@@ -95,10 +96,15 @@ pub(crate) fn admin(admin: Admin, token: Option<Token>) -> Router {
         let token = axum::middleware::from_fn_with_state(Arc::new(token), token::require);
         routes = routes.route_layer(token);
     }
-    let (probes, _) = probes().split_for_parts();
+    let (probes, _) = described_probes().split_for_parts();
     let readiness = Arc::clone(&admin.readiness);
     let routes = shedding(routes.with_state(admin), ADMIN_REQUESTS);
     with_fallbacks(routes.merge(probes.with_state(readiness)))
+}
+
+/// The router of the port for probes.
+pub(crate) fn probes(readiness: Arc<Readiness>) -> Router {
+    with_fallbacks(operations::probes().with_state(readiness))
 }
 
 /// Answers what is more than `requests` at once with 503, at once: waiting would only make it later.

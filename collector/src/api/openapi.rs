@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 
 use crate::api::problem::Problem;
-use crate::api::{admin_routes, ingest, probes};
+use crate::api::{admin_routes, described_probes, ingest};
 use crate::runtime::readiness::Check;
 
 #[derive(OpenApi)]
@@ -31,7 +31,7 @@ struct Api;
 pub fn document() -> Document {
     let (_, ingest) = ingest::routes().split_for_parts();
     let (_, admin) = admin_routes().split_for_parts();
-    let (_, probes) = probes().split_for_parts();
+    let (_, probes) = described_probes().split_for_parts();
     let mut document = Api::openapi();
     document.merge(ingest);
     document.merge(admin);

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -44,7 +45,8 @@ struct Ready {
 
 /// Whether the collector lives
 ///
-/// Fails only where a restart helps: when the store has refused a write.
+/// Fails only where a restart helps: when the store has refused a write. The log says why, and whoever may read the admin
+/// port's `/readyz`.
 #[utoipa::path(
     get,
     path = "/livez",
@@ -52,9 +54,29 @@ struct Ready {
     responses((status = 200, description = "It does", content_type = "text/plain", body = String), ProbeProblems),
 )]
 async fn livez(State(readiness): State<Arc<Readiness>>) -> Result<&'static str, Problem> {
-    match readiness.dead() {
-        None => Ok("ok\n"),
-        Some(reason) => Err(Problem::new(Kind::Store, reason)),
+    match readiness.is_dead() {
+        false => Ok("ok\n"),
+        true => Err(Problem::new(
+            Kind::Store,
+            "the store has failed, and only a restart can open it anew",
+        )),
+    }
+}
+
+/// The routes of the port for probes, which tell whether and not why: everybody may reach it.
+pub(crate) fn probes() -> Router<Arc<Readiness>> {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(is_ready))
+}
+
+async fn is_ready(State(readiness): State<Arc<Readiness>>) -> Result<&'static str, Problem> {
+    match readiness.is_ready() {
+        true => Ok("ok\n"),
+        false => Err(Problem::new(
+            Kind::NotReady,
+            "GET /readyz of the admin port says what is missing",
+        )),
     }
 }
 

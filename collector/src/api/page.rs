@@ -76,6 +76,13 @@ impl PageQuery {
     }
 }
 
+impl<K> Cut<K> {
+    /// The last item of the page before.
+    pub(crate) fn after(&self) -> Option<&K> {
+        self.after.as_ref()
+    }
+}
+
 impl<K: Ord + Display> Cut<K> {
     /// Cuts a page out of a list that is sorted by `key`.
     pub(crate) fn page<T>(&self, items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Page<T> {

@@ -1,12 +1,13 @@
 //! Shows Sidecars as they are published.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use lazymesh_core::{EgressScope, Plan, Reason, SidecarSpec, Subject, Workload};
+use lazymesh_core::{
+    DEFAULT_SIDECAR, EgressScope, Plan, Reason, SidecarSpec, Subject, sidecar_name,
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -66,30 +67,24 @@ async fn show(
 
 fn find(view: &View, names: &Names) -> Result<SidecarSpec, Problem> {
     let mut reason = None;
-    for subject in candidates(view, &names.namespace) {
+    for subject in candidates(view, names) {
         match view.plan(&subject) {
-            Plan::Publish(sidecar) if sidecar.name == names.name => return Ok(sidecar),
-            Plan::None(why) if is_meant(&subject, &names.name) => reason = Some(why),
-            Plan::Publish(_) | Plan::None(_) => {}
+            Plan::Publish(sidecar) => return Ok(sidecar),
+            Plan::None(why) => reason = Some(why),
         }
     }
     Err(absent(reason))
 }
 
-/// What can have a Sidecar in a namespace, be it one that does not exist.
-fn candidates(view: &View, namespace: &str) -> BTreeSet<Subject> {
-    let mut candidates = view.subjects_in(namespace);
-    candidates.insert(Subject::Namespace(namespace.to_owned()));
-    candidates
-}
-
-/// Whether the subject would have a Sidecar of this name; only to say why there is none.
-fn is_meant(subject: &Subject, name: &str) -> bool {
-    let own = name.strip_prefix("lazymesh-");
-    match subject {
-        Subject::Namespace(_) => own == Some("default"),
-        Subject::Workload(Workload { name, .. }) => own == Some(name),
+/// What the Sidecar of this name is for; nothing else is planned.
+fn candidates(view: &View, names: &Names) -> Vec<Subject> {
+    let Names { namespace, name } = names;
+    if name == DEFAULT_SIDECAR {
+        return vec![Subject::Namespace(namespace.clone())];
     }
+    let workloads = view.workloads_in(namespace).into_iter();
+    let named = workloads.filter(|workload| sidecar_name(&workload.name) == *name);
+    named.map(Subject::Workload).collect()
 }
 
 fn absent(reason: Option<Reason>) -> Problem {

@@ -140,9 +140,10 @@ async fn list(
     State(view): State<Arc<SharedView>>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<WorkloadItem>>, Problem> {
-    let cut = query.cut()?;
+    let cut = query.cut::<Workload>()?;
+    let from = cut.after().map(|after| &*after.namespace);
     let view = view.look();
-    let page = cut.page(view.workloads().into_iter(), Workload::clone);
+    let page = cut.page(view.workloads_from(from), Workload::clone);
     let items = page
         .items
         .iter()
@@ -172,12 +173,9 @@ async fn show(
     let view = view.look();
     require(&view, &workload)?;
     let sidecar = SidecarSummary::from(view.plan(&Subject::Workload(workload.clone())));
-    let externals = view.graph.externals();
     Ok(Json(WorkloadDetail {
         item: WorkloadItem::new(&view, &workload),
-        external_hosts: externals
-            .filter(|external| external.source == workload)
-            .count(),
+        external_hosts: view.graph.external_count_of(&workload),
         service_accounts: view
             .inventory
             .service_accounts(&workload)
@@ -214,11 +212,7 @@ async fn dependencies(
 }
 
 fn require(view: &View, workload: &Workload) -> Result<(), Problem> {
-    let known = view.graph.workloads().any(|known| known == workload)
-        || view
-            .inventory
-            .workloads_in(&workload.namespace)
-            .contains(workload);
+    let known = view.graph.has(workload) || view.inventory.is_running(workload);
     if known {
         return Ok(());
     }

@@ -5,6 +5,7 @@ pub(crate) mod filters;
 mod identity;
 mod report;
 mod resolve;
+mod turns;
 pub(crate) mod xfcc;
 
 pub(crate) use self::admission::{Admission, Admitted, Crowded};
@@ -14,3 +15,4 @@ pub use self::report::ReportError;
 pub(crate) use self::report::Reporter;
 pub use self::resolve::ResolveError;
 pub(crate) use self::resolve::Resolver;
+pub(crate) use self::turns::{Crowd, Turns};

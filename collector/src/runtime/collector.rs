@@ -126,6 +126,11 @@ impl Collector {
         &self.readiness
     }
 
+    /// The router of the port for probes.
+    pub(crate) fn probes(&self) -> Router {
+        api::probes(Arc::clone(&self.readiness))
+    }
+
     pub(crate) fn usage(&self) -> Arc<Usage> {
         Arc::clone(&self.usage)
     }

@@ -1,4 +1,4 @@
-//! Binds the two listeners: which addresses they may have, and what they then ask of callers.
+//! Binds the listeners: which addresses they may have, and what they then ask of callers.
 //!
 //! A port that others can reach and that asks nobody who they are is a mistake to refuse, not to log: the
 //! ingest port widens scopes, and the admin port shows who calls whom.
@@ -36,6 +36,10 @@ pub struct ListenConfig {
         env = "LAZYMESH_ADMIN"
     )]
     pub admin: SocketAddr,
+    /// Address of a port for the kubelet's probes, for where it cannot reach the others: plain HTTP, /livez and /readyz, and
+    /// nothing that is worth a secret
+    #[arg(long, value_name = "IP:PORT", env = "LAZYMESH_PROBES")]
+    pub probes: Option<SocketAddr>,
     /// Where the identity of filters comes from; must be said unless --ingest is on loopback
     #[arg(long, value_name = "FROM", env = "LAZYMESH_INGEST_IDENTITY")]
     pub ingest_identity: Option<IdentityFrom>,
@@ -111,12 +115,16 @@ pub struct Addresses {
     pub ingest: SocketAddr,
     /// Of the admin port.
     pub admin: SocketAddr,
+    /// Of the port for probes, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<SocketAddr>,
 }
 
-/// Both listeners, bound, and what they ask of callers.
+/// The listeners, bound, and what they ask of callers.
 pub(crate) struct Listeners {
     pub(crate) ingest: TcpListener,
     pub(crate) admin: TcpListener,
+    pub(crate) probes: Option<TcpListener>,
     pub(crate) addresses: Addresses,
     pub(crate) identity: IngestIdentity,
     pub(crate) token: Option<Token>,
@@ -129,16 +137,24 @@ impl ListenConfig {
         let token = self.token()?;
         let ingest = bind(self.ingest).await?;
         let admin = bind(self.admin).await?;
-        let addresses = Addresses {
+        let mut addresses = Addresses {
             ingest: address(&ingest, self.ingest)?,
             admin: address(&admin, self.admin)?,
+            probes: None,
         };
+        let mut probes = None;
+        if let Some(wanted) = self.probes {
+            let listener = bind(wanted).await?;
+            addresses.probes = Some(address(&listener, wanted)?);
+            probes = Some(listener);
+        }
         if let Some(path) = &self.address_file {
             addresses.write(path)?;
         }
         Ok(Listeners {
             ingest,
             admin,
+            probes,
             addresses,
             identity,
             token,

@@ -152,9 +152,9 @@ impl Metrics {
     /// Measures sizes as they are now.
     pub(crate) fn measure(&self, view: &View, readiness: &Readiness) {
         let gauges = &self.gauges;
-        set(&gauges.workloads, view.graph.workloads().count());
-        set(&gauges.dependencies, view.graph.iter().count());
-        set(&gauges.external_hosts, view.graph.externals().count());
+        set(&gauges.workloads, view.graph.workload_count());
+        set(&gauges.dependencies, view.graph.dependency_count());
+        set(&gauges.external_hosts, view.graph.external_count());
         set(&gauges.inventory_objects, view.inventory.len());
         set(&gauges.services, view.inventory.services());
         set(&gauges.namespaces_waiting, view.namespaces_waiting());

@@ -40,12 +40,12 @@ pub(crate) struct Readiness {
     ready: AtomicBool,
     /// Whether all of the inventory could be used at least once.
     was_whole: watch::Sender<bool>,
+    /// Why only a restart can help, once that is so.
+    dead: watch::Sender<Option<String>>,
     parts: Mutex<Parts>,
 }
 
 struct Parts {
-    /// Set when only a restart can help.
-    dead: bool,
     store: Result<(), String>,
     inventory: Result<(), String>,
     /// What of a synced inventory cannot be used.
@@ -66,8 +66,8 @@ impl Readiness {
         Self {
             ready: AtomicBool::new(false),
             was_whole: watch::Sender::new(false),
+            dead: watch::Sender::new(None),
             parts: Mutex::new(Parts {
-                dead: false,
                 store: Err("the store is being loaded".to_owned()),
                 inventory: Err("the inventory has not synced yet".to_owned()),
                 unusable: None,
@@ -83,16 +83,27 @@ impl Readiness {
 
     /// The store will take nothing more until it is opened anew.
     pub(crate) fn store_died(&self, reason: String) {
-        self.update(|parts| {
-            parts.dead = true;
-            parts.store = Err(reason);
+        self.update(|parts| parts.store = Err(reason.clone()));
+        self.dead.send_if_modified(|dead| {
+            let first = dead.is_none();
+            dead.get_or_insert(reason);
+            first
         });
     }
 
-    /// What only a restart can cure.
-    pub(crate) fn dead(&self) -> Option<String> {
-        let parts = self.parts.lock();
-        parts.store.clone().err().filter(|_| parts.dead)
+    /// Whether only a restart can help.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.borrow().is_some()
+    }
+
+    /// Ready when only a restart can help, with the reason.
+    pub(crate) async fn died(&self) -> String {
+        let mut dead = self.dead.subscribe();
+        let reason = dead.wait_for(Option::is_some).await;
+        reason
+            .ok()
+            .and_then(|reason| reason.clone())
+            .unwrap_or_default()
     }
 
     pub(crate) fn inventory(&self, state: Result<(), String>) {

@@ -27,6 +27,11 @@ const INGEST_ROOM: Room = Room {
     connections: 4_096,
     unread: 32 << 20,
 };
+/// What the connections of the port for probes share.
+const PROBES_ROOM: Room = Room {
+    connections: 64,
+    unread: 1 << 20,
+};
 /// What the connections of the admin port share.
 const ADMIN_ROOM: Room = Room {
     connections: 256,
@@ -54,6 +59,11 @@ pub enum ServerError {
     /// Nothing says what is in the mesh.
     #[error("nothing says what is in the mesh: expected --manifests or --kubernetes")]
     NoInventory,
+    /// The store takes nothing more.
+    #[error(
+        "the store has failed, so this collector ends: its next start opens the store anew ({0})"
+    )]
+    StoreDied(String),
     /// A thread of the collector died.
     #[error("the thread of the {0} died; the log says why")]
     Died(&'static str),
@@ -142,22 +152,25 @@ impl Server {
             Some(manifests) => Some(Origin::Directory(manifests.clone())),
             None => link.map(|link| Origin::Kubernetes(Box::new(link))),
         };
-        let Addresses { ingest, admin } = listeners.addresses;
+        let Addresses { ingest, admin, .. } = listeners.addresses;
         tracing::info!(%ingest, %admin, "listening");
         let (stop, stopped) = watch::channel(false);
         let mut servers = spawn_servers(&collector, listeners, &stopped);
 
+        let readiness = Arc::clone(collector.readiness());
         let mut tasks = JoinSet::new();
         let result = tokio::select! {
             result = live(&collector, &config, origin, publisher, &mut tasks) => result,
+            reason = readiness.died() => Err(ServerError::StoreDied(reason)),
             () = shutdown => Ok(()),
         };
         tracing::info!("shutting down");
         stop.send_replace(true);
         while servers.join_next().await.is_some() {}
         tasks.shutdown().await;
-        collector.close().await?;
-        result
+        let closed = collector.close().await;
+        result?;
+        Ok(closed?)
     }
 }
 
@@ -169,6 +182,7 @@ fn spawn_servers(
     let Listeners {
         ingest,
         admin,
+        probes,
         identity,
         token,
         ..
@@ -178,6 +192,10 @@ fn spawn_servers(
     let mut servers = JoinSet::new();
     servers.spawn(serve(ingest, ingest_router, INGEST_ROOM, stopped.clone()));
     servers.spawn(serve(admin, admin_router, ADMIN_ROOM, stopped.clone()));
+    if let Some(probes) = probes {
+        let router = collector.probes();
+        servers.spawn(serve(probes, router, PROBES_ROOM, stopped.clone()));
+    }
     servers
 }
 

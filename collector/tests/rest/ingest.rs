@@ -1,3 +1,5 @@
+use std::pin::pin;
+
 use axum::body::Body;
 use bytes::Bytes;
 use futures::future::join_all;
@@ -107,6 +109,33 @@ async fn what_is_too_much_at_once_is_sent_away() {
     drop(busy);
     api.store.release();
     assert_eq!(api.resolve("shop/web", "reviews").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_flood_of_one_namespace_s_batches_delays_nobody_else() {
+    let api = Api::new().await;
+    api.store.hold();
+    let flood = |n: usize| {
+        let reports: Vec<_> = (0..256)
+            .map(|host| json!({"authority": format!("h{n}-{host}.example.com"), "protocol": "http", "count": 1}))
+            .collect();
+        let source = source(&format!("shop/w{}", n % 8));
+        api.post(
+            "/v1/reports",
+            json!({"source": source, "reports": reports}).to_string(),
+        )
+    };
+    let mut busy: FuturesUnordered<_> = (0..64).map(flood).collect();
+    assert!(poll!(busy.next()).is_pending());
+    let mut other = pin!(api.resolve("bank/teller", "ledger"));
+    assert!(poll!(&mut other).is_pending());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    // One write for each of the two batches that have their turn, and one for the other namespace's host.
+    assert_eq!(api.store.waiting(), 3);
+    api.store.release();
+    assert_eq!(other.await.status, 200);
 }
 
 #[tokio::test]

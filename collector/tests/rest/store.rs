@@ -12,6 +12,7 @@ pub(crate) struct CountingStore {
     changes: AtomicUsize,
     broken: AtomicBool,
     held: watch::Sender<bool>,
+    waiting: AtomicUsize,
 }
 
 impl CountingStore {
@@ -33,6 +34,11 @@ impl CountingStore {
         self.held.send_replace(true);
     }
 
+    /// How many writes have begun while it holds.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn release(&self) {
         self.held.send_replace(false);
     }
@@ -45,6 +51,7 @@ impl Store for CountingStore {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         let _ = self.held.subscribe().wait_for(|held| !held).await;
         if self.broken.load(Ordering::SeqCst) {
             return Err(StoreError::Write {

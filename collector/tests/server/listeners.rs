@@ -3,7 +3,7 @@ use std::fs;
 use lazymesh_collector::{Addresses, Server};
 
 use crate::mesh::Mesh;
-use crate::running::config;
+use crate::running::{Running, config};
 
 const SPIFFE: &str = "--spiffe-id=spiffe://cluster.local/ns/lazymesh-system/sa/collector";
 
@@ -67,4 +67,21 @@ async fn bound_addresses_are_written_down() {
         serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
     assert_eq!(written, bound);
     assert_ne!(written.ingest.port(), 0);
+}
+
+#[tokio::test]
+async fn probes_have_a_port_of_their_own() {
+    let mesh = Mesh::new();
+    let collector = Running::start_with(&mesh, &["--probes=127.0.0.1:0"]).await;
+    let probes = collector.addresses.probes.expect("a port");
+    for (path, status) in [
+        ("/livez", 200),
+        ("/readyz", 200),
+        ("/metrics", 404),
+        ("/v1/graph", 404),
+    ] {
+        let answer = reqwest::get(format!("http://{probes}{path}")).await;
+        assert_eq!(answer.expect("an answer").status(), status, "{path}");
+    }
+    collector.stop().await.expect("a clean end");
 }

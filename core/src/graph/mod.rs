@@ -2,16 +2,16 @@
 
 mod render;
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
 use crate::names::{EgressHost, Workload};
 use crate::resource::Mode;
 
-pub use self::render::{dot, mermaid};
+pub use self::render::Picture;
 
 /// Where a dependency comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,8 +102,10 @@ pub struct Graph {
     limits: Limits,
     nodes: BTreeMap<Workload, Node>,
     dependents: BTreeMap<EgressHost, BTreeSet<Workload>>,
-    /// External hosts of all nodes.
-    externals: usize,
+    /// How many workloads each namespace has.
+    namespaces: BTreeMap<String, usize>,
+    dependency_count: usize,
+    external_count: usize,
 }
 
 impl Graph {
@@ -123,7 +125,8 @@ impl Graph {
     pub fn insert(&mut self, dependency: Dependency) {
         let dependents = self.dependents.entry(dependency.host.clone()).or_default();
         dependents.insert(dependency.source.clone());
-        let node = self.nodes.entry(dependency.source.clone()).or_default();
+        let node = self.node(&dependency.source);
+        let before = node.dependencies.len();
         node.dependencies
             .entry(dependency.host.clone())
             .and_modify(|known| {
@@ -133,23 +136,33 @@ impl Graph {
                 known.origin = known.origin.max(dependency.origin);
             })
             .or_insert(dependency);
+        let new = node.dependencies.len() - before;
+        self.dependency_count += new;
+    }
+
+    /// What is known of a workload, which is there from now on.
+    fn node(&mut self, workload: &Workload) -> &mut Node {
+        if !self.nodes.contains_key(workload) {
+            let namespace = workload.namespace.clone();
+            *self.namespaces.entry(namespace).or_default() += 1;
+        }
+        self.nodes.entry(workload.clone()).or_default()
     }
 
     /// As [`Graph::insert`], for a host outside the mesh.
     pub fn insert_external(&mut self, external: ExternalHost) {
-        let node = self.nodes.entry(external.source.clone()).or_default();
-        match node.externals.entry(external.host.clone()) {
-            Entry::Vacant(place) => {
-                place.insert(external);
-                self.externals += 1;
-            }
-            Entry::Occupied(mut place) => {
-                let known = place.get_mut();
+        let node = self.node(&external.source);
+        let before = node.externals.len();
+        node.externals
+            .entry(external.host.clone())
+            .and_modify(|known| {
                 known.first_seen_ms = known.first_seen_ms.min(external.first_seen_ms);
                 known.last_seen_ms = known.last_seen_ms.max(external.last_seen_ms);
                 known.count = known.count.max(external.count);
-            }
-        }
+            })
+            .or_insert(external);
+        let new = node.externals.len() - before;
+        self.external_count += new;
     }
 
     /// Whether the dependency is there.
@@ -171,7 +184,7 @@ impl Graph {
     /// Whether this is known already, or there is room to learn it in a mode.
     #[must_use]
     pub fn admits(&self, workload: &Workload, learned: &Learned, mode: Mode) -> bool {
-        let has_room_for_externals = self.externals < self.limits.externals;
+        let has_room_for_externals = self.external_count < self.limits.externals;
         let Some(node) = self.nodes.get(workload) else {
             return match learned {
                 Learned::Host(_) => !self.is_full(mode),
@@ -288,16 +301,98 @@ impl Graph {
             .flat_map(|node| node.externals.values())
     }
 
+    /// How many workloads were learned about.
+    #[must_use]
+    pub fn workload_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many dependencies there are.
+    #[must_use]
+    pub fn dependency_count(&self) -> usize {
+        self.dependency_count
+    }
+
+    /// How many external hosts there are.
+    #[must_use]
+    pub fn external_count(&self) -> usize {
+        self.external_count
+    }
+
+    /// Whether something was learned about a workload.
+    #[must_use]
+    pub fn has(&self, workload: &Workload) -> bool {
+        self.nodes.contains_key(workload)
+    }
+
+    /// How many external hosts a workload has called.
+    #[must_use]
+    pub fn external_count_of(&self, workload: &Workload) -> usize {
+        self.nodes
+            .get(workload)
+            .map_or(0, |node| node.externals.len())
+    }
+
     /// Every external host, sorted by workload and host.
     pub fn externals(&self) -> impl Iterator<Item = &ExternalHost> {
-        self.nodes.values().flat_map(|node| node.externals.values())
+        self.externals_after(None)
+    }
+
+    /// The external hosts behind one of a workload.
+    pub fn externals_after<'a>(
+        &'a self,
+        after: Option<(&'a Workload, &'a str)>,
+    ) -> impl Iterator<Item = &'a ExternalHost> {
+        self.nodes_from(after.map(|(source, _)| source))
+            .flat_map(move |(workload, node)| {
+                let start = match after {
+                    Some((source, host)) if source == workload => Bound::Excluded(host),
+                    _ => Bound::Unbounded,
+                };
+                let rest = node.externals.range::<str, _>((start, Bound::Unbounded));
+                rest.map(|(_, external)| external)
+            })
     }
 
     /// Every dependency, sorted by workload and host.
     pub fn iter(&self) -> impl Iterator<Item = &Dependency> {
-        self.nodes
-            .values()
-            .flat_map(|node| node.dependencies.values())
+        self.iter_after(None)
+    }
+
+    /// The dependencies behind one of a workload.
+    pub fn iter_after<'a>(
+        &'a self,
+        after: Option<(&'a Workload, &'a EgressHost)>,
+    ) -> impl Iterator<Item = &'a Dependency> {
+        self.nodes_from(after.map(|(source, _)| source))
+            .flat_map(move |(workload, node)| {
+                let start = match after {
+                    Some((source, host)) if source == workload => Bound::Excluded(host),
+                    _ => Bound::Unbounded,
+                };
+                let rest = node.dependencies.range((start, Bound::Unbounded));
+                rest.map(|(_, dependency)| dependency)
+            })
+    }
+
+    /// The namespaces of the workloads that something was learned about, sorted.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.keys().map(String::as_str)
+    }
+
+    /// The workloads of a namespace that something was learned about, sorted.
+    pub fn workloads_in<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Workload> {
+        let first = Workload {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
+        let rest = self.nodes.range(first..).map(|(workload, _)| workload);
+        rest.take_while(move |workload| workload.namespace == namespace)
+    }
+
+    fn nodes_from(&self, from: Option<&Workload>) -> impl Iterator<Item = (&Workload, &Node)> {
+        let start = from.map_or(Bound::Unbounded, Bound::Included);
+        self.nodes.range::<Workload, _>((start, Bound::Unbounded))
     }
 }
 
@@ -365,6 +460,33 @@ mod tests {
             .map(|found| found.source.name.as_str());
         assert_eq!(dependents.collect::<Vec<_>>(), ["cart", "web"]);
         assert_eq!(graph.dependents(&host("c")).count(), 0);
+    }
+
+    #[test]
+    fn goes_on_behind_what_was_seen() {
+        let mut graph = Graph::new(Limits::default());
+        for (source, to) in [("cart", "a"), ("cart", "b"), ("web", "a")] {
+            graph.insert(dependency(source, to, 1..1, 1, Origin::Learned));
+        }
+        graph.insert(dependency("web", "a", 1..2, 1, Origin::Learned));
+        assert_eq!((graph.workload_count(), graph.dependency_count()), (2, 3));
+        for (source, to, expect) in [
+            ("a", "z", 3),
+            ("cart", "a", 2),
+            ("cart", "aa", 2),
+            ("cart", "b", 1),
+            ("dog", "a", 1),
+            ("web", "a", 0),
+        ] {
+            let after = (&workload(source), &host(to));
+            assert_eq!(
+                graph.iter_after(Some(after)).count(),
+                expect,
+                "{source} {to}"
+            );
+        }
+        assert_eq!(graph.workloads_in("shop").count(), 2);
+        assert_eq!(graph.workloads_in("sho").count(), 0);
     }
 
     #[test]

@@ -5,22 +5,63 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::graph::Graph;
+use crate::graph::Dependency;
 
-/// Graphviz, one edge a dependency, in a stable order.
-#[must_use]
-pub fn dot(graph: &Graph) -> String {
-    let mut out = String::from("digraph lazymesh {\n  rankdir=LR;\n  node [shape=box];\n");
-    for dependency in graph.iter() {
-        let (source, host) = (
-            quote(&dependency.source.to_string()),
-            quote(&dependency.host.to_string()),
-        );
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "  {source} -> {host};");
+/// A picture that is drawn edge by edge, one a dependency.
+#[derive(Debug)]
+pub enum Picture {
+    /// Graphviz.
+    Dot,
+    /// A Mermaid flowchart. It takes no arbitrary identifiers, so nodes are numbered in the order they are met.
+    Mermaid(BTreeMap<String, usize>),
+}
+
+impl Picture {
+    /// Graphviz.
+    #[must_use]
+    pub fn dot() -> Self {
+        Self::Dot
     }
-    out.push_str("}\n");
-    out
+
+    /// A Mermaid flowchart.
+    #[must_use]
+    pub fn mermaid() -> Self {
+        Self::Mermaid(BTreeMap::new())
+    }
+
+    /// What comes before the edges.
+    #[must_use]
+    pub fn head(&self) -> &'static str {
+        match self {
+            Self::Dot => "digraph lazymesh {\n  rankdir=LR;\n  node [shape=box];\n",
+            Self::Mermaid(_) => "flowchart LR\n",
+        }
+    }
+
+    /// What comes after them.
+    #[must_use]
+    pub fn foot(&self) -> &'static str {
+        match self {
+            Self::Dot => "}\n",
+            Self::Mermaid(_) => "",
+        }
+    }
+
+    /// Draws one edge, with the nodes that were not met before.
+    pub fn edge(&mut self, dependency: &Dependency, out: &mut String) {
+        let ends = [dependency.source.to_string(), dependency.host.to_string()];
+        // Writing to a String cannot fail.
+        let _ = match self {
+            Self::Dot => {
+                let [source, host] = ends.map(|name| quote(&name));
+                writeln!(out, "  {source} -> {host};")
+            }
+            Self::Mermaid(nodes) => {
+                let [source, host] = ends.map(|name| node(nodes, name, out));
+                writeln!(out, "  n{source} --> n{host}")
+            }
+        };
+    }
 }
 
 fn quote(name: &str) -> String {
@@ -32,36 +73,13 @@ fn quote(name: &str) -> String {
     )
 }
 
-/// A Mermaid flowchart, one edge a dependency, in a stable order.
-#[must_use]
-pub fn mermaid(graph: &Graph) -> String {
-    let mut nodes = Nodes::default();
-    let mut edges = String::new();
-    for dependency in graph.iter() {
-        let source = nodes.id(dependency.source.to_string());
-        let host = nodes.id(dependency.host.to_string());
-        let _ = writeln!(edges, "  n{source} --> n{host}");
-    }
-    let mut labels: Vec<_> = nodes.ids.into_iter().map(|(name, id)| (id, name)).collect();
-    labels.sort_unstable();
-    let mut out = String::from("flowchart LR\n");
-    for (id, name) in labels {
-        let _ = writeln!(out, "  n{id}[\"{}\"]", entities(&name));
-    }
-    out + &edges
-}
-
-/// Mermaid takes no arbitrary identifiers, so nodes are numbered in the order they are met.
-#[derive(Default)]
-struct Nodes {
-    ids: BTreeMap<String, usize>,
-}
-
-impl Nodes {
-    fn id(&mut self, name: String) -> usize {
-        let next = self.ids.len();
-        *self.ids.entry(name).or_insert(next)
-    }
+/// The number of a node, which is written down when it is new.
+fn node(nodes: &mut BTreeMap<String, usize>, name: String, out: &mut String) -> usize {
+    let next = nodes.len();
+    *nodes.entry(name).or_insert_with_key(|name| {
+        let _ = writeln!(out, "  n{next}[\"{}\"]", entities(name));
+        next
+    })
 }
 
 fn entities(name: &str) -> String {
@@ -79,13 +97,13 @@ fn entities(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Dependency, Limits, Origin};
+    use crate::graph::Origin;
     use crate::names::{EgressHost, Workload};
 
-    fn graph(edges: &[(&str, &str)]) -> Graph {
-        let mut graph = Graph::new(Limits::default());
+    fn draw(mut picture: Picture, edges: &[(&str, &str)]) -> String {
+        let mut out = picture.head().to_owned();
         for (source, host) in edges {
-            graph.insert(Dependency {
+            let dependency = Dependency {
                 source: Workload {
                     namespace: "shop".into(),
                     name: (*source).into(),
@@ -98,14 +116,15 @@ mod tests {
                 last_seen_ms: 1,
                 count: 1,
                 origin: Origin::Learned,
-            });
+            };
+            picture.edge(&dependency, &mut out);
         }
-        graph
+        out + picture.foot()
     }
 
     #[test]
     fn dot_quotes_names() {
-        let picture = dot(&graph(&[("cart", "a.b"), ("x\"]; evil", "a.b")]));
+        let picture = draw(Picture::dot(), &[("cart", "a.b"), ("x\"]; evil", "a.b")]);
         assert_eq!(
             picture,
             "digraph lazymesh {\n  rankdir=LR;\n  node [shape=box];\n  \
@@ -115,11 +134,11 @@ mod tests {
 
     #[test]
     fn mermaid_numbers_nodes_and_writes_entities() {
-        let picture = mermaid(&graph(&[("cart", "*.b"), ("x\"", "*.b")]));
+        let picture = draw(Picture::mermaid(), &[("cart", "*.b"), ("x\"", "*.b")]);
         assert_eq!(
             picture,
-            "flowchart LR\n  n0[\"shop/cart\"]\n  n1[\"shop/#42;.b\"]\n  n2[\"shop/x#34;\"]\n  \
-             n0 --> n1\n  n2 --> n1\n"
+            "flowchart LR\n  n0[\"shop/cart\"]\n  n1[\"shop/#42;.b\"]\n  n0 --> n1\n  \
+             n2[\"shop/x#34;\"]\n  n2 --> n1\n"
         );
     }
 }

@@ -22,8 +22,8 @@ use crate::names::{EgressHost, Workload};
 use crate::resource::Mode;
 
 use self::closure::Closure;
-pub use self::owner::DEFAULT_NAME;
 pub(crate) use self::owner::user_sidecar_of;
+pub use self::owner::{DEFAULT_NAME, sidecar_name};
 pub use self::policy::{Filters, Policy, Visibility};
 pub use self::reason::{Reason, obstacle};
 pub use self::rollout::{EgressScope, Rollout, Transit, roll_out};

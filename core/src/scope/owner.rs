@@ -59,7 +59,8 @@ pub(super) fn leaves_pods_behind(inventory: &Inventory, namespace: &str) -> bool
 
 /// Name of a workload's Sidecar: `lazymesh-<workload>`, where that is a name of an object and not the
 /// namespace's own; else with a hash in place of what was lost.
-pub(super) fn sidecar_name(workload: &str) -> String {
+#[must_use]
+pub fn sidecar_name(workload: &str) -> String {
     let name = format!("{PREFIX}{workload}");
     if dns::is_object_name(&name) && name != DEFAULT_NAME {
         return name;

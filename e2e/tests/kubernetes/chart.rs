@@ -105,6 +105,48 @@ fn the_chart_is_sound() -> Result<()> {
     Ok(())
 }
 
+/// Probes are HTTP on a port that the kubelet reaches whatever the values, past the sidecar.
+#[test]
+fn probes_reach_the_collector_in_every_configuration() -> Result<()> {
+    for values in [
+        &[] as &[&str],
+        &EVERYTHING,
+        &["networkPolicy.enabled=false"],
+    ] {
+        let objects = render(values)?;
+        let deployment = objects.iter().find(|object| object["kind"] == "Deployment");
+        let template = &deployment.context("no Deployment")?["spec"]["template"];
+        let container = &template["spec"]["containers"][0];
+        for (probe, path) in [
+            ("startupProbe", "/livez"),
+            ("livenessProbe", "/livez"),
+            ("readinessProbe", "/readyz"),
+        ] {
+            let expect = json!({ "path": path, "port": "probes" });
+            ensure!(
+                container[probe]["httpGet"] == expect,
+                "{probe} of {values:?}: {container}"
+            );
+        }
+        let has =
+            |list: &Value, item: Value| list.as_array().is_some_and(|list| list.contains(&item));
+        ensure!(has(
+            &container["ports"],
+            json!({ "name": "probes", "containerPort": 8482 })
+        ));
+        ensure!(has(&container["args"], json!("--probes=0.0.0.0:8482")));
+        let annotations = &template["metadata"]["annotations"];
+        ensure!(annotations["traffic.sidecar.istio.io/excludeInboundPorts"] == "8482");
+        ensure!(annotations["sidecar.istio.io/rewriteAppHTTPProbers"] == "false");
+        let policy = objects
+            .iter()
+            .find(|object| object["kind"] == "NetworkPolicy");
+        let open = json!({ "ports": [{ "port": 8482 }] });
+        ensure!(policy.is_none_or(|policy| has(&policy["spec"]["ingress"], open)));
+    }
+    Ok(())
+}
+
 #[test]
 fn the_chart_is_fit_for_production() -> Result<()> {
     let objects = render(&["admin.tokenSecret=token", "serviceMonitor.enabled=true"])?;

@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     since_ms: AtomicU64,
     /// Whether a request of it was answered.
     served: AtomicBool,
+    /// Whether its client leaves an answer unread.
+    deaf: AtomicBool,
     unread: AtomicUsize,
     taken_back: Notify,
 }
@@ -91,6 +93,7 @@ impl Places {
             waiting: AtomicBool::new(true),
             since_ms: AtomicU64::new(self.now_ms()),
             served: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
             unread: AtomicUsize::new(0),
             taken_back: Notify::new(),
         });
@@ -117,8 +120,7 @@ impl Places {
 }
 
 impl Open {
-    /// Of the peer with the most connections: one that was never answered before one that was, then who has been
-    /// waited for longest.
+    /// Of the peer with the most connections: who is idle after an answer comes last, then who has been waited for longest.
     fn of_the_largest_crowd(&self) -> Option<u64> {
         let mut crowds: HashMap<IpAddr, usize> = HashMap::new();
         for connection in self.connections.values() {
@@ -127,9 +129,9 @@ impl Open {
         let waiting = self.waiting();
         let chosen = waiting.min_by_key(|(id, connection)| {
             let crowd = crowds.get(&connection.peer).copied().unwrap_or_default();
-            let served = connection.served.load(Ordering::Relaxed);
+            let rests = connection.rests();
             let since_ms = connection.since_ms.load(Ordering::Relaxed);
-            (std::cmp::Reverse(crowd), served, since_ms, **id)
+            (std::cmp::Reverse(crowd), rests, since_ms, **id)
         });
         chosen.map(|(id, _)| *id)
     }
@@ -171,6 +173,18 @@ impl Connection {
     /// Whether part of a request has arrived and the rest has not.
     pub(crate) fn is_half_received(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) && self.unread.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether its client leaves an answer unread.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::Relaxed);
+    }
+
+    /// Whether it is idle after an answer that was read.
+    fn rests(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
+            && !self.deaf.load(Ordering::Relaxed)
+            && self.unread.load(Ordering::Relaxed) == 0
     }
 
     /// The whole request has arrived.
@@ -256,6 +270,11 @@ mod tests {
         check(&[1, 2, 2], |_| {}, 2, Some(1));
         check(&[1, 1, 1], |held| held[0].connection.working(), 1, Some(1));
         check(&[1, 1, 1], |held| held[0].connection.answered(), 1, Some(1));
+        let deaf = |held: &[Place]| {
+            held.iter().for_each(|place| place.connection.answered());
+            held[2].connection.set_deaf(true);
+        };
+        check(&[1, 1, 1], deaf, 1, Some(2));
     }
 
     #[test]

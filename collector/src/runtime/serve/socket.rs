@@ -59,6 +59,7 @@ impl Socket {
         cx: &mut Context<'_>,
         result: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.connection.set_deaf(result.is_pending());
         if result.is_pending() {
             return self.write.poll(WRITE_TIMEOUT, cx);
         }
