@@ -1,0 +1,205 @@
+use super::*;
+
+fn workload(name: &str) -> Workload {
+    Workload {
+        namespace: "shop".into(),
+        name: name.into(),
+    }
+}
+
+fn host(name: &str) -> EgressHost {
+    EgressHost {
+        namespace: "shop".into(),
+        host: name.into(),
+    }
+}
+
+fn dependency(
+    source: &str,
+    to: &str,
+    seen: std::ops::Range<u64>,
+    count: u64,
+    origin: Origin,
+) -> Dependency {
+    let (source, host) = (workload(source), host(to));
+    Dependency {
+        source,
+        host,
+        first_seen_ms: seen.start,
+        last_seen_ms: seen.end,
+        count,
+        origin,
+    }
+}
+
+#[test]
+fn merges_what_is_known() {
+    let mut graph = Graph::new(Limits::default());
+    graph.insert(dependency("cart", "a", 5..9, 3, Origin::Pinned));
+    graph.insert(dependency("cart", "a", 2..7, 8, Origin::Learned));
+    assert!(graph.touch(&workload("cart"), &host("a"), 20, 2));
+    assert!(!graph.touch(&workload("cart"), &host("b"), 20, 2));
+    let found: Vec<_> = graph.iter().cloned().collect();
+    assert_eq!(found, [dependency("cart", "a", 2..20, 10, Origin::Pinned)]);
+}
+
+#[test]
+fn finds_dependents_in_order() {
+    let mut graph = Graph::new(Limits::default());
+    for (source, to) in [("web", "a"), ("cart", "b"), ("cart", "a")] {
+        graph.insert(dependency(source, to, 1..1, 1, Origin::Learned));
+    }
+    let dependents = graph
+        .dependents(&host("a"))
+        .map(|found| found.source.name.as_str());
+    assert_eq!(dependents.collect::<Vec<_>>(), ["cart", "web"]);
+    assert_eq!(graph.dependents(&host("c")).count(), 0);
+}
+
+#[test]
+fn goes_on_behind_what_was_seen() {
+    let mut graph = Graph::new(Limits::default());
+    for (source, to) in [("cart", "a"), ("cart", "b"), ("web", "a")] {
+        graph.insert(dependency(source, to, 1..1, 1, Origin::Learned));
+    }
+    graph.insert(dependency("web", "a", 1..2, 1, Origin::Learned));
+    assert_eq!((graph.workload_count(), graph.dependency_count()), (2, 3));
+    for (source, to, expect) in [
+        ("a", "z", 3),
+        ("cart", "a", 2),
+        ("cart", "aa", 2),
+        ("cart", "b", 1),
+        ("dog", "a", 1),
+        ("web", "a", 0),
+    ] {
+        let after = (&workload(source), &host(to));
+        assert_eq!(
+            graph.iter_after(Some(after)).count(),
+            expect,
+            "{source} {to}"
+        );
+    }
+    assert_eq!(graph.workloads_in("shop").count(), 2);
+    assert_eq!(graph.workloads_in("sho").count(), 0);
+}
+
+#[test]
+fn addresses_leave_room_for_names() {
+    let mut graph = Graph::new(Limits {
+        externals_per_workload: 2,
+        ..Limits::default()
+    });
+    let first = "203.0.113.1:5432";
+    graph.insert_external(ExternalHost {
+        source: workload("cart"),
+        host: first.into(),
+        first_seen_ms: 1,
+        last_seen_ms: 1,
+        count: 1,
+    });
+    for (host, expect) in [
+        (first, true),
+        ("203.0.113.2:5432", false),
+        ("203.0.113.2", false),
+        ("[2001:db8::1]:443", false),
+        ("[2001:db8::1]", false),
+        ("2001:db8::1", false),
+        ("example.org", true),
+        ("example.org:8443", true),
+    ] {
+        let learned = Learned::External(host.into());
+        assert_eq!(
+            graph.admits(&workload("cart"), &learned, Mode::Learn),
+            expect,
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn the_external_hosts_of_all_share_a_limit() {
+    let mut graph = Graph::new(Limits {
+        externals: 2,
+        ..Limits::default()
+    });
+    for (source, host) in [("cart", "x"), ("cart", "x"), ("web", "y")] {
+        assert!(graph.admits(
+            &workload(source),
+            &Learned::External(host.into()),
+            Mode::Learn
+        ));
+        graph.insert_external(ExternalHost {
+            source: workload(source),
+            host: host.into(),
+            first_seen_ms: 1,
+            last_seen_ms: 1,
+            count: 1,
+        });
+    }
+    for (source, host, expect) in [
+        ("cart", "x", true),
+        ("cart", "y", false),
+        ("new", "z", false),
+    ] {
+        let learned = Learned::External(host.into());
+        assert_eq!(
+            graph.admits(&workload(source), &learned, Mode::Learn),
+            expect,
+            "{source} {host}"
+        );
+    }
+    assert!(graph.admits(
+        &workload("new"),
+        &Learned::Host(self::host("a")),
+        Mode::Learn
+    ));
+}
+
+#[test]
+fn admits_what_is_known_or_fits() {
+    let limits = Limits {
+        workloads: 1,
+        dependencies_per_workload: 1,
+        externals_per_workload: 1,
+        externals: 1,
+    };
+    let mut graph = Graph::new(limits);
+    let (a, b) = (Learned::Host(host("a")), Learned::Host(host("b")));
+    let (x, y) = (Learned::External("x".into()), Learned::External("y".into()));
+    assert!(graph.admits(&workload("cart"), &a, Mode::Learn));
+    graph.insert(dependency("cart", "a", 1..1, 1, Origin::Learned));
+    let external = |name: &str| ExternalHost {
+        source: workload("cart"),
+        host: name.into(),
+        first_seen_ms: 1,
+        last_seen_ms: 1,
+        count: 1,
+    };
+    assert!(graph.admits(&workload("cart"), &x, Mode::Learn));
+    graph.insert_external(external("x"));
+    for (source, learned, expect) in [
+        ("cart", &a, true),
+        ("cart", &b, false),
+        ("cart", &x, true),
+        ("cart", &y, false),
+        ("cart", &Learned::Nothing, true),
+        ("web", &a, false),
+        ("web", &x, false),
+        ("web", &Learned::Nothing, true),
+    ] {
+        assert_eq!(
+            graph.admits(&workload(source), learned, Mode::Learn),
+            expect,
+            "{source} {learned:?}"
+        );
+    }
+    let enforced = workload("web");
+    assert!(
+        graph.has_room(&enforced, Mode::Enforce),
+        "others are only learned"
+    );
+    graph.insert(dependency("web", "a", 1..1, 1, Origin::Learned));
+    assert!(!graph.has_room(&workload("more"), Mode::Enforce));
+    assert!(graph.touch_external(&workload("cart"), "x", 4, 1));
+    assert!(!graph.touch_external(&workload("cart"), "y", 4, 1));
+}
