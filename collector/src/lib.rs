@@ -1,9 +1,9 @@
 //! The lazymesh collector: takes what sidecars do not know, learns it for good, decides, and publishes
 //! Sidecars.
 //!
-//! Data flows one way: a report comes in through [`api`] and [`ingest`], is learned once the [`store`] has it, is planned
-//! into a Sidecar by `lazymesh_core`, and leaves through [`publish`]. What exists in the mesh comes from an
-//! [`inventory`] source: a directory of manifests, or Kubernetes.
+//! Data flows one way: a report comes in through [`api`] and `ingest`, is learned once the [`store`] has it, is planned
+//! into a Sidecar by `lazymesh_core`, and leaves through `publish`. What exists in the mesh comes from an
+//! `inventory` source: a directory of manifests, or Kubernetes.
 //!
 //! Deliberately absent: rules. What a name means, what is answered and what stands in a Sidecar are pure
 //! functions in `lazymesh_core`.

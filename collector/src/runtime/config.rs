@@ -39,7 +39,7 @@ pub struct PlacesConfig {
     /// Where the collector keeps what it has learned; made when it is not there
     #[arg(long, value_name = "DIR", env = "LAZYMESH_DATA_DIR")]
     pub data_dir: PathBuf,
-    /// Go on with what can be read of a data directory that is damaged, after keeping a copy of it as damaged-<time>
+    /// Go on with what can be read of a data directory that is damaged, after keeping a copy of it as damaged-TIME
     #[arg(long, env = "LAZYMESH_ACCEPT_DAMAGE")]
     pub accept_damage: bool,
     /// How often it is written down there when known things were last used, in seconds; a crash costs as much of that

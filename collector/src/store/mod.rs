@@ -10,8 +10,8 @@
 //!   fsync succeeds without having written them ("fsyncgate"). The store refuses every further commit
 //!   until it is opened anew.
 //! - The form on disk ([`record`](self)) is separate from the types of `lazymesh_core`, and has a version.
-//! - What is read is what was written, or nothing: each record has a checksum, a [`ledger`] counts them, and a
-//!   [`seal`] says which commit was the last. Damage is an error; somebody has to say that it is accepted, and then
+//! - What is read is what was written, or nothing: each record has a checksum, a `ledger` counts them, and a
+//!   `seal` says which commit was the last. Damage is an error; somebody has to say that it is accepted, and then
 //!   a copy of it is kept.
 //! - What is committed is where the next start finds it: a data directory that was removed or replaced ends the
 //!   store.
