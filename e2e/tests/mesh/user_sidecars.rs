@@ -117,8 +117,11 @@ async fn until_ruled_by(namespace: &str, workload: &str, state: &str, name: &str
     wait::until(&format!("{workload} to be {state}"), async || {
         let path = format!("/v1/workloads/{namespace}/{workload}");
         let said: Value = lazymesh.json(&path).await?;
-        let expect = json!({ "state": state, "name": name });
-        ensure!(said["sidecar"] == expect, "{said}");
+        let sidecar = &said["sidecar"];
+        ensure!(
+            sidecar["state"] == state && sidecar["name"] == name,
+            "{said}"
+        );
         Ok(())
     })
     .await
