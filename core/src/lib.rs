@@ -33,7 +33,7 @@
 //!
 //! // What a sidecar asks when its catch-all virtual host meets the request.
 //! let question = Question::try_from(&ResolveRequest {
-//!     source: Source { namespace: "shop".into(), workload: "web".into(), service_account: None },
+//!     source: Source { namespace: "shop".into(), workload: "web".into(), cluster: None, service_account: None },
 //!     authority: Some("reviews:80".into()),
 //!     destination: Some("10.96.0.10:80".into()),
 //!     protocol: Protocol::Http,
@@ -68,7 +68,9 @@ mod scope;
 pub use decide::{Outcome, decide};
 pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, Picture};
 pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
-pub use names::{Authority, AuthorityError, EgressHost, Host, NameError, Workload, is_object_name};
+pub use names::{
+    Authority, AuthorityError, ClusterId, EgressHost, Host, NameError, Workload, is_object_name,
+};
 pub use resolve::{Question, QuestionError};
 pub use resource::{
     DefaultExportTo, DestinationRule, EndpointSlice, Kind, KindApi, LabelSelector, MODE_LABEL,

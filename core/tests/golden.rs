@@ -184,6 +184,7 @@ fn answer(inventory: &Inventory, graph: &mut Graph, policy: &Policy, ask: &Ask) 
     let source = Source {
         namespace: workload.namespace.clone(),
         workload: workload.name.clone(),
+        cluster: None,
         service_account: None,
     };
     let (authority, destination) = (ask.authority.as_deref(), ask.destination.as_deref());

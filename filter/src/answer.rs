@@ -83,7 +83,6 @@ pub(crate) fn usable(decision: &Decision) -> Result<(), &'static str> {
                 "cluster is no outbound cluster",
             )
         }
-        Decision::Gateway { cluster } => check(is_name(cluster), "cluster is no name of a cluster"),
         Decision::Passthrough { .. } => Ok(()),
     }
 }
@@ -122,7 +121,7 @@ mod tests {
         check("200", PASS, Ok(()));
         check(
             "200",
-            r#"{"decision":"gateway","cluster":"g","ttl_ms":1,"new":[]}"#,
+            r#"{"decision":"passthrough","reason":"plain","ttl_ms":1,"new":[]}"#,
             Ok(()),
         );
         check(
@@ -209,8 +208,8 @@ mod tests {
         );
         check(
             "200",
-            r#"{"decision":"gateway","cluster":"a b","ttl_ms":1}"#,
-            Err("no name"),
+            r#"{"decision":"gateway","cluster":"g","ttl_ms":1}"#,
+            Err("not a decision"),
         );
     }
 

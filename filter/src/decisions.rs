@@ -118,7 +118,6 @@ fn cost(question: &Question, entry: &Entry) -> usize {
         Decision::Hold { cluster, split, .. } => {
             list(cluster.len(), split.iter().map(|share| &share.cluster))
         }
-        Decision::Gateway { cluster } => cluster.len(),
         Decision::Passthrough { .. } => 0,
     };
     texts
@@ -143,10 +142,11 @@ mod tests {
         }
     }
 
-    fn gateway(cluster: &str, expires_ms: u64) -> Entry {
+    fn direct(server_name: &str, expires_ms: u64) -> Entry {
         Entry {
-            decision: Decision::Gateway {
-                cluster: cluster.to_owned(),
+            decision: Decision::Direct {
+                subject_alt_names: Vec::new(),
+                server_name: server_name.to_owned(),
             },
             expires_ms,
         }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_decision_holds_until_it_expires() {
         let mut decisions = Decisions::default();
-        decisions.insert(question("a"), gateway("g", 10), 9);
+        decisions.insert(question("a"), direct("g", 10), 9);
         assert!(decisions.get(&question("a"), 9).is_some());
         assert!(decisions.get(&question("a"), 10).is_none());
         assert!(decisions.get(&question("b"), 0).is_none());
@@ -170,7 +170,7 @@ mod tests {
     fn the_first_to_expire_makes_room() {
         let mut decisions = Decisions::default();
         for (name, expires_ms) in [("a", 30), ("b", 10), ("c", 20)] {
-            decisions.insert(question(name), gateway("g", expires_ms), 2);
+            decisions.insert(question(name), direct("g", expires_ms), 2);
         }
         let left: Vec<_> = decisions
             .iter()
@@ -185,7 +185,7 @@ mod tests {
         for index in 0..1_000 {
             decisions.insert(
                 question(&index.to_string()),
-                gateway(&"g".repeat(2_000), index),
+                direct(&"g".repeat(2_000), index),
                 10_000,
             );
             assert!(decisions.bytes <= MAX_BYTES);
@@ -201,9 +201,9 @@ mod tests {
     #[test]
     fn a_newer_decision_replaces_the_older() {
         let mut decisions = Decisions::default();
-        decisions.insert(question("a"), gateway("old", 10), 9);
+        decisions.insert(question("a"), direct("old", 10), 9);
         let mut newer = Decisions::default();
-        newer.insert(question("a"), gateway("new", 20), 9);
+        newer.insert(question("a"), direct("new", 20), 9);
         decisions.merge(newer.clone(), 9);
         assert_eq!(decisions, newer);
     }

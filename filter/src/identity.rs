@@ -19,6 +19,7 @@ pub(crate) fn source(host: &impl Host) -> Option<Source> {
         workload: names
             .find_map(|label| metadata(host, &["LABELS", label]))
             .or_else(|| metadata(host, &["WORKLOAD_NAME"]))?,
+        cluster: metadata(host, &["CLUSTER_ID"]),
         service_account: metadata(host, &["SERVICE_ACCOUNT"]),
     })
 }

@@ -44,7 +44,6 @@ metrics! {
     Direct, Counter, "lazymesh_decisions_direct", "Requests and connections sent on with decision direct.";
     Hold, Counter, "lazymesh_decisions_hold", "Requests and connections with decision hold, in time or not.";
     Passthrough, Counter, "lazymesh_decisions_passthrough", "Requests and connections that the collector let pass as dialled.";
-    Gateway, Counter, "lazymesh_decisions_gateway", "Requests and connections sent to a gateway.";
     Undecided, Counter, "lazymesh_undecided", "Requests and connections passed as dialled because no decision was to be had.";
     CacheHits, Counter, "lazymesh_cache_hits", "Requests and connections whose decision was in the cache.";
     Callouts, Counter, "lazymesh_callouts", "Questions to the collector.";

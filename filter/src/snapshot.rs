@@ -15,10 +15,9 @@ const TLS: u8 = 3;
 
 const DIRECT: u8 = 1;
 const HOLD: u8 = 2;
-const GATEWAY: u8 = 3;
-const EXTERNAL: u8 = 4;
-const PLAIN: u8 = 5;
-const LIMIT: u8 = 6;
+const EXTERNAL: u8 = 3;
+const PLAIN: u8 = 4;
+const LIMIT: u8 = 5;
 
 /// The decisions as bytes, behind the number of their revision.
 pub(crate) fn encode(revision: u64, decisions: &Decisions) -> Vec<u8> {
@@ -68,10 +67,6 @@ fn decision(bytes: &mut Vec<u8>, decision: &Decision) {
                 bytes.extend_from_slice(&share.weight.to_le_bytes());
             }
             bytes.extend_from_slice(&timeout_ms.to_le_bytes());
-        }
-        Decision::Gateway { cluster } => {
-            bytes.push(GATEWAY);
-            text(bytes, cluster);
         }
         Decision::Passthrough { reason } => bytes.push(match reason {
             PassthroughReason::External => EXTERNAL,
@@ -188,9 +183,6 @@ impl Reader<'_> {
                     timeout_ms: self.u32()?,
                 })
             }
-            [GATEWAY] => Some(Decision::Gateway {
-                cluster: self.text()?,
-            }),
             [EXTERNAL] => passthrough(PassthroughReason::External),
             [PLAIN] => passthrough(PassthroughReason::Plain),
             [LIMIT] => passthrough(PassthroughReason::Limit),
@@ -230,7 +222,6 @@ mod tests {
                     }
                 }
             ),
-            "[!-~]{1,40}".prop_map(|cluster| Decision::Gateway { cluster }),
             Just(Decision::Passthrough {
                 reason: PassthroughReason::External
             }),

@@ -12,7 +12,7 @@
 //! use lazymesh_protocol::{Decision, Protocol, ResolveRequest, ResolveResponse, Source};
 //!
 //! let question = ResolveRequest {
-//!     source: Source { namespace: "shop".into(), workload: "web".into(), service_account: None },
+//!     source: Source { namespace: "shop".into(), workload: "web".into(), cluster: None, service_account: None },
 //!     authority: Some("reviews:80".into()),
 //!     destination: Some("10.96.0.10:80".into()),
 //!     protocol: Protocol::Http,

@@ -8,6 +8,10 @@ pub struct Source {
     pub namespace: String,
     /// Canonical name: pod label `service.istio.io/canonical-name`, or the workload's name without one.
     pub workload: String,
+    /// ID of its cluster, `CLUSTER_ID` of the proxy; absent where there is no name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 253, example = "Kubernetes"))]
+    pub cluster: Option<String>,
     /// Kubernetes service account of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<String>,
@@ -88,11 +92,6 @@ pub enum Decision {
     Passthrough {
         /// Why.
         reason: PassthroughReason,
-    },
-    /// Send through a gateway that has the whole mesh.
-    Gateway {
-        /// Name of the gateway's cluster.
-        cluster: String,
     },
 }
 

@@ -21,10 +21,12 @@ fn sources() -> impl Strategy<Value = Source> {
         any::<String>(),
         any::<String>(),
         option::of(any::<String>()),
+        option::of(any::<String>()),
     )
-        .prop_map(|(namespace, workload, service_account)| Source {
+        .prop_map(|(namespace, workload, cluster, service_account)| Source {
             namespace,
             workload,
+            cluster,
             service_account,
         })
 }
@@ -62,7 +64,6 @@ fn decisions() -> impl Strategy<Value = Decision> {
             }
         ),
         reasons.prop_map(|reason| Decision::Passthrough { reason }),
-        any::<String>().prop_map(|cluster| Decision::Gateway { cluster }),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lazymesh_core::{Affected, Change, Inventory, Visibility};
+use lazymesh_core::{Affected, Change, ClusterId, Inventory, Visibility};
 use tokio::sync::watch;
 
 use crate::attach::Desired;
@@ -25,6 +25,8 @@ pub(crate) struct Follower<S> {
     pub(crate) view: Arc<SharedView>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
+    /// The cluster that the source reads.
+    pub(crate) cluster: ClusterId,
     /// What is visible whatever the mesh looks like.
     pub(crate) base: Visibility,
     /// Where the attachment hears of the mesh, if there is one to keep in step with it.
@@ -54,6 +56,7 @@ impl<S: Source> Follower<S> {
                 Some(false)
             }
             Update::Mesh { mesh, changes } => {
+                let changes = self.in_cluster(changes);
                 let (affected, _) = self.change(|inventory| {
                     let mut affected = inventory.set_mesh(mesh);
                     affected.merge(apply(inventory, changes));
@@ -68,6 +71,7 @@ impl<S: Source> Follower<S> {
                 Some(true)
             }
             Update::Changes { changes, stirred } => {
+                let changes = self.in_cluster(changes);
                 let (affected, flipped) = self.change(|inventory| {
                     let mut affected = apply(inventory, changes);
                     affected.everything |= stirred;
@@ -86,6 +90,11 @@ impl<S: Source> Follower<S> {
                 Some(false)
             }
         }
+    }
+
+    fn in_cluster(&self, changes: Vec<Change>) -> Vec<Change> {
+        let changes = changes.into_iter();
+        changes.map(|it| it.in_cluster(&self.cluster)).collect()
     }
 
     /// Makes a change, and what follows from it for every Sidecar, in one: no plan sees half of it. Whether that switched

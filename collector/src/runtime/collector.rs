@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use lazymesh_core::{Graph, Inventory, Limits, Mesh, Object, Policy, Visibility};
+use lazymesh_core::{ClusterId, Graph, Inventory, Limits, Mesh, Object, Policy, Visibility};
 use tokio::sync::watch;
 
 use crate::api::{self, Admin, Ingest, Stations, Token};
@@ -109,11 +109,13 @@ impl Collector {
     pub(crate) fn follower<S: Source>(
         &self,
         source: S,
+        cluster: ClusterId,
         base: Visibility,
         attachment: Option<watch::Sender<Desired>>,
     ) -> Follower<S> {
         Follower {
             source,
+            cluster,
             view: Arc::clone(&self.view),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),

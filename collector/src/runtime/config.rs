@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use lazymesh_core::{DefaultExportTo, EgressHost, Filters, Limits, Mesh, Mode, Policy, Visibility};
+use lazymesh_core::{
+    ClusterId, DefaultExportTo, EgressHost, Filters, Limits, Mesh, Mode, Policy, Visibility,
+};
 
 use crate::kubernetes::duration;
 use crate::runtime::listen::ListenConfig;
@@ -76,6 +78,9 @@ pub struct MeshConfig {
     /// cluster.local
     #[arg(long, value_name = "DOMAIN", env = "LAZYMESH_CLUSTER_DOMAIN")]
     pub cluster_domain: Option<String>,
+    /// ID of the cluster that is read, as istiod and its proxies have it in CLUSTER_ID
+    #[arg(long, value_name = "ID", default_value_t, env = "LAZYMESH_CLUSTER_ID")]
+    pub cluster_id: ClusterId,
     /// Trust domain of the workloads' SPIFFE identities
     #[arg(
         long,

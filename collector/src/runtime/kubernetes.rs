@@ -76,7 +76,12 @@ impl Link {
         let source = KubernetesSource::start(&self.client, options, Arc::clone(&self.cache));
         let attachment = installer.is_some().then_some(attachment);
         let visibility = config.visibility.visibility(home);
-        let mut follower = collector.follower(source, visibility, attachment);
+        let mut follower = collector.follower(
+            source,
+            config.mesh.cluster_id.clone(),
+            visibility,
+            attachment,
+        );
         follower.sync().await;
         tasks.spawn(async move {
             follower.run().await;

@@ -44,7 +44,6 @@ pub(crate) struct Metrics {
 struct Answers {
     direct: Counter,
     hold: Counter,
-    gateway: Counter,
     external: Counter,
     plain: Counter,
     limit: Counter,
@@ -134,7 +133,6 @@ impl Metrics {
         let counter = match decision {
             Decision::Direct { .. } => &self.answers.direct,
             Decision::Hold { .. } => &self.answers.hold,
-            Decision::Gateway { .. } => &self.answers.gateway,
             Decision::Passthrough { reason } => match reason {
                 PassthroughReason::External => &self.answers.external,
                 PassthroughReason::Plain => &self.answers.plain,
@@ -183,7 +181,6 @@ impl Answers {
         Self {
             direct: answer("direct"),
             hold: answer("hold"),
-            gateway: answer("gateway"),
             external: answer("passthrough-external"),
             plain: answer("passthrough-plain"),
             limit: answer("passthrough-limit"),

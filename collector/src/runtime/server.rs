@@ -247,7 +247,7 @@ async fn follow_manifests(
     });
     let opened = tokio::task::spawn_blocking(move || Manifests::open(&path, mesh));
     let source = opened.await.map_err(|_| ServerError::Died("inventory"))??;
-    let mut follower = collector.follower(source, visibility, None);
+    let mut follower = collector.follower(source, config.mesh.cluster_id.clone(), visibility, None);
     follower
         .sync()
         .await

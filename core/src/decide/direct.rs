@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use lazymesh_protocol::{Decision, MAX_SUBJECT_ALT_NAMES};
 
 use crate::inventory::{Endpoint, Form, Inventory, MeshService, Pod, Port};
+use crate::names::ClusterId;
 use crate::resolve::Question;
 
 pub(super) fn decide(
@@ -21,7 +22,7 @@ pub(super) fn decide(
         return None;
     }
     Some(Decision::Direct {
-        subject_alt_names: identities(inventory, service, port)?,
+        subject_alt_names: identities(inventory, question, service, port)?,
         server_name: format!("outbound_.{}_._.{}", port.number, service.host()),
     })
 }
@@ -56,8 +57,10 @@ pub(super) fn headless_port<'a>(
     let mut slices = inventory
         .endpoints
         .slices(service.namespace(), &service.name);
-    let slice = slices.find(|slice| {
-        (slice.endpoints.iter()).any(|endpoint| endpoint.addresses.contains(&destination.ip()))
+    let own = inventory.cluster_of(&question.cluster);
+    let (_, slice) = slices.find(|(cluster, slice)| {
+        let mut endpoints = slice.endpoints.iter();
+        *cluster == own && endpoints.any(|endpoint| endpoint.addresses.contains(&destination.ip()))
     })?;
     let mut ports = service.ports.iter();
     ports.find(|port| slice.target_port(&port.name) == Some(destination.port()))
@@ -73,17 +76,27 @@ fn is_shaped(inventory: &Inventory, question: &Question, service: &MeshService) 
 }
 
 /// SPIFFE identities of everything that may answer; none unless all of it speaks Istio mTLS.
-fn identities(inventory: &Inventory, service: &MeshService, port: &Port) -> Option<Vec<String>> {
+fn identities(
+    inventory: &Inventory,
+    question: &Question,
+    service: &MeshService,
+    port: &Port,
+) -> Option<Vec<String>> {
     let mesh = inventory.mesh();
+    let own = inventory.cluster_of(&question.cluster);
     let mut ready = false;
     let mut accounts = BTreeSet::new();
-    for slice in inventory
+    for (cluster, slice) in inventory
         .endpoints
         .slices(service.namespace(), &service.name)
     {
+        // A Service's address leads to endpoints of its own cluster only; Istio balances over all.
+        if cluster != own {
+            return None;
+        }
         let target_port = slice.target_port(&port.name);
         for endpoint in &slice.endpoints {
-            let pod = pod_of(inventory, service, endpoint)?;
+            let pod = pod_of(inventory, own, service, endpoint)?;
             if !pod.speaks_mtls
                 || inventory
                     .peers
@@ -105,14 +118,15 @@ fn identities(inventory: &Inventory, service: &MeshService, port: &Port) -> Opti
 
 fn pod_of<'a>(
     inventory: &'a Inventory,
+    cluster: &ClusterId,
     service: &MeshService,
     endpoint: &Endpoint,
 ) -> Option<&'a Pod> {
     match &endpoint.pod {
-        Some(name) => inventory.pods.get(service.namespace(), name),
+        Some(name) => inventory.pods.named(cluster, service.namespace(), name),
         None => endpoint
             .addresses
             .first()
-            .and_then(|&address| inventory.pods.at(address)),
+            .and_then(|&address| inventory.pods.at(cluster, address)),
     }
 }

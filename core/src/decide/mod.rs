@@ -182,6 +182,7 @@ mod tests {
         let source = Source {
             namespace: "shop".into(),
             workload: "cart".into(),
+            cluster: None,
             service_account: None,
         };
         let destination = Some("10.96.0.1:80").filter(|_| authority == "a");

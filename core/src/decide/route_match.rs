@@ -171,6 +171,7 @@ mod tests {
         let source = Source {
             namespace: "shop".into(),
             workload: "cart".into(),
+            cluster: None,
             service_account: None,
         };
         let destination = Some("10.0.0.1:80");

@@ -113,7 +113,7 @@ impl Inventory {
             // A person may turn ours into theirs; then it was ours before.
             Some(Object::Sidecar(sidecar)) if is_ours(&sidecar.metadata) => Reach::Nothing,
             Some(Object::Pod(_)) => {
-                let pod = self.pods.get(&key.namespace, &key.name);
+                let pod = self.pods.named(&key.cluster, &key.namespace, &key.name);
                 match pod.map(Pod::workload) {
                     Some(Some(workload)) => Reach::Workload(workload),
                     Some(None) => Reach::Namespace(key.namespace.clone()),

@@ -2,6 +2,7 @@
 
 use super::affected::Affected;
 use super::{Inventory, index};
+use crate::names::ClusterId;
 use crate::resource::{Kind, Mesh, Object, ObjectKey};
 
 /// One change of what exists.
@@ -18,6 +19,15 @@ pub enum Change {
 }
 
 impl Change {
+    /// The same change, in a cluster.
+    #[must_use]
+    pub fn in_cluster(self, cluster: &ClusterId) -> Self {
+        match self {
+            Self::Apply(object) => Self::Apply(object.in_cluster(cluster)),
+            Self::Remove(key) => Self::Remove(key.in_cluster(cluster)),
+        }
+    }
+
     /// What names the object.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
@@ -57,6 +67,7 @@ impl Inventory {
             affected.subjects.extend(self.subjects_in(&key.name));
         }
         let old = self.objects.remove(&key);
+        self.count_cluster(&key, old.is_some(), new.is_some());
         if let Some(old) = old.filter(|_| self.discovers(&key)) {
             index::of(&old).remove(self);
         }

@@ -1,9 +1,11 @@
-//! Indexes the endpoints of Kubernetes Services, by service and by address.
+//! Indexes the endpoints of Kubernetes Services in each cluster, by service and by address.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
+use super::clusters::Clusters;
 use super::namespaced::Namespaced;
+use crate::names::ClusterId;
 use crate::resource;
 
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
@@ -31,7 +33,7 @@ impl Slice {
     }
 }
 
-/// Endpoints by service, and services by endpoint.
+/// A cluster's endpoints by service, and services by endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct EndpointIndex {
     slices: Namespaced<BTreeMap<String, Slice>>,
@@ -91,8 +93,7 @@ impl EndpointIndex {
         }
     }
 
-    /// The slices of a service.
-    pub(crate) fn slices(&self, namespace: &str, service: &str) -> impl Iterator<Item = &Slice> {
+    fn slices(&self, namespace: &str, service: &str) -> impl Iterator<Item = &Slice> {
         self.slices
             .get(namespace, service)
             .into_iter()
@@ -124,6 +125,20 @@ impl EndpointIndex {
     pub(crate) fn services_at(&self, address: IpAddr) -> impl Iterator<Item = (&str, &str)> {
         let places = self.by_address.get(&address).into_iter().flatten();
         places.map(|(namespace, service, _)| (namespace.as_str(), service.as_str()))
+    }
+}
+
+impl Clusters<EndpointIndex> {
+    /// The slices of a service, and whose they are.
+    pub(crate) fn slices(
+        &self,
+        namespace: &str,
+        service: &str,
+    ) -> impl Iterator<Item = (&ClusterId, &Slice)> {
+        self.iter().flat_map(move |(cluster, endpoints)| {
+            let slices = endpoints.slices(namespace, service);
+            slices.map(move |slice| (cluster, slice))
+        })
     }
 }
 

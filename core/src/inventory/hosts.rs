@@ -6,8 +6,19 @@ use std::sync::Arc;
 /// Order among things of the same host: smaller wins. Istio lets Kubernetes win over ServiceEntries, then the
 /// older over the newer; names make the order total, so that it never hangs on the order of arrival.
 pub(crate) trait Ranked {
-    /// Whether it yields to others, when it was created, its namespace and its name.
-    fn rank(&self) -> (bool, &str, &str, &str);
+    fn rank(&self) -> Rank<'_>;
+}
+
+/// What orders things of the same host, and tells them apart.
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank<'a> {
+    /// Whether it yields to others.
+    pub(crate) last: bool,
+    pub(crate) created: &'a str,
+    /// Namespace and name, in the order in which Istio compares them.
+    pub(crate) name: (&'a str, &'a str),
+    /// The cluster that has it; none for what the whole mesh has.
+    pub(crate) cluster: Option<&'a str>,
 }
 
 /// An index by host.
@@ -132,8 +143,11 @@ mod tests {
     struct Thing(&'static str);
 
     impl Ranked for Thing {
-        fn rank(&self) -> (bool, &str, &str, &str) {
-            (false, "", "", self.0)
+        fn rank(&self) -> Rank<'_> {
+            Rank {
+                name: (self.0, ""),
+                ..Rank::default()
+            }
         }
     }
 

@@ -86,24 +86,27 @@ impl Indexed for ServiceEntry {
 
 impl Indexed for EndpointSlice {
     fn insert(&self, inventory: &mut Inventory) {
-        inventory.endpoints.insert(self);
+        let cluster = &self.metadata.cluster;
+        inventory.endpoints.entry(cluster).insert(self);
         inventory.prefixes.insert(prefixes::of_slice(self));
     }
 
     fn remove(&self, inventory: &mut Inventory) {
-        inventory.endpoints.remove(self);
+        let cluster = &self.metadata.cluster;
+        inventory.endpoints.entry(cluster).remove(self);
         inventory.prefixes.remove(prefixes::of_slice(self));
     }
 }
 
 impl Indexed for Pod {
     fn insert(&self, inventory: &mut Inventory) {
-        inventory.pods.insert(self);
+        inventory.pods.entry(&self.metadata.cluster).insert(self);
     }
 
     fn remove(&self, inventory: &mut Inventory) {
         let metadata = &self.metadata;
-        inventory.pods.remove(&metadata.namespace, &metadata.name);
+        let pods = inventory.pods.entry(&metadata.cluster);
+        pods.remove(&metadata.namespace, &metadata.name);
     }
 }
 

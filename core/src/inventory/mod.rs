@@ -9,6 +9,7 @@ mod bounds;
 mod callees;
 mod canonical;
 mod change;
+mod clusters;
 mod discovery;
 mod dns;
 mod endpoints;
@@ -29,11 +30,12 @@ mod user_sidecars;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::names::{EgressHost, Workload};
+use crate::names::{ClusterId, EgressHost, Workload};
 use crate::resource::{Kind, Mesh, Mode, Object, ObjectKey};
 
 use self::bounds::Bounds;
 use self::callees::CalleeIndex;
+use self::clusters::Clusters;
 use self::dns::DnsIndex;
 use self::endpoints::EndpointIndex;
 use self::peers::PeerIndex;
@@ -59,13 +61,15 @@ pub use self::user_sidecars::MANAGED_BY;
 pub struct Inventory {
     mesh: Mesh,
     objects: BTreeMap<ObjectKey, Object>,
+    /// The clusters that objects were read from.
+    clusters: Clusters<usize>,
     /// The Namespaces that discoverySelectors select; of no account where there are none.
     discovered: BTreeSet<String>,
     services_count: usize,
     modes: BTreeMap<String, Option<Mode>>,
     pub(crate) services: ServiceIndex,
-    pub(crate) endpoints: EndpointIndex,
-    pub(crate) pods: PodIndex,
+    pub(crate) endpoints: Clusters<EndpointIndex>,
+    pub(crate) pods: Clusters<PodIndex>,
     pub(crate) callees: CalleeIndex,
     dns: DnsIndex,
     ports: PortIndex,
@@ -90,6 +94,23 @@ impl Inventory {
     #[must_use]
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
+    }
+
+    /// The cluster that a caller is in: the only one there is, whatever its proxy calls it, or the one that it names.
+    pub(crate) fn cluster_of<'a>(&'a self, named: &'a ClusterId) -> &'a ClusterId {
+        let mut clusters = self.clusters.iter().map(|(cluster, _)| cluster);
+        match (clusters.next(), clusters.next()) {
+            (Some(only), None) => only,
+            _ => named,
+        }
+    }
+
+    fn count_cluster(&mut self, key: &ObjectKey, was_there: bool, is_there: bool) {
+        let count = self.clusters.entry(&key.cluster);
+        *count = *count - usize::from(was_there) + usize::from(is_there);
+        if *count == 0 {
+            self.clusters.remove(&key.cluster);
+        }
     }
 
     /// How many objects there are, of all kinds, in the mesh or outside of it.
@@ -135,6 +156,7 @@ impl Inventory {
     pub fn workloads_in(&self, namespace: &str) -> Vec<Workload> {
         let mut workloads: Vec<_> = self.pods.workloads_in(namespace).collect();
         workloads.sort_unstable();
+        workloads.dedup();
         workloads
     }
 
@@ -198,8 +220,10 @@ impl Inventory {
                 Object::Service(service) => service,
                 _ => return None,
             };
-            (key.namespace == pod.namespace).then_some(service)
+            (key.namespace == pod.namespace).then_some((key, service))
         });
+        let services = services.filter(|(key, _)| key.cluster == pod.cluster);
+        let services = services.map(|(_, service)| service);
         let selecting = services.filter(|service| {
             let mut labels = service.spec.selector.iter();
             !service.spec.selector.is_empty()
@@ -211,10 +235,10 @@ impl Inventory {
     /// The egress host of a Kubernetes Service, if there is such a Service.
     #[must_use]
     pub fn egress_host_of(&self, namespace: &str, service: &str) -> Option<EgressHost> {
-        let key = ObjectKey::new(Kind::Service, namespace, service);
-        match self.object(&key)? {
-            Object::Service(service) => Some(services::of_service(service, &self.mesh)?.egress),
-            _ => None,
-        }
+        let host = format!("{service}.{namespace}.svc.{}", self.mesh.cluster_domain);
+        let host = host.to_ascii_lowercase();
+        let mut services = self.services.named(&host);
+        let service = services.find(|it| it.is_kubernetes() && it.namespace() == namespace)?;
+        Some(service.egress.clone())
     }
 }

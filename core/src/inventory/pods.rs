@@ -1,12 +1,13 @@
-//! Indexes pods, by name, by address and by workload.
+//! Indexes the pods of each cluster, by name, by address and by workload.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::canonical::{self, CANONICAL_NAME_LABEL};
+use super::clusters::Clusters;
 use super::namespaced::Namespaced;
-use crate::names::Workload;
+use crate::names::{ClusterId, Workload};
 use crate::resource::{self, Mode};
 
 const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
@@ -16,6 +17,7 @@ const DEFAULT_SERVICE_ACCOUNT: &str = "default";
 /// What lazymesh keeps of a pod.
 #[derive(Debug)]
 pub(crate) struct Pod {
+    pub(crate) cluster: ClusterId,
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,
@@ -47,7 +49,7 @@ impl Pod {
     }
 }
 
-/// Pods that run, or are about to.
+/// Pods of a cluster that run, or are about to.
 #[derive(Debug, Default)]
 pub(crate) struct PodIndex {
     pods: Namespaced<Arc<Pod>>,
@@ -110,12 +112,7 @@ impl PodIndex {
         }
     }
 
-    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Pod> {
-        self.pods.get(namespace, name).map(Arc::as_ref)
-    }
-
-    /// The pod that has an address, if only one has.
-    pub(crate) fn at(&self, address: IpAddr) -> Option<&Pod> {
+    fn at(&self, address: IpAddr) -> Option<&Pod> {
         let pods = self.by_address.get(&address)?;
         if pods.len() == 1 {
             pods.values().next().map(Arc::as_ref)
@@ -124,27 +121,55 @@ impl PodIndex {
         }
     }
 
-    /// A workload's pods, sorted by name.
-    pub(crate) fn of(&self, workload: &Workload) -> impl Iterator<Item = &Pod> {
+    fn of(&self, workload: &Workload) -> impl Iterator<Item = &Pod> {
         let pods = self.by_workload.get(&workload.namespace, &workload.name);
         pods.into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
     }
 
-    /// The pods of a namespace that belong to a workload whose Sidecar does not select them, in no order.
-    pub(crate) fn unlabelled_in(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
+    fn unlabelled_in(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
         let pods = self.unlabelled.iter_in(namespace);
         pods.map(|(_, pod)| pod.as_ref())
     }
 
-    /// Whether the sidecar of any pod of a namespace answers DNS.
-    pub(crate) fn capture_dns_in(&self, namespace: &str) -> bool {
+    fn capture_dns_in(&self, namespace: &str) -> bool {
         self.capturing.iter_in(namespace).next().is_some()
     }
 
-    /// The workloads that have pods in a namespace, in no order.
-    pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
+    fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
         let names = self.by_workload.iter_in(namespace).map(|(name, _)| name);
         names.filter_map(move |name| Workload::new(namespace, name.as_str()).ok())
+    }
+}
+
+impl Clusters<PodIndex> {
+    pub(crate) fn named(&self, cluster: &ClusterId, namespace: &str, name: &str) -> Option<&Pod> {
+        let pod = self.get(cluster)?.pods.get(namespace, name);
+        pod.map(Arc::as_ref)
+    }
+
+    /// The pod of a cluster that has an address, if only one has.
+    pub(crate) fn at(&self, cluster: &ClusterId, address: IpAddr) -> Option<&Pod> {
+        self.get(cluster)?.at(address)
+    }
+
+    /// A workload's pods; those of a cluster sorted by name.
+    pub(crate) fn of(&self, workload: &Workload) -> impl Iterator<Item = &Pod> {
+        self.values().flat_map(|pods| pods.of(workload))
+    }
+
+    /// The pods of a namespace that belong to a workload whose Sidecar does not select them, in no order.
+    pub(crate) fn unlabelled_in(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
+        self.values().flat_map(|pods| pods.unlabelled_in(namespace))
+    }
+
+    /// Whether the sidecar of any pod of a namespace answers DNS.
+    pub(crate) fn capture_dns_in(&self, namespace: &str) -> bool {
+        self.values().any(|pods| pods.capture_dns_in(namespace))
+    }
+
+    /// The workloads that have pods in a namespace, in no order, each once for every cluster that has some.
+    pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
+        self.values().flat_map(|pods| pods.workloads_in(namespace))
     }
 }
 
@@ -155,6 +180,7 @@ fn read_pod(object: &resource::Pod) -> Pod {
         .into_iter()
         .flatten();
     Pod {
+        cluster: metadata.cluster.clone(),
         namespace: metadata.namespace.clone(),
         name: metadata.name.clone(),
         labels: metadata.labels.clone(),

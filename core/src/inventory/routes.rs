@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::bounds::Bounds;
 use super::export::{ExportTo, Nearness};
-use super::hosts::{HostIndex, Ranked};
+use super::hosts::{HostIndex, Rank, Ranked};
 use super::namespaced::Namespaced;
 use crate::resource::Mesh;
 use crate::resource::{
@@ -56,8 +56,12 @@ impl Route {
 }
 
 impl Ranked for Route {
-    fn rank(&self) -> (bool, &str, &str, &str) {
-        (false, &self.created, &self.name, &self.namespace)
+    fn rank(&self) -> Rank<'_> {
+        Rank {
+            created: &self.created,
+            name: (&self.name, &self.namespace),
+            ..Rank::default()
+        }
     }
 }
 

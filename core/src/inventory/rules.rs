@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::export::ExportTo;
-use super::hosts::{HostIndex, Ranked};
+use super::hosts::{HostIndex, Rank, Ranked};
 use super::routes::full_host;
 use crate::resource::DestinationRule;
 use crate::resource::Mesh;
@@ -16,8 +16,11 @@ struct Rule {
 }
 
 impl Ranked for Rule {
-    fn rank(&self) -> (bool, &str, &str, &str) {
-        (false, "", &self.namespace, &self.name)
+    fn rank(&self) -> Rank<'_> {
+        Rank {
+            name: (&self.namespace, &self.name),
+            ..Rank::default()
+        }
     }
 }
 

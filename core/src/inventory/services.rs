@@ -8,10 +8,11 @@ use ipnet::IpNet;
 
 use super::addresses::{AddressIndex, parse_block};
 use super::bounds::Bounds;
+use super::clusters::Clusters;
 use super::export::ExportTo;
-use super::hosts::{HostIndex, Ranked};
+use super::hosts::{HostIndex, Rank, Ranked};
 use super::protocol::Protocol;
-use crate::names::EgressHost;
+use crate::names::{ClusterId, EgressHost};
 use crate::resource::Mesh;
 use crate::resource::{Service, ServiceEntry};
 
@@ -19,6 +20,8 @@ use crate::resource::{Service, ServiceEntry};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MeshService {
     pub(crate) egress: EgressHost,
+    /// The cluster whose Service it is; none for a ServiceEntry, which is one for the whole mesh.
+    cluster: Option<ClusterId>,
     /// The host in lower case.
     key: String,
     /// Name of the Service or ServiceEntry.
@@ -105,18 +108,18 @@ impl MeshService {
     }
 
     fn source(&self) -> Source {
-        (self.egress.clone(), self.is_kubernetes(), self.name.clone())
+        (self.egress.clone(), self.cluster.clone(), self.name.clone())
     }
 }
 
 impl Ranked for MeshService {
-    fn rank(&self) -> (bool, &str, &str, &str) {
-        (
-            !self.is_kubernetes(),
-            &self.created,
-            self.namespace(),
-            &self.name,
-        )
+    fn rank(&self) -> Rank<'_> {
+        Rank {
+            last: !self.is_kubernetes(),
+            created: &self.created,
+            name: (self.namespace(), &self.name),
+            cluster: self.cluster.as_ref().map(ClusterId::as_str),
+        }
     }
 }
 
@@ -124,21 +127,24 @@ impl Ranked for MeshService {
 #[derive(Debug, Default)]
 pub(crate) struct ServiceIndex {
     hosts: HostIndex<MeshService>,
-    addresses: AddressIndex<MeshService>,
+    /// Of Kubernetes Services.
+    addresses: Clusters<AddressIndex<MeshService>>,
+    /// Of ServiceEntries.
+    entries: AddressIndex<MeshService>,
     bounds: Bounds,
     /// Those with a port that is not declared to be HTTP.
     beyond_http: BTreeMap<Source, Arc<MeshService>>,
 }
 
-/// What a service is made from: its host, whether by Kubernetes, and the object's name.
-type Source = (EgressHost, bool, String);
+/// What a service is made from: its host, the cluster of a Kubernetes Service, and the object's name.
+type Source = (EgressHost, Option<ClusterId>, String);
 
 impl ServiceIndex {
     pub(crate) fn insert(&mut self, service: MeshService) {
         let service = Arc::new(service);
         self.hosts.insert(service.key(), &service);
         for &block in &service.addresses {
-            self.addresses.insert(block, &service);
+            self.addresses_of(&service).insert(block, &service);
         }
         if service.may_speak_beyond_http(false) {
             self.beyond_http.insert(service.source(), service);
@@ -148,9 +154,16 @@ impl ServiceIndex {
     pub(crate) fn remove(&mut self, service: &MeshService) {
         self.hosts.remove(service.key(), service);
         for &block in &service.addresses {
-            self.addresses.remove(block, service);
+            self.addresses_of(service).remove(block, service);
         }
         self.beyond_http.remove(&service.source());
+    }
+
+    fn addresses_of(&mut self, service: &MeshService) -> &mut AddressIndex<MeshService> {
+        match &service.cluster {
+            Some(cluster) => self.addresses.entry(cluster),
+            None => &mut self.entries,
+        }
     }
 
     /// Hosts of a client that speak something else than HTTP on one of their ports, or may do so. The filter sees only
@@ -222,16 +235,20 @@ impl ServiceIndex {
         below.filter_map(move |services| pick(services, client, &self.bounds))
     }
 
-    /// The service that has an address; of several, the one with the port. With it, whether it is its very
+    /// The service that has an address in a cluster; of several, the one with the port. With it, whether it is its very
     /// address, not only in a block of its.
     pub(crate) fn at(
         &self,
+        cluster: &ClusterId,
         address: IpAddr,
         port: u16,
         client: &str,
     ) -> Option<(&MeshService, bool)> {
         let mut without_port = None;
-        for (service, single) in self.addresses.covering(address) {
+        let own = self.addresses.get(cluster);
+        let own = own.into_iter().flat_map(|own| own.covering(address));
+        // The address of a Kubernetes Service is a block of one, the smallest there is.
+        for (service, single) in own.chain(self.entries.covering(address)) {
             if !service.is_visible_to(client) || !self.owns(service, client) {
                 continue;
             }
@@ -273,6 +290,7 @@ pub(crate) fn of_service(service: &Service, mesh: &Mesh) -> Option<MeshService> 
     let tcp = |protocol: &str| matches!(protocol, "" | "TCP");
     let exported = metadata.annotations.export_to.as_deref();
     Some(MeshService {
+        cluster: Some(metadata.cluster.clone()),
         key: host.to_ascii_lowercase(),
         egress: EgressHost::new(namespace.as_str(), host).ok()?,
         name: name.clone(),
@@ -309,6 +327,7 @@ pub(crate) fn of_entry(entry: &ServiceEntry, mesh: &Mesh) -> impl Iterator<Item 
             .filter(|address| address.host.is_empty() || address.host == *host)
             .map(|address| &address.value);
         Some(MeshService {
+            cluster: None,
             key: normalise(host),
             egress,
             name: metadata.name.clone(),

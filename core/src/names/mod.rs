@@ -1,6 +1,7 @@
 //! Checks the names that everything else is keyed by.
 
 mod authority;
+mod cluster;
 pub(crate) mod dns;
 mod egress_host;
 mod workload;
@@ -8,11 +9,12 @@ mod workload;
 use thiserror::Error;
 
 pub use self::authority::{Authority, AuthorityError, Host};
+pub use self::cluster::ClusterId;
 pub use self::dns::is_object_name;
 pub use self::egress_host::EgressHost;
 pub use self::workload::Workload;
 
-/// Why a text is no [`Workload`] or no [`EgressHost`].
+/// What was expected of a text that is not a [`Workload`], an [`EgressHost`] or a [`ClusterId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NameError {
     /// The namespace is no DNS label.
@@ -26,6 +28,9 @@ pub enum NameError {
     /// The host is no DNS name that Istio takes.
     #[error("the host is not a DNS name, or one after `*.`")]
     Host,
+    /// The ID of a cluster has other characters, or too many.
+    #[error("the cluster is not an ID: at most 253 printable ASCII characters without spaces")]
+    Cluster,
     /// There is no `/` between namespace and name.
     #[error("not of the form <namespace>/<name>")]
     Form,

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::names::dns;
 use crate::names::{Authority, AuthorityError};
-use crate::names::{NameError, Workload};
+use crate::names::{ClusterId, NameError, Workload};
 
 /// Longest excerpt of bad input in an error, in characters, before escaping.
 const EXCERPT_CHARS: usize = 64;
@@ -17,6 +17,8 @@ const EXCERPT_CHARS: usize = 64;
 pub struct Question {
     /// The calling workload.
     pub source: Workload,
+    /// The cluster of its proxy.
+    pub cluster: ClusterId,
     /// Its service account, where the sidecar knows it.
     pub service_account: Option<String>,
     /// `:authority`, Host or SNI.
@@ -39,6 +41,14 @@ pub enum QuestionError {
     /// `source.workload`.
     #[error("expected the value of a Kubernetes label in source.workload, got {excerpt}")]
     Workload {
+        /// The input, escaped and cut.
+        excerpt: String,
+    },
+    /// `source.cluster`.
+    #[error(
+        "expected at most 253 printable ASCII characters without spaces in source.cluster, got {excerpt}"
+    )]
+    Cluster {
         /// The input, escaped and cut.
         excerpt: String,
     },
@@ -74,6 +84,7 @@ impl QuestionError {
         match self {
             Self::Namespace { .. } => "source.namespace",
             Self::Workload { .. } => "source.workload",
+            Self::Cluster { .. } => "source.cluster",
             Self::ServiceAccount { .. } => "source.service_account",
             Self::Authority { .. } | Self::Nothing => "authority",
             Self::Destination { .. } => "destination",
@@ -94,6 +105,7 @@ impl Question {
     ) -> Result<Self, QuestionError> {
         let question = Self {
             source: parse_source(source)?,
+            cluster: parse_cluster(source.cluster.as_deref())?,
             service_account: parse_service_account(source.service_account.as_deref())?,
             authority: authority.map(parse_authority).transpose()?,
             destination: destination.map(parse_destination).transpose()?,
@@ -130,6 +142,15 @@ fn parse_source(source: &Source) -> Result<Workload, QuestionError> {
             },
         },
     )
+}
+
+fn parse_cluster(id: Option<&str>) -> Result<ClusterId, QuestionError> {
+    let Some(id) = id else {
+        return Ok(ClusterId::default());
+    };
+    id.parse().map_err(|_| QuestionError::Cluster {
+        excerpt: excerpt(id),
+    })
 }
 
 fn parse_service_account(name: Option<&str>) -> Result<Option<String>, QuestionError> {
@@ -177,6 +198,7 @@ mod tests {
         Source {
             namespace: "shop".into(),
             workload: "cart".into(),
+            cluster: None,
             service_account: None,
         }
     }
@@ -203,6 +225,11 @@ mod tests {
             |r| r.source.workload = "a/../b".into(),
             "source.workload",
             "expected the value of a Kubernetes label in source.workload, got \"a/../b\"",
+        );
+        check(
+            |r| r.source.cluster = Some("a b".into()),
+            "source.cluster",
+            "expected at most 253 printable ASCII characters without spaces in source.cluster, got \"a b\"",
         );
         check(
             |r| r.source.service_account = Some(String::new()),

@@ -6,8 +6,7 @@ use lazymesh_protocol::Protocol;
 
 use super::Question;
 use crate::inventory::{Form, Inventory, MeshService, Route};
-use crate::names::EgressHost;
-use crate::names::{Authority, Host};
+use crate::names::{Authority, ClusterId, EgressHost, Host};
 
 /// Longest chain of ExternalNames that is followed. Kubernetes answers NXDOMAIN to a loop.
 const MAX_ALIASES: usize = 16;
@@ -58,7 +57,8 @@ fn own_address<'a>(inventory: &'a Inventory, question: &Question) -> Option<Targ
     }
     let (destination, client) = (question.destination?, &question.source.namespace);
     let port = destination.port();
-    let (service, own) = inventory.services.at(destination.ip(), port, client)?;
+    let cluster = inventory.cluster_of(&question.cluster);
+    let (service, own) = (inventory.services).at(cluster, destination.ip(), port, client)?;
     let routable = true;
     (own && service.has_port(port)).then_some(Target::Service { service, routable })
 }
@@ -222,7 +222,8 @@ fn by_address<'a>(
             ..
         })
     );
-    if let Some((service, own)) = inventory.services.at(ip, port, client) {
+    let cluster = inventory.cluster_of(&question.cluster);
+    if let Some((service, own)) = inventory.services.at(cluster, ip, port, client) {
         // Istio routes HTTP by name: a ServiceEntry's address says nothing about a name that it does not have.
         if http && named && !service.is_kubernetes() {
             return None;
@@ -230,24 +231,26 @@ fn by_address<'a>(
         let routable = !http || (own && !named);
         return Some(Target::Service { service, routable });
     }
-    if let Some(service) = by_endpoint(inventory, ip, port, client) {
+    if let Some(service) = by_endpoint(inventory, cluster, ip, port, client) {
         // Only a headless service has a listener for its pods' addresses, and only for TCP.
         let routable = !http && service.form == Form::Headless;
         return Some(Target::Service { service, routable });
     }
-    inventory.pods.at(ip).map(|_| Target::Pod)
+    inventory.pods.at(cluster, ip).map(|_| Target::Pod)
 }
 
 /// The service that has an endpoint at an address and port, a headless one first.
 fn by_endpoint<'a>(
     inventory: &'a Inventory,
+    cluster: &ClusterId,
     ip: IpAddr,
     port: u16,
     client: &str,
 ) -> Option<&'a MeshService> {
     let domain = &inventory.mesh().cluster_domain;
     let mut found = None;
-    for (namespace, name) in inventory.endpoints.services_at(ip) {
+    let endpoints = inventory.endpoints.get(cluster)?;
+    for (namespace, name) in endpoints.services_at(ip) {
         let host = format!("{name}.{namespace}.svc.{domain}");
         let egress = EgressHost {
             namespace: namespace.to_owned(),
@@ -257,7 +260,7 @@ fn by_endpoint<'a>(
             continue;
         };
         let owned = inventory.services.owns(service, client);
-        if !owned || !inventory.endpoints.listens(namespace, name, ip, port) {
+        if !owned || !endpoints.listens(namespace, name, ip, port) {
             continue;
         }
         if service.form == Form::Headless {

@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::names::ClusterId;
+
 /// `metadata`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Metadata {
+    /// The cluster it was read from.
+    #[serde(skip)]
+    pub cluster: ClusterId,
     /// Name.
     pub name: String,
     /// Namespace; empty for a Namespace.

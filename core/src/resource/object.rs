@@ -3,15 +3,15 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
 use super::kind::{Kind, Scope, kinds};
 use super::meta::Metadata;
+use crate::names::ClusterId;
 
 /// What names an object: no two objects of a mesh share it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
     /// Kind.
     pub kind: Kind,
@@ -19,17 +19,27 @@ pub struct ObjectKey {
     pub namespace: String,
     /// Name.
     pub name: String,
+    /// The cluster that has it.
+    pub cluster: ClusterId,
 }
 
 impl ObjectKey {
-    /// The key of an object of a kind.
+    /// The key of an object of a kind, in a cluster that nobody has named.
     #[must_use]
     pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             kind,
             namespace: namespace.into(),
             name: name.into(),
+            cluster: ClusterId::default(),
         }
+    }
+
+    /// The key of what has the same name in a cluster.
+    #[must_use]
+    pub fn in_cluster(self, cluster: &ClusterId) -> Self {
+        let cluster = cluster.clone();
+        Self { cluster, ..self }
     }
 }
 
@@ -146,6 +156,13 @@ impl Object {
         Ok(())
     }
 
+    /// The same object, as one of a cluster.
+    #[must_use]
+    pub fn in_cluster(mut self, cluster: &ClusterId) -> Self {
+        self.metadata_mut().cluster = cluster.clone();
+        self
+    }
+
     /// What names this object.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
@@ -155,6 +172,7 @@ impl Object {
             metadata.namespace.as_str(),
             metadata.name.as_str(),
         )
+        .in_cluster(&metadata.cluster)
     }
 }
 

@@ -290,6 +290,7 @@ pub(crate) fn questions() -> impl Strategy<Value = Question> {
             let source = Source {
                 namespace: workload.namespace,
                 workload: workload.name,
+                cluster: None,
                 service_account: None,
             };
             let destination = if address.contains(':') {

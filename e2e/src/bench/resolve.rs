@@ -158,6 +158,7 @@ fn question(index: usize) -> Result<Outgoing> {
         source: Source {
             namespace: "callers".to_owned(),
             workload: format!("caller-{workload}"),
+            cluster: None,
             service_account: Some(format!("caller-{workload}")),
         },
         authority: Some(format!("service-{service}.shop:80")),

@@ -220,6 +220,7 @@ fn source(workload: &str) -> Source {
     Source {
         namespace: "shop".to_owned(),
         workload: workload.to_owned(),
+        cluster: None,
         service_account: None,
     }
 }

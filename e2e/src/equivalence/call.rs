@@ -59,6 +59,7 @@ impl Call {
         let source = Source {
             namespace: source.namespace.clone(),
             workload: source.name.clone(),
+            cluster: None,
             service_account: None,
         };
         let protocol = match self.speaks {

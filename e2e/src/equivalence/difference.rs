@@ -38,8 +38,6 @@ pub enum Kind {
     PassthroughWhereRouted,
     /// P2: passed through where Istio refuses the call.
     PassthroughWhereRefused,
-    /// P2: sent to a gateway.
-    Gateway,
     /// P3: what the sidecar itself calls is not as in the full scope.
     OwnCallee,
 }

@@ -100,7 +100,6 @@ fn decided(
             server_name,
         }) => direct(call, full, subject_alt_names, server_name),
         Some(Decision::Hold { cluster, split, .. }) => held(full, &shares(cluster, split)),
-        Some(Decision::Gateway { .. }) => Some(Kind::Gateway),
     };
     Some((kind?, format!("{decision:?}")))
 }

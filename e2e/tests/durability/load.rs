@@ -54,6 +54,7 @@ async fn ask_until_gone(ingest: SocketAddr, workload: String) -> Result<Facts> {
             source: Source {
                 namespace: NAMESPACE.to_owned(),
                 workload: workload.clone(),
+                cluster: None,
                 service_account: None,
             },
             authority: Some(authority),

@@ -40,10 +40,6 @@ impl Plugin {
                 host.add(Metric::Passthrough, 1);
                 flow.as_dialled(host);
             }
-            Decision::Gateway { cluster } => {
-                host.add(Metric::Gateway, 1);
-                flow.through(host, cluster);
-            }
         }
         Action::Continue
     }

@@ -1,10 +1,10 @@
 //! Connections that are no HTTP: decided if they go to an address of the mesh, else only counted.
 
 use lazymesh_filter::{Action, Metric};
-use lazymesh_protocol::{FilterConfig, Protocol};
+use lazymesh_protocol::{DIRECT_CLUSTER, FilterConfig, Protocol};
 
 use crate::proxy::{Shared, State, Worker};
-use crate::{DIRECT, EXTERNAL, GATEWAY, HOLD};
+use crate::{DIRECT, EXTERNAL, HOLD};
 
 const DATABASE: &str = "10.96.0.7:5432";
 const OUTSIDE: &str = "192.0.2.1:443";
@@ -132,10 +132,13 @@ fn connections_to_one_address_share_a_callout_and_its_answer() {
     let mut worker = worker();
     let waiting: Vec<_> = (0..100).map(|_| worker.dial(DATABASE, "")).collect();
     worker.reset(waiting[0]);
-    worker.decide(GATEWAY);
+    worker.decide(DIRECT);
     let later = worker.dial(DATABASE, "");
     for connection in waiting.into_iter().skip(1).chain([later]) {
-        assert_eq!(cluster(&worker, connection).as_deref(), Some("gateway"));
+        assert_eq!(
+            cluster(&worker, connection).as_deref(),
+            Some(DIRECT_CLUSTER)
+        );
     }
     assert_eq!(
         (
@@ -155,7 +158,7 @@ fn a_request_s_decision_is_none_for_a_connection() {
     let shared = Shared::default();
     let mut one = Worker::with(&config, &shared);
     one.send("allow_any", &[]);
-    one.decide(GATEWAY);
+    one.decide(DIRECT);
     let mut other = Worker::with(&config, &shared);
     let connection = other.dial("10.0.0.1:80", "");
     assert_eq!(other.state(connection), State::Paused);

@@ -1,10 +1,10 @@
 //! One request, one question, one decision.
 
 use lazymesh_filter::Metric;
-use lazymesh_protocol::{FilterConfig, Protocol};
+use lazymesh_protocol::{DIRECT_CLUSTER, FilterConfig, Protocol};
 
 use crate::proxy::{Shared, State, Worker};
-use crate::{DIRECT, EXTERNAL, GATEWAY};
+use crate::{DIRECT, EXTERNAL};
 
 #[test]
 fn resolved_requests_are_left_alone() {
@@ -82,12 +82,12 @@ fn direct_is_not_followed_where_identities_cannot_be_checked() {
 }
 
 #[test]
-fn gateway_under_both_policies() {
+fn direct_under_both_policies() {
     for policy in ["allow_any", "block_all"] {
         let mut worker = Worker::new();
         let request = worker.send(policy, &[(":authority", "a")]);
-        worker.decide(GATEWAY);
-        assert_eq!(worker.cluster(request), Some("gateway"), "{policy}");
+        worker.decide(DIRECT);
+        assert_eq!(worker.cluster(request), Some(DIRECT_CLUSTER), "{policy}");
     }
 }
 
@@ -123,9 +123,9 @@ fn what_a_client_puts_into_the_header_is_ignored() {
 fn a_decision_is_used_for_as_long_as_it_lives() {
     let mut worker = Worker::new();
     worker.get("a");
-    worker.decide(GATEWAY);
+    worker.decide(DIRECT);
     let second = worker.get("A");
-    assert_eq!(worker.cluster(second), Some("gateway"));
+    assert_eq!(worker.cluster(second), Some(DIRECT_CLUSTER));
     assert_eq!(worker.metric(Metric::CacheHits), 1);
     worker.pass(5_000);
     worker.proxy.calls.clear();
@@ -140,16 +140,16 @@ fn waiters_share_one_callout_and_outlive_its_leader() {
     let waiters: Vec<_> = (0..1_000).map(|_| worker.get("a")).collect();
     worker.reset(waiters[0]);
     worker.reset(waiters[500]);
-    worker.decide(GATEWAY);
+    worker.decide(DIRECT);
     for waiter in waiters {
         if worker.proxy.requests.contains_key(&waiter) {
-            assert_eq!(worker.cluster(waiter), Some("gateway"));
+            assert_eq!(worker.cluster(waiter), Some(DIRECT_CLUSTER));
         }
     }
     assert_eq!(
         (
             worker.metric(Metric::Callouts),
-            worker.metric(Metric::Gateway)
+            worker.metric(Metric::Direct)
         ),
         (1, 998)
     );
@@ -160,9 +160,9 @@ fn an_answer_nobody_waits_for_is_still_learned() {
     let mut worker = Worker::new();
     let request = worker.get("a");
     worker.reset(request);
-    worker.decide(GATEWAY);
+    worker.decide(DIRECT);
     let next = worker.get("a");
-    assert_eq!(worker.cluster(next), Some("gateway"));
+    assert_eq!(worker.cluster(next), Some(DIRECT_CLUSTER));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The collector down, slow or wrong.
 
 use lazymesh_filter::Metric;
+use lazymesh_protocol::DIRECT_CLUSTER;
 
 use crate::proxy::{State, Worker};
-use crate::{EXTERNAL, GATEWAY};
+use crate::{DIRECT, EXTERNAL};
 
 /// Fails one callout with this answer.
 fn fail(worker: &mut Worker, host: &str, status: &'static str, body: &str) {
@@ -28,7 +29,7 @@ fn whatever_is_no_answer_is_a_failure() {
     let no_san = r#"{"decision":"direct","subject_alt_names":[],"server_name":"s","ttl_ms":1}"#;
     let answers = [
         ("500", ""),
-        ("503", GATEWAY),
+        ("503", DIRECT),
         ("504", ""),
         ("301", ""),
         ("200", ""),
@@ -85,7 +86,7 @@ fn a_host_that_forgets_the_time_out_is_not_trusted() {
     assert_eq!(worker.state(request), State::Paused);
     worker.pass(1);
     assert_eq!(worker.cluster(request), Some("PassthroughCluster"));
-    worker.answer(&call, "200", GATEWAY);
+    worker.answer(&call, "200", DIRECT);
     assert_eq!(worker.metric(Metric::CalloutFailures), 1);
     assert_eq!(worker.proxy.tick_ms, 0, "nothing is due");
 }
@@ -109,28 +110,28 @@ fn the_breaker_lets_one_through_and_closes_on_an_answer() {
 fn an_expired_decision_is_better_than_none() {
     let mut worker = Worker::new();
     worker.get("known");
-    worker.decide(GATEWAY);
+    worker.decide(DIRECT);
     worker.pass(60_000);
     let request = worker.get("known");
     let call = worker.call();
     worker.answer(&call, "500", "");
-    assert_eq!(worker.cluster(request), Some("gateway"));
+    assert_eq!(worker.cluster(request), Some(DIRECT_CLUSTER));
 
     worker.proxy.reachable = false;
     let request = worker.get("known");
-    assert_eq!(worker.cluster(request), Some("gateway"));
+    assert_eq!(worker.cluster(request), Some(DIRECT_CLUSTER));
 }
 
 #[test]
 fn known_hosts_need_no_collector() {
     let mut worker = Worker::new();
     worker.get("known");
-    worker.decide(GATEWAY);
+    worker.decide(DIRECT);
     for host in ["a", "b", "c"] {
         fail(&mut worker, host, "500", "");
     }
     let request = worker.get("known");
-    assert_eq!(worker.cluster(request), Some("gateway"));
+    assert_eq!(worker.cluster(request), Some(DIRECT_CLUSTER));
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn a_refused_question_is_no_failure_and_is_not_repeated() {
 #[test]
 fn calls_that_nobody_started_are_ignored() {
     let mut worker = Worker::new();
-    worker.end(4_711, Some(("200", GATEWAY.into())));
+    worker.end(4_711, Some(("200", DIRECT.into())));
     assert!(worker.proxy.metrics.is_empty());
 }
 

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::proxy::{Shared, State, Worker};
-use crate::{DIRECT, EXTERNAL, GATEWAY, HOLD};
+use crate::{DIRECT, EXTERNAL, HOLD};
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -50,7 +50,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => (0..6_u8, any::<bool>()).prop_map(|(host, policy)| Event::Request { host, policy }),
-        6 => (any::<usize>(), 0..6_usize, 0..4_usize)
+        6 => (any::<usize>(), 0..6_usize, 0..3_usize)
             .prop_map(|(call, status, body)| Event::Answer { call, status, body }),
         1 => (any::<usize>(), vec(any::<u8>(), 0..40)).prop_map(|(call, body)| Event::Garbage { call, body }),
         1 => any::<usize>().prop_map(|call| Event::Lost { call }),
@@ -81,7 +81,7 @@ fn happen(worker: &mut Worker, event: Event) {
             end(
                 worker,
                 call,
-                Some((status, [EXTERNAL, GATEWAY, HOLD, DIRECT][body].into())),
+                Some((status, [EXTERNAL, HOLD, DIRECT][body].into())),
             );
         }
         Event::Garbage { call, body } => end(worker, call, Some(("200", body))),

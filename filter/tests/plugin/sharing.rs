@@ -4,7 +4,7 @@ use lazymesh_filter::Metric;
 use lazymesh_protocol::FilterConfig;
 
 use crate::proxy::{Shared, State, Worker};
-use crate::{EXTERNAL, GATEWAY};
+use crate::{DIRECT, EXTERNAL};
 
 fn workers() -> (Worker, Worker) {
     let shared = Shared::default();
@@ -110,7 +110,7 @@ fn the_cache_is_bounded() {
     let mut worker = Worker::with(&config, &Shared::default());
     for index in 0..20 {
         worker.get(&index.to_string());
-        worker.decide(GATEWAY);
+        worker.decide(DIRECT);
         worker.pass(10);
     }
     let known = (0..20)

@@ -384,11 +384,7 @@ fn place(object: &DynamicObject) -> Published {
 }
 
 fn key(kind: Kind, place: &Published) -> ObjectKey {
-    ObjectKey {
-        kind,
-        namespace: place.namespace.clone(),
-        name: place.name.clone(),
-    }
+    ObjectKey::new(kind, place.namespace.as_str(), place.name.as_str())
 }
 
 /// What is wrong, and what to do about it where that is known.

@@ -266,11 +266,7 @@ fn a_key_is_that_of_the_object() {
         namespace: "shop".to_owned(),
         name: "a".to_owned(),
     };
-    let expect = ObjectKey {
-        kind: Kind::Pod,
-        namespace: "shop".to_owned(),
-        name: "a".to_owned(),
-    };
+    let expect = ObjectKey::new(Kind::Pod, "shop", "a");
     assert_eq!(key(Kind::Pod, &place), expect);
 }
 
