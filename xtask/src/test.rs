@@ -3,6 +3,7 @@
 //! Headlines and times go to stderr; the output ends with the number of all tests that passed.
 
 mod count;
+mod folder;
 mod go;
 mod interop;
 mod parts;

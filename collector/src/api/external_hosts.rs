@@ -26,6 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<Admin> {
 #[utoipa::path(
     get,
     path = "/v1/external-hosts",
+    operation_id = "list_external_hosts",
     tag = "graph",
     params(PageQuery),
     responses((status = 200, description = "A page", body = Page<ExternalHostView>), ListProblems),

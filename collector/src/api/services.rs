@@ -26,6 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<Admin> {
 #[utoipa::path(
     get,
     path = "/v1/services/{namespace}/{name}/dependents",
+    operation_id = "list_dependents",
     tag = "graph",
     params(
         ("namespace" = String, Path, description = "Namespace of the Service"),

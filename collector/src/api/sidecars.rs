@@ -34,6 +34,7 @@ pub(crate) fn routes() -> OpenApiRouter<Admin> {
 #[utoipa::path(
     get,
     path = "/v1/sidecars/{namespace}/{name}",
+    operation_id = "show_sidecar",
     tag = "sidecars",
     params(
         ("namespace" = String, Path, description = "Kubernetes namespace"),

@@ -132,6 +132,7 @@ impl From<Plan> for SidecarSummary {
 #[utoipa::path(
     get,
     path = "/v1/workloads",
+    operation_id = "list_workloads",
     tag = "graph",
     params(PageQuery),
     responses((status = 200, description = "A page", body = Page<WorkloadItem>), ListProblems),
@@ -159,6 +160,7 @@ async fn list(
 #[utoipa::path(
     get,
     path = "/v1/workloads/{namespace}/{name}",
+    operation_id = "show_workload",
     tag = "graph",
     params(
         ("namespace" = String, Path, description = "Kubernetes namespace"),
@@ -189,6 +191,7 @@ async fn show(
 #[utoipa::path(
     get,
     path = "/v1/workloads/{namespace}/{name}/dependencies",
+    operation_id = "list_dependencies",
     tag = "graph",
     params(
         ("namespace" = String, Path, description = "Kubernetes namespace"),

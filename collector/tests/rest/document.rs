@@ -119,6 +119,47 @@ fn every_route_is_in_it() {
 }
 
 #[test]
+fn operations_have_names_of_their_own_and_say_what_they_ask_for() {
+    let document = document();
+    let schemes = document["components"]["securitySchemes"]
+        .as_object()
+        .expect("schemes");
+    let mut names = BTreeSet::new();
+    let paths = document["paths"].as_object().expect("paths");
+    for operation in paths
+        .values()
+        .flat_map(|item| item.as_object().expect("an item").values())
+    {
+        let name = operation["operationId"].as_str().expect("a name");
+        assert!(names.insert(name), "{name} twice");
+        let probe = ["livez", "readyz"].contains(&name);
+        let asked = operation["security"].as_array();
+        assert_eq!(asked.is_none(), probe, "{name}");
+        for asked in asked.into_iter().flatten() {
+            let asked = asked.as_object().expect("an object").keys();
+            assert!(asked.into_iter().all(|one| schemes.contains_key(one)));
+        }
+    }
+}
+
+#[test]
+fn no_choice_is_inside_a_composition() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    for (name, schema) in schemas.as_object().expect("schemas") {
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            let target = references(part).first().map_or(part, |reference| {
+                document.pointer(&reference[1..]).expect("it resolves")
+            });
+            assert!(target.get("oneOf").is_none(), "{name}");
+        }
+    }
+    let answers = &schemas["ResolveResponse"]["discriminator"]["mapping"];
+    let decisions: Vec<&String> = answers.as_object().expect("a mapping").keys().collect();
+    assert_eq!(decisions, ["direct", "gateway", "hold", "passthrough"]);
+}
+
+#[test]
 fn its_references_resolve() {
     let document = document();
     let schemas = document["components"]["schemas"]

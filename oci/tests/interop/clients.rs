@@ -106,7 +106,7 @@ fn oras(script: &str, arguments: &[&str]) -> String {
     }
     run(
         python.arg("-c").arg(script).args(arguments),
-        "python3 with oras 0.2.43 (pip install oras)",
+        "python3 with oras (oci/tests/interop/requirements.txt)",
     )
 }
 

@@ -1,19 +1,35 @@
-//! Programs that the tests of `oci` talk to: Debian's registry and skopeo, oras from PyPI, cosign and Istio's fetcher in Go.
+//! Programs that the tests talk to: Debian's registry and skopeo, oras from PyPI, cosign and Istio's fetcher in Go; and those
+//! that make clients of the collector's API, from PyPI and npm.
 //!
 //! They are the real thing that users have, so they are taken as those get them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::folder::{Node, Python};
 use super::go::GoProgram;
-use crate::command::run;
 use crate::packages::{self, Needed};
 
-const PACKAGES: [Needed; 2] = [("docker-registry", "docker-registry"), ("skopeo", "skopeo")];
-const ORAS: &str = "oras==0.2.43";
+const PACKAGES: [Needed; 4] = [
+    ("docker-registry", "docker-registry"),
+    ("skopeo", "skopeo"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
+const ORAS: Python = Python {
+    name: "oras",
+    requirements: "oci/tests/interop/requirements.txt",
+};
+const PYTHON_CLIENTS: Python = Python {
+    name: "clients",
+    requirements: "collector/tests/clients/python/requirements.txt",
+};
+const NODE_CLIENTS: Node = Node {
+    name: "clients-node",
+    folder: "collector/tests/clients/typescript",
+};
 const COSIGN: GoProgram = GoProgram {
     name: "cosign",
     folder: "oci/tests/cosign",
@@ -30,6 +46,8 @@ pub(super) struct Interop {
     oras: PathBuf,
     cosign: PathBuf,
     istio: PathBuf,
+    python_clients: PathBuf,
+    node_clients: PathBuf,
 }
 
 impl Interop {
@@ -37,7 +55,9 @@ impl Interop {
     pub(super) fn tell(&self, command: &mut Command) {
         command
             .env("LAZYMESH_ORAS", &self.oras)
-            .env("LAZYMESH_COSIGN", &self.cosign);
+            .env("LAZYMESH_COSIGN", &self.cosign)
+            .env("LAZYMESH_CLIENTS_PYTHON", &self.python_clients)
+            .env("LAZYMESH_CLIENTS_NODE", &self.node_clients);
     }
 
     /// The tests that are Go tests, whose names contain `name`.
@@ -55,39 +75,10 @@ impl Interop {
 pub(super) fn prepare(root: &Path, cache: &Path) -> Result<Interop> {
     packages::require(&PACKAGES)?;
     Ok(Interop {
-        oras: oras(cache).with_context(|| format!("pip cannot install {ORAS}"))?,
+        oras: ORAS.prepare(root, cache)?,
         cosign: COSIGN.prepare(root, cache)?,
         istio: ISTIO.prepare(root, cache)?,
+        python_clients: PYTHON_CLIENTS.prepare(root, cache)?,
+        node_clients: NODE_CLIENTS.prepare(root, cache)?,
     })
-}
-
-fn oras(cache: &Path) -> Result<PathBuf> {
-    let folder = cache.join(format!("{ORAS}-{}", python_tag()?));
-    if folder.exists() {
-        return Ok(folder);
-    }
-    fs::create_dir_all(cache).with_context(|| format!("cannot create {}", cache.display()))?;
-    let staging = tempfile::tempdir_in(cache).context("cannot write to the cache folder")?;
-    let unpacked = staging.path().join("unpacked");
-    let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--root-user-action=ignore",
-    ]);
-    run(pip.arg("--target").arg(&unpacked).arg(ORAS))?;
-    // A rename, so that a task that is stopped, or runs beside this one, never sees half of it.
-    fs::rename(&unpacked, &folder).with_context(|| format!("cannot write {}", folder.display()))?;
-    Ok(folder)
-}
-
-/// Such as `cpython-311`: compiled packages are for one version.
-fn python_tag() -> Result<String> {
-    let mut python = Command::new("python3");
-    python.args(["-c", "import sys; print(sys.implementation.cache_tag)"]);
-    let output = python.output().context("cannot start python3")?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -31,7 +31,7 @@ enum Tier {
     Unit(Name),
     /// Only what runs on a real Envoy, without root
     Envoy(Name),
-    /// Only what talks to registries and their clients (Go, apt)
+    /// Only what talks to others' registries and clients (Go, Node.js, apt)
     Interop(Name),
     /// Only what runs on a real Istio and kube-apiserver (root, Go, apt)
     Mesh(Name),
@@ -92,7 +92,7 @@ impl Selection {
 
 /// Test targets of the tiers; every other one is of the first.
 const ENVOY: [&str; 2] = ["durability", "scenarios"];
-const INTEROP: [&str; 1] = ["interop"];
+const INTEROP: [&str; 2] = ["clients", "interop"];
 const MESH: [&str; 4] = ["equivalence", "kubernetes", "lab", "mesh"];
 
 fn unit(root: &Path) -> Result<Vec<String>> {

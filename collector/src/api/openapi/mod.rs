@@ -1,5 +1,8 @@
 //! The OpenAPI document, generated from the handlers.
 
+mod answer;
+mod security;
+
 use std::sync::LazyLock;
 
 use utoipa::OpenApi;
@@ -29,13 +32,19 @@ struct Api;
 /// Every route of both listeners.
 #[must_use]
 pub fn document() -> Document {
-    let (_, ingest) = ingest::routes().split_for_parts();
-    let (_, admin) = admin_routes().split_for_parts();
+    let (_, mut ingest) = ingest::routes().split_for_parts();
+    let (_, mut admin) = admin_routes().split_for_parts();
     let (_, probes) = described_probes().split_for_parts();
+    security::require(&mut ingest, security::MESH);
+    security::require(&mut admin, security::TOKEN);
     let mut document = Api::openapi();
     document.merge(ingest);
     document.merge(admin);
     document.merge(probes);
+    if let Some(components) = &mut document.components {
+        security::describe(components);
+        answer::lay_out(components);
+    }
     document
 }
 
