@@ -8,7 +8,7 @@ use lazymesh_core::{Affected, Change, ClusterId, Inventory, Visibility};
 use tokio::sync::watch;
 
 use crate::attach::Desired;
-use crate::inventory::{Source, Update};
+use crate::inventory::source::{Source, Update};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::{Event, SharedView, View};

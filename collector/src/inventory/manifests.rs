@@ -5,7 +5,7 @@ use std::path::Path;
 use lazymesh_core::{Change, Mesh, Object};
 
 use crate::inventory::directory::{DirectorySource, Problem, SourceError};
-use crate::inventory::{Source, Update};
+use crate::inventory::source::{Source, Update};
 
 /// A directory, and the configuration of the mesh, which no manifest says.
 pub(crate) struct Manifests {

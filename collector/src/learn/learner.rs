@@ -8,7 +8,8 @@ use lazymesh_core::{
 use lazymesh_protocol::{Decision, PassthroughReason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::learn::{Observation, Origin, Recorder};
+use crate::learn::observation::{Observation, Origin};
+use crate::learn::recorder::Recorder;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::{Event, SharedView, View};

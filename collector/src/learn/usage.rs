@@ -11,7 +11,7 @@ use std::time::Duration;
 use lazymesh_core::Workload;
 use tokio::time::MissedTickBehavior;
 
-use crate::learn::Recorder;
+use crate::learn::recorder::Recorder;
 use crate::runtime::clock::now_ms;
 use crate::state::SharedView;
 use crate::store::{Change, StoreError};

@@ -18,12 +18,14 @@
 //!
 //! Deliberately absent: queries. The graph in memory answers those; the store is read once, at the start.
 
+mod audit;
 mod checked;
 mod engine;
 mod error;
 #[cfg(test)]
 mod fixtures;
 mod group_commit;
+mod keys;
 mod ledger;
 mod record;
 mod salvage;

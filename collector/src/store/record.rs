@@ -5,7 +5,7 @@
 //! | `schema` | the version, in decimal digits |
 //! | `d/<namespace>/<workload>/<host's namespace>/<host>` | a checksum and JSON of [`DependencyValue`] |
 //! | `e/<namespace>/<workload>/<host>` | a checksum and JSON of [`ExternalValue`] |
-//! | others | what the [`ledger`](super::ledger) keeps |
+//! | `s/<d or e>/<namespace>`, `generation` | what the `ledger` keeps |
 //!
 //! Version 1 had no checksums and no ledger. No part but the last can contain a `/`. Readers ignore fields that they do not know and have a default for
 //! fields that came later, so only a change that an older reader would misread needs a new version.
@@ -16,10 +16,7 @@ use lazymesh_core::{Dependency, EgressHost, ExternalHost, Origin, Workload};
 use serde::{Deserialize, Serialize};
 
 use super::checked;
-use super::ledger::Ledger;
 use super::{Change, Snapshot, StoreError};
-
-pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 
 /// Longest key, in bytes. Names in Kubernetes and DNS need at most 63 + 63 + 63 + 253 and the separators.
 /// With it an inner node of sled (256 keys) stays below 128 KiB, above which sled would put it into a
@@ -78,29 +75,6 @@ pub(super) fn encode(change: &Change) -> Result<Op, StoreError> {
             key: encode_key(&Key::Dependency(source.clone(), host.clone()))?,
         }),
     }
-}
-
-/// Whether a key is a record's.
-pub(super) fn is_record(key: &[u8]) -> bool {
-    key != SCHEMA_KEY && !Ledger::owns(key)
-}
-
-/// What records are counted together: those of one kind in one namespace.
-pub(super) fn group(key: &[u8]) -> &[u8] {
-    let slashes = key.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let end = slashes.map(|(at, _)| at).nth(1);
-    &key[..end.unwrap_or(key.len())]
-}
-
-/// The name of a group, for people.
-pub(super) fn group_name(group: &[u8]) -> String {
-    let (kind, namespace) = group.split_at(group.len().min(2));
-    let kind = match kind {
-        b"d/" => "dependencies",
-        b"e/" => "external hosts",
-        _ => "records",
-    };
-    format!("{kind} of {}", namespace.escape_ascii())
 }
 
 /// Makes sure that a record can be read.

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::StoreError;
 use super::checked::{unwrap, wrap};
 use super::engine::{Engine, engine_error, lock};
-use super::record;
 use super::seal::Seal;
+use super::{keys, record};
 use crate::runtime::fsync;
 
 /// Puts a store that can be read in the place of a damaged one, which stays as `damaged-<time>`.
@@ -84,7 +84,7 @@ fn transfer(from: &Path, to: &Path, is_checked: bool) -> Result<(), StoreError> 
             Err(_) if is_checked => continue,
             Err(_) => &value,
         };
-        if record::is_record(&key) && record::check(&key, body).is_ok() {
+        if keys::is_record(&key) && record::check(&key, body).is_ok() {
             let put = new.db.insert(&key, wrap(&key, body));
             put.map_err(|error| engine_error(to, error))?;
         }

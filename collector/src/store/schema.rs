@@ -9,10 +9,12 @@
 use std::path::Path;
 
 use super::StoreError;
+use super::audit::Audit;
 use super::checked::{unwrap, wrap};
 use super::engine::{Engine, engine_error};
-use super::ledger::{Audit, Ledger};
-use super::record::{self, SCHEMA_KEY};
+use super::keys::{self, SCHEMA_KEY};
+use super::ledger::Ledger;
+use super::record;
 
 /// The version that this build writes.
 pub(super) const CURRENT: u32 = 2;
@@ -70,7 +72,7 @@ fn add_checksums(engine: &Engine, dir: &Path) -> Result<(), StoreError> {
     let mut keys = Vec::new();
     for entry in engine.db.iter() {
         let (key, value) = entry.map_err(|error| engine_error(dir, error))?;
-        if !record::is_record(&key) {
+        if !keys::is_record(&key) {
             continue;
         }
         let body = unwrap(&key, &value).unwrap_or(&value);

@@ -16,10 +16,11 @@ use async_trait::async_trait;
 
 use super::engine::{Engine, engine_error, lock, write_error};
 use super::group_commit::{Backend, GroupCommit, Visitor};
+use super::keys;
 use super::ledger::Ledger;
 use super::record::Op;
 use super::seal::{Seal, Sealed};
-use super::{Change, Snapshot, Store, StoreError, record, salvage, schema};
+use super::{Change, Snapshot, Store, StoreError, salvage, schema};
 use crate::runtime::fsync;
 
 /// Most groups that are written before a seal, when there is never nothing to do.
@@ -149,7 +150,7 @@ impl Backend for SledBackend {
     fn scan(&self, visit: &mut Visitor<'_>) -> Result<(), StoreError> {
         for entry in self.engine.db.iter() {
             let (key, value) = entry.map_err(|error| engine_error(&self.dir, error))?;
-            if record::is_record(&key) {
+            if keys::is_record(&key) {
                 visit(&key, &value).map_err(|reason| {
                     StoreError::damaged(&self.dir, format!("{} {reason}", key.escape_ascii()))
                 })?;

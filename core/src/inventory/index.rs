@@ -120,33 +120,24 @@ impl Indexed for VirtualService {
     }
 }
 
-impl Indexed for HTTPRoute {
-    fn insert(&self, inventory: &mut Inventory) {
-        for route in gamma::routes(self, &inventory.mesh) {
-            inventory.routes.insert_route(route);
-        }
-    }
+macro_rules! gateway_api {
+    ($($kind:ident)*) => {$(
+        impl Indexed for $kind {
+            fn insert(&self, inventory: &mut Inventory) {
+                for route in gamma::routes(self, &inventory.mesh) {
+                    inventory.routes.insert_route(route);
+                }
+            }
 
-    fn remove(&self, inventory: &mut Inventory) {
-        for route in gamma::routes(self, &inventory.mesh) {
-            inventory.routes.remove_route(&route);
+            fn remove(&self, inventory: &mut Inventory) {
+                for route in gamma::routes(self, &inventory.mesh) {
+                    inventory.routes.remove_route(&route);
+                }
+            }
         }
-    }
+    )*};
 }
-
-impl Indexed for GRPCRoute {
-    fn insert(&self, inventory: &mut Inventory) {
-        for route in gamma::routes(self, &inventory.mesh) {
-            inventory.routes.insert_route(route);
-        }
-    }
-
-    fn remove(&self, inventory: &mut Inventory) {
-        for route in gamma::routes(self, &inventory.mesh) {
-            inventory.routes.remove_route(&route);
-        }
-    }
-}
+gateway_api!(HTTPRoute GRPCRoute);
 
 impl Indexed for DestinationRule {
     fn insert(&self, inventory: &mut Inventory) {
@@ -182,43 +173,22 @@ impl Indexed for PeerAuthentication {
     }
 }
 
-impl Indexed for EnvoyFilter {
-    fn insert(&self, inventory: &mut Inventory) {
-        let callees = Callees::of_filter(self);
-        inventory
-            .callees
-            .insert(Kind::EnvoyFilter, &self.metadata, callees);
-    }
+macro_rules! callees {
+    ($($kind:ident by $read:ident;)*) => {$(
+        impl Indexed for $kind {
+            fn insert(&self, inventory: &mut Inventory) {
+                let callees = Callees::$read(self);
+                inventory.callees.insert(Kind::$kind, &self.metadata, callees);
+            }
 
-    fn remove(&self, inventory: &mut Inventory) {
-        inventory.callees.remove(Kind::EnvoyFilter, &self.metadata);
-    }
+            fn remove(&self, inventory: &mut Inventory) {
+                inventory.callees.remove(Kind::$kind, &self.metadata);
+            }
+        }
+    )*};
 }
-
-impl Indexed for WasmPlugin {
-    fn insert(&self, inventory: &mut Inventory) {
-        let callees = Callees::of_plugin(self);
-        inventory
-            .callees
-            .insert(Kind::WasmPlugin, &self.metadata, callees);
-    }
-
-    fn remove(&self, inventory: &mut Inventory) {
-        inventory.callees.remove(Kind::WasmPlugin, &self.metadata);
-    }
-}
-
-impl Indexed for RequestAuthentication {
-    fn insert(&self, inventory: &mut Inventory) {
-        let callees = Callees::of_authentication(self);
-        inventory
-            .callees
-            .insert(Kind::RequestAuthentication, &self.metadata, callees);
-    }
-
-    fn remove(&self, inventory: &mut Inventory) {
-        inventory
-            .callees
-            .remove(Kind::RequestAuthentication, &self.metadata);
-    }
+callees! {
+    EnvoyFilter by of_filter;
+    WasmPlugin by of_plugin;
+    RequestAuthentication by of_authentication;
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::NameError;
+use super::error::NameError;
 
 /// What Istio calls a cluster that nobody has named.
 const DEFAULT: &str = "Kubernetes";

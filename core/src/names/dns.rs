@@ -1,6 +1,6 @@
 //! Checks DNS names, after RFC 1123 and Istio's `pkg/config/labels`.
 
-use super::NameError;
+use super::error::NameError;
 
 /// Longest DNS name, in bytes, without a trailing dot.
 pub(crate) const MAX_NAME_BYTES: usize = 253;

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{NameError, dns};
+use super::dns;
+use super::error::NameError;
 
 /// One entry of a Sidecar's `egress.hosts`: a service's host and the namespace it lives in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

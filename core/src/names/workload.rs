@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{NameError, dns};
+use super::dns;
+use super::error::NameError;
 
 /// A namespace and a canonical name (pod label `service.istio.io/canonical-name`).
 ///

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use lazymesh_protocol::Protocol;
 
-use super::Question;
+use super::question::Question;
 use crate::inventory::{Form, Inventory, MeshService, Route};
 use crate::names::{Authority, ClusterId, EgressHost, Host};
 

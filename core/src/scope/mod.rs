@@ -13,6 +13,7 @@ mod owner;
 mod policy;
 mod reason;
 mod rollout;
+mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,26 +28,7 @@ pub use self::owner::{DEFAULT_NAME, sidecar_name};
 pub use self::policy::{Filters, Policy, Visibility};
 pub use self::reason::{Reason, obstacle};
 pub use self::rollout::{EgressScope, Rollout, Transit, roll_out};
-
-/// A Sidecar that lazymesh publishes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SidecarSpec {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Canonical name of the workload it selects; none for the namespace's default.
-    pub workload: Option<String>,
-    /// Its egress hosts; with none of them the workload sees nothing.
-    pub hosts: BTreeSet<EgressHost>,
-    /// Those of them that speak something else than HTTP, which the filter does not see: what it does for a host until its
-    /// routes or listeners are there, it does not do for these.
-    pub beyond_http: BTreeSet<EgressHost>,
-    /// Those of them that a VirtualService rules, which the filter leads past until their routes are there.
-    pub routed: BTreeSet<EgressHost>,
-    /// What its workloads see without any Sidecar of their namespace.
-    pub full: BTreeSet<EgressHost>,
-}
+pub use self::spec::SidecarSpec;
 
 /// What is to happen to somebody's Sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]

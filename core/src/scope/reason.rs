@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Policy, owner};
+use super::owner;
+use super::policy::Policy;
 use crate::graph::Graph;
 use crate::inventory::{Inventory, Subject};
 use crate::names::Workload;

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::SidecarSpec;
+use super::spec::SidecarSpec;
 use crate::names::EgressHost;
 
 /// How long istiod takes for a change, even when it is busy.
