@@ -145,7 +145,7 @@ impl Client {
         let mut segments = url.path_segments_mut();
         match &mut segments {
             Ok(segments) => segments.pop_if_empty().extend(path),
-            Err(()) => bail!("--url {} is no URL of a server", self.shown),
+            Err(()) => bail!("--url: expected http(s)://host[:port], got {}", self.shown),
         };
         drop(segments);
         if !query.is_empty() {

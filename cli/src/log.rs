@@ -34,7 +34,7 @@ impl LogArgs {
     pub(crate) fn start(&self) -> anyhow::Result<()> {
         let filter = EnvFilter::builder().parse(&self.log).with_context(|| {
             format!(
-                "--log {:?} is no list of levels, such as info or debug,hyper=info",
+                "--log: expected a list of levels, such as info or debug,hyper=info, got {:?}",
                 self.log
             )
         })?;

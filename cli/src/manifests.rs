@@ -25,10 +25,10 @@ pub(crate) struct Args {
     #[arg(long = "http-port", value_name = "PORT", default_values_t = [80], value_parser = clap::value_parser!(u16).range(1..))]
     http_ports: Vec<u16>,
     /// Address or CIDR block of the mesh: its Services, the pods of headless ones, ServiceEntries; repeat for each. Connections to
-    /// other addresses that are no HTTP wait for nothing
+    /// other addresses that are not HTTP wait for nothing
     #[arg(long = "mesh-prefix", value_name = "CIDR")]
     mesh_prefixes: Vec<String>,
-    /// Whether to decide connections that are no HTTP, and to record the hosts outside the mesh that they go to
+    /// Whether to decide connections that are not HTTP, and to record the hosts outside the mesh that they go to
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     tcp: bool,
     /// Namespace of lazymesh

@@ -35,7 +35,7 @@ fn show(seen: &Inspection) -> anyhow::Result<String> {
     let abi = module
         .abi_version
         .as_deref()
-        .unwrap_or("none: this is no proxy-wasm module");
+        .unwrap_or("none: this is not a proxy-wasm module");
     let signed = if seen.signed {
         "yes, by whom `lazymesh verify --key` tells"
     } else {

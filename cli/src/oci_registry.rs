@@ -119,7 +119,7 @@ fn password() -> anyhow::Result<String> {
         .lock()
         .take(MOST_PASSWORD)
         .read_to_string(&mut password);
-    read.context("--password-stdin: standard input is no text")?;
+    read.context("--password-stdin: expected UTF-8 on standard input")?;
     let password = password.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         bail!("--password-stdin: standard input is empty");

@@ -26,7 +26,7 @@ pub struct Attachment {
     pub config: FilterConfig,
     /// Ports on which the mesh speaks HTTP, or may speak it where Istio detects the protocol.
     pub http_ports: BTreeSet<u16>,
-    /// Whether connections that are no HTTP are decided and counted. To begin or end that, Envoy builds their filter chain anew, and
+    /// Whether connections that are not HTTP are decided and counted. To begin or end that, Envoy builds their filter chain anew, and
     /// ends those that are open when its drain time is over.
     pub tcp: bool,
 }

@@ -69,9 +69,9 @@ pub(crate) fn usable(decision: &Decision) -> Result<(), &'static str> {
                 .iter()
                 .all(|name| is_name(name) && !name.contains(','))
             {
-                return Err("subject_alt_names has an entry that is no SPIFFE identity");
+                return Err("expected SPIFFE identities in subject_alt_names");
             }
-            check(is_name(server_name), "server_name is no SNI")
+            check(is_name(server_name), "expected an SNI as server_name")
         }
         Decision::Hold { cluster, split, .. } => {
             if split.len() > MAX_SHARES {
@@ -80,7 +80,7 @@ pub(crate) fn usable(decision: &Decision) -> Result<(), &'static str> {
             let clusters = split.iter().map(|share| &share.cluster);
             check(
                 clusters.chain([cluster]).all(|name| is_outbound(name)),
-                "cluster is no outbound cluster",
+                "expected an outbound cluster",
             )
         }
         Decision::Passthrough { .. } => Ok(()),
@@ -166,11 +166,15 @@ mod tests {
             )
         };
         check("200", &direct("", "s"), Err("without subject_alt_names"));
-        check("200", &direct(r#""""#, "s"), Err("no SPIFFE identity"));
+        check(
+            "200",
+            &direct(r#""""#, "s"),
+            Err("expected SPIFFE identities"),
+        );
         check(
             "200",
             &direct(r#""a,spiffe://b""#, "s"),
-            Err("no SPIFFE identity"),
+            Err("expected SPIFFE identities"),
         );
         check("200", &direct(r#""a""#, ""), Err("no SNI"));
         check(
@@ -181,8 +185,12 @@ mod tests {
         let hold = |cluster: &str| {
             format!(r#"{{"decision":"hold","cluster":"{cluster}","timeout_ms":1,"ttl_ms":1}}"#)
         };
-        check("200", &hold(""), Err("no outbound cluster"));
-        check("200", &hold("inbound|80||"), Err("no outbound cluster"));
+        check("200", &hold(""), Err("expected an outbound cluster"));
+        check(
+            "200",
+            &hold("inbound|80||"),
+            Err("expected an outbound cluster"),
+        );
         let split = |shares: &str| {
             format!(
                 r#"{{"decision":"hold","cluster":"outbound|80||a","split":[{shares}],"timeout_ms":1,"ttl_ms":1}}"#
@@ -194,7 +202,7 @@ mod tests {
         check(
             "200",
             &split(r#"{"cluster":"inbound|80||","weight":1}"#),
-            Err("no outbound cluster"),
+            Err("expected an outbound cluster"),
         );
         check(
             "200",
@@ -204,7 +212,7 @@ mod tests {
         check(
             "200",
             &hold(r"outbound|80||a\r\nx: y"),
-            Err("no outbound cluster"),
+            Err("expected an outbound cluster"),
         );
         check(
             "200",

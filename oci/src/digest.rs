@@ -15,7 +15,7 @@ pub struct Digest([u8; 32]);
 
 /// A text is not a digest that this crate can check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no digest of the form sha256:<64 lower-case hexadecimal digits>")]
+#[error("expected sha256:<64 lower-case hexadecimal digits>, got {0:?}")]
 pub struct DigestError(String);
 
 impl Digest {

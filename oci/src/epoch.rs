@@ -5,7 +5,7 @@ use crate::Error;
 /// RFC 3339 text of the value of `SOURCE_DATE_EPOCH` (seconds since 1970), for [`crate::Metadata::created`].
 ///
 /// # Errors
-/// When the value is no number of seconds up to the year 9999.
+/// When the value is not a number of seconds up to the year 9999.
 pub fn created_from_epoch(value: &str) -> Result<String, Error> {
     const YEAR_10000: i64 = 253_402_300_800;
     let unsuitable =

@@ -37,7 +37,7 @@ pub enum Error {
         /// What it said in `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Any other status that is no success.
+    /// Any other status that is not a success.
     #[error("{url} answered {status}: {message}")]
     Status {
         /// Address without query string.
@@ -117,7 +117,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The bytes are no WebAssembly module.
+    /// The bytes are not a WebAssembly module.
     #[error("not a WebAssembly module: {0}")]
     NotWasm(String),
     /// An artifact without a layer that could hold a Wasm module.

@@ -77,7 +77,7 @@ impl PublicKey {
     /// Reads `PUBLIC KEY` PEM.
     ///
     /// # Errors
-    /// When it is no P-256 key.
+    /// When it is not a P-256 key.
     pub fn from_pem(pem: &str) -> Result<Self, SignatureError> {
         let key = VerifyingKey::from_public_key_pem(pem);
         key.map(Self)

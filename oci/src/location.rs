@@ -47,7 +47,7 @@ pub enum Pointer {
     Digest(Digest),
 }
 
-/// A text is no location.
+/// A text is not a location.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} names no artifact: {reason}")]
 pub struct LocationError {
@@ -145,7 +145,7 @@ fn layout(text: &str) -> Result<Location, String> {
     let (dir, tag) = match text.rsplit_once(':') {
         Some((dir, tag)) if is_tag(tag) => (dir, Some(tag.to_owned())),
         Some((_, tag)) if !tag.contains('/') => {
-            return Err(format!("{:?} is no tag", excerpt(tag)));
+            return Err(format!("expected a tag, got {:?}", excerpt(tag)));
         }
         _ => (text, None),
     };
@@ -242,7 +242,7 @@ mod tests {
             &format!("oci-layout:out@sha256:{HEX}"),
         );
         check("oci-layout:/odd:dir/out", "oci-layout:/odd:dir/out:latest");
-        check("oci-layout:out:no tag", "is no tag");
+        check("oci-layout:out:no tag", "expected a tag");
         check("oci-layout:", "a directory is missing");
         check("oci-layout:out@sha256:12", "no digest");
     }

@@ -94,7 +94,7 @@ impl RawManifest {
     /// The manifest of an image or artifact.
     ///
     /// # Errors
-    /// When the document is an index, is no manifest, or describes more layers than `limits` allow.
+    /// When the document is an index, is not a manifest, or describes more layers than `limits` allow.
     pub fn image(&self, limits: &Limits) -> Result<Manifest, Error> {
         if self.is_index() {
             return Err(Error::malformed(
@@ -286,11 +286,11 @@ mod tests {
         );
         check(
             &with_layer(r#"{"mediaType":"a/b","size":1,"digest":"sha256:../../x"}"#),
-            "is no digest",
+            "expected sha256",
         );
         check(
             &with_layer(r#"{"mediaType":"a/b","size":1,"digest":"sha512:00"}"#),
-            "is no digest",
+            "expected sha256",
         );
         let negative = format!(
             r#"{{"mediaType":"a/b","size":-1,"digest":"{}"}}"#,

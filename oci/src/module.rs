@@ -13,7 +13,7 @@ const ABI_PREFIX: &str = "proxy_abi_version_";
 pub struct Module {
     /// Bytes of the module.
     pub size: u64,
-    /// Version of the proxy-wasm ABI, such as `0.2.1`; none if it is no proxy-wasm module.
+    /// Version of the proxy-wasm ABI, such as `0.2.1`; none if it is not a proxy-wasm module.
     pub abi_version: Option<String>,
     /// What the host must provide, as `module.name`.
     pub imports: Vec<String>,
@@ -36,7 +36,7 @@ impl Module {
     /// Reads the structure of a module. Function bodies are not looked into: validating them is Envoy's part.
     ///
     /// # Errors
-    /// [`Error::NotWasm`] when the bytes are no core WebAssembly module.
+    /// [`Error::NotWasm`] when the bytes are not a core WebAssembly module.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         if !bytes.starts_with(b"\0asm") {
             return Err(Error::NotWasm("it does not start with \\0asm".to_owned()));

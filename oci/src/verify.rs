@@ -94,7 +94,7 @@ async fn check_image(repository: &dyn Repository, raw: &RawManifest) -> Result<(
     let manifest = raw.image(repository.limits())?;
     if manifest.config.media_type != media::IMAGE_CONFIG {
         return Err(Error::Unsuitable(format!(
-            "{} is no container image",
+            "expected a container image, got {}",
             raw.digest()
         )));
     }

@@ -43,7 +43,7 @@ pub struct FilterConfig {
     #[serde(default = "default_heartbeat_interval_ms")]
     pub heartbeat_interval_ms: u32,
     /// Addresses and CIDR blocks, at most [`crate::MAX_MESH_PREFIXES`], that hold every address of the mesh: of its Services, of
-    /// the pods of headless ones, and of ServiceEntries. A connection that is no HTTP waits for a decision only if it
+    /// the pods of headless ones, and of ServiceEntries. A connection that is not HTTP waits for a decision only if it
     /// goes to one of them, so with none such connections are only counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mesh_prefixes: Vec<String>,

@@ -107,7 +107,7 @@ fn describe(root: &Path, module: &Path, toolchain: &Toolchain) -> Result<()> {
     let provenance = match Checkout::of(root) {
         Some(checkout) => Some(built.provenance(&checkout, "filter.wasm", &hash)?),
         None => {
-            eprintln!("build-filter: no provenance, for this is no git checkout");
+            eprintln!("build-filter: no provenance, for this is not a git checkout");
             None
         }
     };

@@ -64,7 +64,7 @@ fn pack(root: &Path, profile: Profile, program: &[u8], folder: &Path) -> Result<
             let statement = built.provenance(&checkout, "lazymesh", &image.sha256)?;
             layout.document(&image, Kind::Provenance, &statement)?;
         }
-        None => println!("build-image: no provenance, for this is no git checkout"),
+        None => println!("build-image: no provenance, for this is not a git checkout"),
     }
     layout.finish(folder)?;
     println!(

@@ -18,7 +18,7 @@ pub(crate) struct Checkout {
 }
 
 impl Checkout {
-    /// What is checked out in `root`; none if that is no checkout, or git is not there.
+    /// What is checked out in `root`; none if that is not a checkout, or git is not there.
     pub(crate) fn of(root: &Path) -> Option<Self> {
         let ask = |arguments: &[&str]| {
             let answer = output(&mut git(root, arguments)).ok()?;

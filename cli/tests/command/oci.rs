@@ -93,7 +93,7 @@ fn there_and_back() {
         place
             .run(&["inspect", &from])
             .ok()
-            .contains("no proxy-wasm module")
+            .contains("not a proxy-wasm module")
     );
 }
 

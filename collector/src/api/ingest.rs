@@ -153,7 +153,7 @@ async fn reports(
     ingest.check(&admitted, &reports.source)?;
     let source = &reports.source;
     let source = Workload::new(source.namespace.as_str(), source.workload.as_str());
-    // A source that is no name is told so below.
+    // A source that is not a name is told so below.
     let _turn = match source {
         Ok(source) => Some(ingest.turns.take(&source).await?),
         Err(_) => None,

@@ -20,8 +20,8 @@ use crate::publish::sink::Published;
 use crate::state::{SharedView, View};
 
 const YAML: &str = "application/yaml";
-/// What separates the Sidecar that is published from the one that is wanted.
-const WANTED: &str = "---\n# wanted\n";
+/// What separates the Sidecar that is published from the one that is desired.
+const DESIRED: &str = "---\n# desired\n";
 
 pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default().routes(routes!(show))
@@ -41,7 +41,7 @@ pub(crate) fn routes() -> OpenApiRouter<Admin> {
         ("name" = String, Path, description = "Name of the Sidecar", example = "lazymesh-web"),
     ),
     responses(
-        (status = 200, description = "The manifest that is published, then the one that is wanted where it differs", content_type = "application/yaml", body = String),
+        (status = 200, description = "The manifest that is published, then the one that is desired where it differs", content_type = "application/yaml", body = String),
         ItemProblems,
     ),
 )]
@@ -63,7 +63,7 @@ async fn show(
         tracing::error!(%error, "cannot render a Sidecar");
         Problem::new(Kind::Internal, "the Sidecar cannot be written as YAML")
     })?;
-    Ok(([(CONTENT_TYPE, YAML)], documents.join(WANTED)).into_response())
+    Ok(([(CONTENT_TYPE, YAML)], documents.join(DESIRED)).into_response())
 }
 
 fn find(view: &View, names: &Names) -> Result<SidecarSpec, Problem> {

@@ -58,7 +58,7 @@ pub struct AttachConfig {
         requires = "attach"
     )]
     pub istio: Option<IstioVersion>,
-    /// Whether to decide connections that are no HTTP, and to record the hosts outside the mesh that they go to. A WasmPlugin
+    /// Whether to decide connections that are not HTTP, and to record the hosts outside the mesh that they go to. A WasmPlugin
     /// that is there for it stays, without effect
     #[arg(
         long,

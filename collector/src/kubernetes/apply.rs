@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::error::ask;
-use crate::publish::kubernetes::owner::{FIELD_MANAGER, Owner, content, is_as_wanted};
+use crate::publish::kubernetes::owner::{FIELD_MANAGER, Owner, content, is_as_desired};
 use crate::publish::sink::PublishOutcome;
 
 /// How often somebody else may be faster.
@@ -25,42 +25,42 @@ pub(crate) struct Applier<'a> {
 }
 
 impl Applier<'_> {
-    /// Makes the object look like `wanted`; returns it as it then is.
+    /// Makes the object look like `desired`; returns it as it then is.
     pub(crate) async fn put(
         &self,
         name: &str,
-        wanted: &Value,
+        desired: &Value,
     ) -> Result<(PublishOutcome, DynamicObject), KubernetesError> {
         let place = self.place(name);
         for _ in 1..ATTEMPTS {
-            match self.put_once(&place, name, wanted).await {
+            match self.put_once(&place, name, desired).await {
                 Err(error) if error.is_conflict() => {}
                 outcome => return outcome,
             }
         }
-        self.put_once(&place, name, wanted).await
+        self.put_once(&place, name, desired).await
     }
 
     async fn put_once(
         &self,
         place: &str,
         name: &str,
-        wanted: &Value,
+        desired: &Value,
     ) -> Result<(PublishOutcome, DynamicObject), KubernetesError> {
         let Some(live) = ask(place, self.api.get_opt(name)).await? else {
-            let created = self.apply(place, name, wanted, false).await?;
+            let created = self.apply(place, name, desired, false).await?;
             return Ok((PublishOutcome::Created, created));
         };
         if !self.owner.owns(&live) {
             return Err(not_ours(place));
         }
-        if is_as_wanted(&content(&live), wanted) {
+        if is_as_desired(&content(&live), desired) {
             return Ok((PublishOutcome::Unchanged, live));
         }
-        let mut seen = wanted.clone();
+        let mut seen = desired.clone();
         seen["metadata"]["resourceVersion"] = json!(live.metadata.resource_version);
         let mut updated = self.apply(place, name, &seen, true).await?;
-        if !is_as_wanted(&content(&updated), wanted) {
+        if !is_as_desired(&content(&updated), desired) {
             // A selector that somebody added is theirs in the eyes of server-side apply.
             updated = self.drop_selector(place, name, &updated).await?;
         }

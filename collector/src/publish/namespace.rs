@@ -64,7 +64,7 @@ pub(crate) struct NamespaceReconciler {
     lingering: HashMap<Subject, Instant>,
     /// The workloads that come before the namespace's own Sidecar, which would scope them until theirs is there.
     before_default: Option<VecDeque<Subject>>,
-    /// The Sidecars that were listed, of which some may be wanted by nobody.
+    /// The Sidecars that were listed, of which nothing may want some.
     listed: Vec<Published>,
     /// What is to be reconciled again, and when.
     requeued: Vec<(Subject, Instant)>,
@@ -295,7 +295,7 @@ impl NamespaceReconciler {
         self.transits.get(sidecar)?.due()
     }
 
-    /// Takes a subject's Sidecar out. That is no change to be paced by: should the Sidecar be wanted again, as when
+    /// Takes a subject's Sidecar out. That is no change to be paced by: should the Sidecar be desired again, as when
     /// a user's goes that had ruled instead, its workload is under the namespace's default until it is back.
     async fn withdraw(&mut self, tools: &Tools, subject: &Subject) -> Result<bool, SinkError> {
         self.lingering.remove(subject);
@@ -318,8 +318,8 @@ impl NamespaceReconciler {
         tools: &Tools,
         namespace: &str,
     ) -> Result<Progress, SinkError> {
-        let wanted = self.wanted(tools, namespace);
-        self.listed.retain(|place| !wanted.contains(place));
+        let desired = self.desired(tools, namespace);
+        self.listed.retain(|place| !desired.contains(place));
         // A namespace's own would scope the workloads whose Sidecar is gone, so it goes first.
         self.listed
             .sort_by_key(|place| place.name == DEFAULT_SIDECAR);
@@ -331,7 +331,7 @@ impl NamespaceReconciler {
     }
 
     /// What is to stay in place.
-    fn wanted(&self, tools: &Tools, namespace: &str) -> BTreeSet<Published> {
+    fn desired(&self, tools: &Tools, namespace: &str) -> BTreeSet<Published> {
         let subjects = tools.view.look().subjects_in(namespace);
         let placed = subjects.iter().chain(self.lingering.keys());
         let placed = placed.filter(|subject| matches!(subject, Subject::Workload(_)));

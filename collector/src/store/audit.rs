@@ -28,9 +28,9 @@ impl Audit {
         if key == GENERATION_KEY {
             let text = std::str::from_utf8(body).ok();
             let generation = text.and_then(|text| text.parse().ok());
-            self.written.generation = generation.ok_or("is no number")?;
+            self.written.generation = generation.ok_or("is not a number")?;
         } else if let Some(group) = key.strip_prefix(SUM_PREFIX) {
-            let sum = Sum::from_text(body).ok_or("is no sum")?;
+            let sum = Sum::from_text(body).ok_or("is not a sum")?;
             self.written.groups.insert(group.to_vec(), sum);
         } else {
             record::check(key, body)?;

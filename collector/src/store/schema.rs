@@ -109,6 +109,9 @@ fn read(engine: &Engine, dir: &Path) -> Result<Option<u32>, StoreError> {
     let version = digits.and_then(|digits| digits.parse().ok());
     version.map(Some).ok_or_else(|| {
         let shown = raw.escape_ascii();
-        StoreError::damaged(dir, format!("schema version {shown:?} is no number"))
+        StoreError::damaged(
+            dir,
+            format!("expected a number as schema version, got {shown:?}"),
+        )
     })
 }

@@ -152,14 +152,14 @@ async fn scopes_change_in_steps_and_rest_tells_of_both() {
         shown().await.len() == 2
     })
     .await;
-    let [published, wanted] = shown().await.try_into().expect("two Sidecars");
+    let [published, desired] = shown().await.try_into().expect("two Sidecars");
     let file = mesh.sidecar("lazymesh-web").expect("a file");
     let file: Value = serde_saphyr::from_str(&file).expect("YAML");
     assert_eq!(published, file);
     // The clusters of the full scope that the workload had stay for a while.
     assert_eq!(published["spec"]["egress"][0]["hosts"][0], "*/*");
-    assert_eq!(published["spec"]["egress"][1], wanted["spec"]["egress"][0]);
-    assert_eq!(wanted["spec"]["egress"][1], Value::Null);
+    assert_eq!(published["spec"]["egress"][1], desired["spec"]["egress"][0]);
+    assert_eq!(desired["spec"]["egress"][1], Value::Null);
     collector.stop().await.expect("a clean end");
 }
 

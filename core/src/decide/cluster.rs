@@ -80,7 +80,7 @@ fn surest<'a>(
     last
 }
 
-/// As Istio does: the destination's port; else the one that was dialled, or for what is no HTTP the only one of its service.
+/// As Istio does: the destination's port; else the one that was dialled, or for what is not HTTP the only one of its service.
 fn of_destination(
     inventory: &Inventory,
     question: &Question,

@@ -343,7 +343,7 @@ impl Graph {
     }
 }
 
-/// Whether an external host is no name, with a port or without.
+/// Whether an external host is not a name, with a port or without.
 fn is_address(host: &str) -> bool {
     let alone = host.trim_start_matches('[').trim_end_matches(']');
     alone.parse::<IpAddr>().is_ok() || host.parse::<SocketAddr>().is_ok()

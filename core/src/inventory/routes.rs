@@ -145,7 +145,7 @@ impl RouteIndex {
         name: &str,
         client: &str,
     ) -> impl Iterator<Item = (&Route, String)> {
-        // `*` alone is no host of a sidecar's VirtualService.
+        // `*` alone is not a host of a sidecar's VirtualService.
         let wild = self
             .hosts
             .wild(name)

@@ -30,7 +30,7 @@ pub struct Authority {
     pub port: Option<u16>,
 }
 
-/// Why a text is no authority.
+/// Why a text is not an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AuthorityError {
     /// Nothing there, or nothing in front of the port.
@@ -45,10 +45,10 @@ pub enum AuthorityError {
     /// A part between two dots that is empty or longer than 63 bytes.
     #[error("a label that is empty or longer than 63 bytes")]
     BadLabel,
-    /// What follows the colon is no number from 1 to 65535.
+    /// What follows the colon is not a number from 1 to 65535.
     #[error("the port is not a number from 1 to 65535")]
     BadPort,
-    /// What stands in brackets is no IPv6 address.
+    /// What stands in brackets is not an IPv6 address.
     #[error("no IPv6 address in the brackets")]
     BadIpv6,
 }

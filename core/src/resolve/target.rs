@@ -11,7 +11,7 @@ use crate::names::{Authority, ClusterId, EgressHost, Host};
 /// Longest chain of ExternalNames that is followed. Kubernetes answers NXDOMAIN to a loop.
 const MAX_ALIASES: usize = 16;
 
-/// The port on which istiod gives a VirtualService virtual hosts for what is no service.
+/// The port on which istiod gives a VirtualService virtual hosts for what is not a service.
 pub(crate) const PLAIN_HTTP: u16 = 80;
 
 /// Whom a question means.

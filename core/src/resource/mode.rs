@@ -29,7 +29,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// What the label asks for; an unknown value is no label.
+    /// What the label asks for; an unknown value is not a label.
     pub(crate) fn of(labels: &BTreeMap<String, String>) -> Option<Self> {
         labels.get(MODE_LABEL)?.parse().ok()
     }

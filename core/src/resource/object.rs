@@ -55,7 +55,7 @@ impl fmt::Display for ObjectKey {
 /// Why a document is not an object.
 #[derive(Debug, Error)]
 pub enum ObjectError {
-    /// It is no map with `apiVersion` and `kind`.
+    /// It is not a map with `apiVersion` and `kind`.
     #[error("expected an object with apiVersion and kind, got something else")]
     Untyped,
     /// It has no name.

@@ -78,9 +78,9 @@ pub fn roll_out(
     now: Instant,
 ) -> Rollout {
     let namespace = sidecar.namespace.as_str();
-    let wanted = entries(&sidecar.hosts);
+    let desired = entries(&sidecar.hosts);
     let (at_once, soon) = (entries(&sidecar.beyond_http), entries(&sidecar.routed));
-    transit.release(live, &wanted, namespace, settle, now);
+    transit.release(live, &desired, namespace, settle, now);
     let going = transit.going.keys().cloned().collect();
     let before = Before {
         routes: Cover::new(&live.routes, namespace),
@@ -88,7 +88,7 @@ pub fn roll_out(
         going: Cover::new(&going, namespace),
     };
     let mut scope = EgressScope::default();
-    for entry in &wanted {
+    for entry in &desired {
         let warm_up = if soon.contains(entry) {
             settle.min(WARM_UP)
         } else {
@@ -131,7 +131,7 @@ impl Transit {
     fn release(
         &mut self,
         live: &EgressScope,
-        wanted: &BTreeSet<String>,
+        desired: &BTreeSet<String>,
         namespace: &str,
         settle: Duration,
         now: Instant,
@@ -140,13 +140,13 @@ impl Transit {
             return;
         }
         let Self { coming, going } = self;
-        coming.retain(|entry, _| wanted.contains(entry));
+        coming.retain(|entry, _| desired.contains(entry));
         let known = |entry: &&String| coming.contains_key(*entry) || going.contains_key(*entry);
         // What an earlier collector has left on the way begins anew.
         let strange = live.clusters.iter().filter(|entry| !known(entry));
         let leaving = live.routes.iter().chain(strange);
-        let wanted = Cover::new(wanted, namespace);
-        let leaving: Vec<_> = leaving.filter(|entry| !wanted.has(entry)).collect();
+        let desired = Cover::new(desired, namespace);
+        let leaving: Vec<_> = leaving.filter(|entry| !desired.has(entry)).collect();
         going.retain(|_, until| *until > now);
         going.extend(
             leaving
@@ -155,7 +155,7 @@ impl Transit {
         );
     }
 
-    /// Whether an entry that is wanted gets its routes now.
+    /// Whether an entry that is desired gets its routes now.
     fn arrives(&mut self, before: &Before, entry: &str, warm_up: Duration, now: Instant) -> bool {
         let Self { coming, going } = self;
         going.remove(entry);

@@ -71,7 +71,7 @@ impl Cut<'_> {
             let (Some(identity), Some(kind), Some(name)) =
                 (fields.next(), fields.next(), fields.next())
             else {
-                anyhow::bail!("{line:?} is no line of a shadow");
+                anyhow::bail!("{line:?} is not a line of a shadow");
             };
             let image = image.join(name);
             if kind == "d" {

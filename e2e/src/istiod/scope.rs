@@ -17,7 +17,7 @@ impl Scope {
     /// that selects it, else the one of its namespace that selects nothing in particular.
     ///
     /// # Errors
-    /// When a file is no Sidecar.
+    /// When a file is not a Sidecar.
     pub fn read(directory: &Path, namespace: &str, workload: &str) -> Result<Self> {
         let mut sidecars = Vec::new();
         collect(directory, &mut sidecars)?;

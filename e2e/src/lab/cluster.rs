@@ -45,7 +45,7 @@ impl Cluster {
     /// Applies every object of a YAML stream.
     ///
     /// # Errors
-    /// When it is no YAML, or kube-apiserver refuses an object.
+    /// When it is not YAML, or kube-apiserver refuses an object.
     pub async fn apply(&self, yaml: &str) -> Result<()> {
         for object in parse(yaml)? {
             self.apply_object(&object).await?;
@@ -81,7 +81,7 @@ impl Cluster {
     /// Deletes every object of a YAML stream; those that do not exist are deleted already.
     ///
     /// # Errors
-    /// When it is no YAML, or kube-apiserver refuses.
+    /// When it is not YAML, or kube-apiserver refuses.
     pub async fn delete(&self, yaml: &str) -> Result<()> {
         for object in parse(yaml)? {
             self.delete_object(&object).await?;

@@ -134,7 +134,7 @@ impl Image {
 fn blob(layout: &Path, descriptor: &Descriptor) -> Result<PathBuf> {
     match descriptor.digest.split_once(':') {
         Some(("sha256", hex)) => Ok(layout.join("blobs/sha256").join(hex)),
-        _ => bail!("{} is no digest", descriptor.digest),
+        _ => bail!("expected a digest, got {}", descriptor.digest),
     }
 }
 

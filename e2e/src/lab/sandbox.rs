@@ -226,7 +226,7 @@ pub(super) fn only_child(pid: i32) -> Result<Option<i32>> {
         .transpose()?)
 }
 
-/// When a process was started, in the kernel's ticks. An ended process that nobody has waited for is no process.
+/// When a process was started, in the kernel's ticks. An ended process that nobody has waited for is not a process.
 fn started(pid: i32) -> Result<u64> {
     let line = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The second field, the name in brackets, may itself have blanks and brackets.

@@ -49,7 +49,7 @@ impl Tools {
             )?;
         ensure!(
             folder.is_dir(),
-            "LAZYMESH_LAB_TOOLS={} is no folder",
+            "LAZYMESH_LAB_TOOLS: expected a folder, got {}",
             folder.display()
         );
         Ok(Self {

@@ -44,7 +44,7 @@ fn a_host_outside_the_mesh_passes_and_is_recorded() -> Result<()> {
         let first = ask(&lazy.client, "http://outside.example").await?;
         ensure!(first.cluster == PASSTHROUGH, "it took {}", first.cluster);
         until_recorded("outside.example").await?;
-        // What is no HTTP is passed on as it is.
+        // What is not HTTP is passed on as it is.
         let arguments = ["https://tls.example/tls", "--insecure"];
         let reply = lazy.client.send(&arguments).await?;
         ensure!(reply.status == 200, "{reply:?}");

@@ -1,4 +1,4 @@
-//! Connections that are no HTTP are decided before anything of them has gone on.
+//! Connections that are not HTTP are decided before anything of them has gone on.
 
 use std::{net::SocketAddr, time::Duration};
 

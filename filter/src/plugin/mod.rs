@@ -87,7 +87,7 @@ impl Plugin {
         action
     }
 
-    /// A connection was opened that is no HTTP and that nothing but a catch-all filter chain matched; it is the selected
+    /// A connection was opened that is not HTTP and that nothing but a catch-all filter chain matched; it is the selected
     /// context. Nothing of it has come, and nothing comes before it goes on: its server may be the first to speak.
     pub fn on_connection(
         &mut self,

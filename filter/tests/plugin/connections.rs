@@ -1,4 +1,4 @@
-//! Connections that are no HTTP: decided if they go to an address of the mesh, else only counted.
+//! Connections that are not HTTP: decided if they go to an address of the mesh, else only counted.
 
 use lazymesh_filter::{Action, Metric};
 use lazymesh_protocol::{DIRECT_CLUSTER, FilterConfig, Protocol};

@@ -78,7 +78,7 @@ fn component<'a>(package: &'a Package, kind: &'static str) -> Component<'a> {
     }
 }
 
-/// Old crates write `MIT/Apache-2.0`, which is no SPDX expression.
+/// Old crates write `MIT/Apache-2.0`, which is not an SPDX expression.
 fn spdx(license: &str) -> String {
     license.replace('/', " OR ")
 }

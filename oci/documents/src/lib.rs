@@ -19,7 +19,7 @@ pub use reading::{Kind, Reading, read};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// Something that is no JSON of the expected shape.
+    /// Something that is not JSON of the expected shape.
     #[error("{what} cannot be understood: {reason}")]
     Malformed {
         /// Which document.

@@ -35,7 +35,7 @@ pub struct Build {
 /// The statement that `build` made what is called `title`; `sha256` is its hash in hex.
 ///
 /// # Errors
-/// When the revision is no commit.
+/// When the revision is not a commit.
 pub fn provenance(title: &str, sha256: &str, build: &Build) -> Result<Vec<u8>, DocumentError> {
     let is_commit = matches!(build.revision.len(), 40 | 64)
         && build.revision.bytes().all(|b| b.is_ascii_hexdigit());

@@ -190,7 +190,7 @@ fn realm_of(challenge: &ChallengeRef<'_>, http: &Http) -> Result<Challenge, Erro
         Some(value.to_unescaped())
     };
     let realm = field("realm").ok_or_else(|| malformed("no realm"))?;
-    let realm = Url::parse(&realm).map_err(|_| malformed("the realm is no URL"))?;
+    let realm = Url::parse(&realm).map_err(|_| malformed("expected a URL as realm"))?;
     if realm.scheme() != "https" && (realm.scheme() != "http" || http.base.scheme() == "https") {
         return Err(malformed("the token server does not speak https"));
     }

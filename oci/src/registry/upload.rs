@@ -84,13 +84,15 @@ impl Http {
             .headers()
             .get(LOCATION)
             .ok_or_else(|| malformed("there is none"))?;
-        let location = location.to_str().map_err(|_| malformed("it is no text"))?;
+        let location = location
+            .to_str()
+            .map_err(|_| malformed("expected visible ASCII"))?;
         let target = if location.starts_with('/') {
             answer.url().join(location)
         } else {
             Url::parse(location)
         };
-        let target = target.map_err(|_| malformed("it is no URL"))?;
+        let target = target.map_err(|_| malformed("expected a URL"))?;
         match (self.base.scheme(), target.scheme()) {
             (_, "https") | ("http", "http") => Ok(target),
             ("https", "http") => Err(Error::Redirect {

@@ -196,7 +196,7 @@ async fn members_of_an_index() {
             assert_eq!(std::fs::read(&path).expect("there"), module(size));
         }
     }
-    // Blobs that are no manifests stay so.
+    // Blobs that are not manifests stay so.
     let blob = Pointer::Digest(Digest::of(&module(1)));
     let missing = inspect(&source, &blob).await;
     assert!(

@@ -91,7 +91,7 @@ fn stage(version: &Version, changelog: &str) -> Result<&'static str> {
         Some((Ok(newest), _)) if newest > *version => {
             bail!("CHANGELOG.md is at {newest} already, Cargo.toml at {version}")
         }
-        Some((Err(error), _)) => Err(error).context("CHANGELOG.md: a heading is no version"),
+        Some((Err(error), _)) => Err(error).context("CHANGELOG.md: expected a version as heading"),
         _ if has_entries(changelog) => Ok("the last has it under `Unreleased` still"),
         _ => bail!("CHANGELOG.md says nothing about {version}"),
     }

@@ -236,7 +236,7 @@ mod tests {
             "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: \"{{ .Values.port }}\"}]}\n",
             &[],
             &[
-                "mesh.yaml:1: document 1: a Helm template is no manifest; write what `helm template` renders",
+                "mesh.yaml:1: document 1: expected a manifest, got a Helm template; write what `helm template` renders",
             ],
         );
     }

@@ -5,7 +5,7 @@ use lazymesh_core::ObjectKey;
 /// Something in an inventory directory that a person should look at. None of it stops the collector.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Problem {
-    /// A document is no YAML, or no object of its kind. What the file said last stays beside what is good in it.
+    /// A document is not YAML, or no object of its kind. What the file said last stays beside what is good in it.
     #[error("{}:{line}: document {document}: {reason}", path.display())]
     Malformed {
         /// The file.

@@ -32,7 +32,7 @@ const QUEUE: usize = 16;
 /// Why a directory cannot be an inventory.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The path is no directory that can be read.
+    /// The path is not a directory that can be read.
     #[error("inventory {}: {source}", path.display())]
     Directory {
         /// The path.

@@ -29,7 +29,7 @@ struct ProxyConfig {
     proxy_metadata: BTreeMap<String, String>,
 }
 
-/// Proxy metadata by which sidecars answer DNS. Pods say it themselves; this is for what is no pod, and for the time
+/// Proxy metadata by which sidecars answer DNS. Pods say it themselves; this is for what is not a pod, and for the time
 /// before the first one.
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
 

@@ -60,7 +60,7 @@ pub(crate) struct KubernetesSource {
     cache: Arc<SidecarCache>,
     drifted: bool,
     off: bool,
-    /// Whether something changed that is no event.
+    /// Whether something changed that is not an event.
     stirred: bool,
     /// Objects that are there and cannot be read, and why.
     unreadable: BTreeMap<ObjectKey, String>,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::publish::kubernetes::owner::is_as_wanted;
+use crate::publish::kubernetes::owner::is_as_desired;
 use crate::publish::sink::Published;
 
 /// Shared by the source, which sees what is there, and the sink, which knows what should be.
@@ -18,14 +18,14 @@ pub(crate) struct SidecarCache {
 #[derive(Default)]
 struct Known {
     live: Option<Value>,
-    wanted: Option<Value>,
+    desired: Option<Value>,
 }
 
 impl Known {
     fn is_settled(&self) -> bool {
-        match (&self.live, &self.wanted) {
+        match (&self.live, &self.desired) {
             (None, None) => true,
-            (Some(live), Some(wanted)) => is_as_wanted(live, wanted),
+            (Some(live), Some(desired)) => is_as_desired(live, desired),
             _ => false,
         }
     }
@@ -42,9 +42,9 @@ impl SidecarCache {
     }
 
     /// Notes what should be there, and whether it is.
-    pub(crate) fn want(&self, place: Published, wanted: Option<Value>) -> bool {
+    pub(crate) fn want(&self, place: Published, desired: Option<Value>) -> bool {
         self.with(place, |known| {
-            known.wanted = wanted;
+            known.desired = desired;
             known.is_settled()
         })
     }
@@ -65,7 +65,7 @@ impl SidecarCache {
         let mut sidecars = self.sidecars.lock();
         let known = sidecars.entry(place.clone()).or_default();
         let settled = change(known);
-        if known.live.is_none() && known.wanted.is_none() {
+        if known.live.is_none() && known.desired.is_none() {
             sidecars.remove(&place);
         }
         settled

@@ -55,37 +55,37 @@ pub(crate) fn content(object: &DynamicObject) -> Value {
     json!({ "metadata": { "labels": object.labels() }, "spec": spec })
 }
 
-/// Whether what is in place is what is wanted. Fields that others added are theirs, except a selector: it
+/// Whether what is in place is what is desired. Fields that others added are theirs, except a selector: it
 /// changes for whom the whole object is.
-pub(crate) fn is_as_wanted(live: &Value, wanted: &Value) -> bool {
+pub(crate) fn is_as_desired(live: &Value, desired: &Value) -> bool {
     let is_selective = |object: &Value| {
         let selector = object.pointer("/spec/workloadSelector");
         selector.is_some_and(|selector| !selector.is_null())
     };
     let parts = ["/metadata/labels", "/spec"];
-    is_selective(live) == is_selective(wanted)
+    is_selective(live) == is_selective(desired)
         && parts
             .into_iter()
-            .all(|part| match (live.pointer(part), wanted.pointer(part)) {
+            .all(|part| match (live.pointer(part), desired.pointer(part)) {
                 (_, None) => true,
                 (None, Some(_)) => false,
-                (Some(live), Some(wanted)) => covers(live, wanted),
+                (Some(live), Some(desired)) => covers(live, desired),
             })
 }
 
-fn covers(live: &Value, wanted: &Value) -> bool {
-    match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => wanted
+fn covers(live: &Value, desired: &Value) -> bool {
+    match (live, desired) {
+        (Value::Object(live), Value::Object(desired)) => desired
             .iter()
-            .all(|(key, wanted)| live.get(key).is_some_and(|live| covers(live, wanted))),
-        (Value::Array(live), Value::Array(wanted)) => {
-            live.len() == wanted.len()
+            .all(|(key, desired)| live.get(key).is_some_and(|live| covers(live, desired))),
+        (Value::Array(live), Value::Array(desired)) => {
+            live.len() == desired.len()
                 && live
                     .iter()
-                    .zip(wanted)
-                    .all(|(live, wanted)| covers(live, wanted))
+                    .zip(desired)
+                    .all(|(live, desired)| covers(live, desired))
         }
-        _ => live == wanted,
+        _ => live == desired,
     }
 }
 
@@ -116,13 +116,13 @@ mod tests {
 
     #[test]
     fn what_others_add_is_theirs_and_what_they_change_is_not() {
-        let wanted = json!({
+        let desired = json!({
             "metadata": { "labels": { "a": "1" }, "name": "x" },
             "spec": { "egress": [{ "hosts": ["a/b"] }] },
         });
         let check = |labels: Value, spec: Value, expect| {
             let live = json!({ "metadata": { "labels": labels }, "spec": spec });
-            assert_eq!(is_as_wanted(&live, &wanted), expect, "{live}");
+            assert_eq!(is_as_desired(&live, &desired), expect, "{live}");
         };
         let labels = || json!({ "a": "1" });
         let spec = || json!({ "egress": [{ "hosts": ["a/b"] }] });

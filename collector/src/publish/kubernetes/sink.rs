@@ -54,13 +54,13 @@ impl Sink for KubernetesSink {
         scope: &EgressScope,
     ) -> Result<PublishOutcome, SinkError> {
         let place = Published::of(sidecar);
-        let mut wanted = sidecar.manifest_with(scope);
-        self.owner.sign(&mut wanted);
-        if self.cache.want(place.clone(), Some(wanted.clone())) {
+        let mut desired = sidecar.manifest_with(scope);
+        self.owner.sign(&mut desired);
+        if self.cache.want(place.clone(), Some(desired.clone())) {
             return Ok(PublishOutcome::Unchanged);
         }
         let sidecars = self.sidecars(&sidecar.namespace);
-        let (outcome, live) = sidecars.put(&sidecar.name, &wanted).await?;
+        let (outcome, live) = sidecars.put(&sidecar.name, &desired).await?;
         self.cache.saw(place, Some(content(&live)));
         Ok(outcome)
     }

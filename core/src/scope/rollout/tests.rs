@@ -8,7 +8,7 @@ struct Fixture {
     transit: Transit,
     live: EgressScope,
     now: Instant,
-    /// Namespace of entries that are wanted soon.
+    /// Namespace of entries that are desired soon.
     soon: &'static str,
 }
 
@@ -34,10 +34,10 @@ fn scope(routes: &[&str], clusters: &[&str]) -> EgressScope {
 }
 
 impl Fixture {
-    /// Entries of namespace `at-once` are wanted so.
-    fn plan(&mut self, seconds: u64, wanted: &[&str]) -> Rollout {
+    /// Entries of namespace `at-once` are desired so.
+    fn plan(&mut self, seconds: u64, desired: &[&str]) -> Rollout {
         self.now += Duration::from_secs(seconds);
-        let hosts: BTreeSet<EgressHost> = (wanted.iter())
+        let hosts: BTreeSet<EgressHost> = (desired.iter())
             .filter_map(|entry| entry.split_once('/'))
             .map(|(namespace, host)| EgressHost {
                 namespace: namespace.to_owned(),
@@ -66,8 +66,8 @@ impl Fixture {
     }
 
     /// Publishes, some seconds after the last time, and looks at what is there then.
-    fn publish(&mut self, seconds: u64, wanted: &[&str], routes: &[&str], clusters: &[&str]) {
-        let rollout = self.plan(seconds, wanted);
+    fn publish(&mut self, seconds: u64, desired: &[&str], routes: &[&str], clusters: &[&str]) {
+        let rollout = self.plan(seconds, desired);
         self.transit = rollout.transit;
         self.live = rollout.scope;
         assert_eq!(self.live, scope(routes, clusters));
@@ -147,26 +147,26 @@ fn what_cannot_wait_has_its_routes_at_once() {
 #[test]
 fn what_the_filter_leads_past_waits_for_less() {
     let mut it = start(SETTLE, &[], &[]);
-    let wanted = ["a/x", "soon/y"];
-    it.publish(0, &wanted, &[], &wanted);
+    let desired = ["a/x", "soon/y"];
+    it.publish(0, &desired, &[], &desired);
     assert_eq!(it.due(), Some(2));
-    it.publish(2, &wanted, &["soon/y"], &["a/x"]);
+    it.publish(2, &desired, &["soon/y"], &["a/x"]);
     assert_eq!(it.due(), Some(13));
     let mut it = start(Duration::from_secs(1), &[], &[]);
-    it.publish(0, &wanted, &[], &wanted);
+    it.publish(0, &desired, &[], &desired);
     assert_eq!(it.due(), Some(1));
 }
 
 #[test]
 fn what_gets_a_route_to_be_led_past_waits_for_less_from_then_on() {
     let mut it = start(SETTLE, &[], &[]);
-    let wanted = ["a/x", "b/y"];
-    it.publish(0, &wanted, &[], &wanted);
+    let desired = ["a/x", "b/y"];
+    it.publish(0, &desired, &[], &desired);
     it.soon = "b";
-    it.publish(5, &wanted, &[], &wanted);
+    it.publish(5, &desired, &[], &desired);
     assert_eq!(it.due(), Some(2));
-    it.publish(1, &wanted, &[], &wanted);
-    it.publish(1, &wanted, &["b/y"], &["a/x"]);
+    it.publish(1, &desired, &[], &desired);
+    it.publish(1, &desired, &["b/y"], &["a/x"]);
     assert_eq!(it.due(), Some(8));
 }
 

@@ -29,7 +29,7 @@ pub(super) fn host() -> impl Strategy<Value = &'static str> {
     select(&HOSTS)
 }
 
-/// A host that is no short name and no wildcard.
+/// A host that is not a short name and no wildcard.
 pub(super) fn full_host() -> impl Strategy<Value = &'static str> {
     select(&HOSTS).prop_filter("a full name", |host| {
         host.contains('.') && !host.contains('*')

@@ -34,7 +34,7 @@ pub(super) fn explain(error: &Error) -> String {
 
 /// What is said instead where a chart's template stands among manifests.
 pub(crate) const TEMPLATE: &str =
-    "a Helm template is no manifest; write what `helm template` renders";
+    "expected a manifest, got a Helm template; write what `helm template` renders";
 
 /// Whether a text has actions of Go templates.
 pub(super) fn is_template(text: &str) -> bool {

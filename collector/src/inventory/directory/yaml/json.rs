@@ -7,7 +7,7 @@ use super::explain::is_template;
 use super::split::{first_line, next_brace};
 use super::{Chunk, Found, compose};
 
-/// Every value of a chunk that starts with a brace. What is no JSON is YAML in braces, or broken: then it ends where
+/// Every value of a chunk that starts with a brace. What is not JSON is YAML in braces, or broken: then it ends where
 /// the next line starts with a brace.
 pub(super) fn values(chunk: &Chunk<'_>) -> Vec<Found> {
     if let Some(all) = strict(chunk) {

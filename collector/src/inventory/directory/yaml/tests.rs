@@ -199,11 +199,11 @@ fn an_error_knows_its_document_and_line() {
     );
     check(
         "a: {{ .Values.a }}\n",
-        "1/1: a Helm template is no manifest; write what `helm template` renders",
+        "1/1: expected a manifest, got a Helm template; write what `helm template` renders",
     );
     check(
         "{{- if .Values.a }}\na: 1\n{{- end }}\n",
-        "1/1: a Helm template is no manifest; write what `helm template` renders",
+        "1/1: expected a manifest, got a Helm template; write what `helm template` renders",
     );
     check(
         "? [a]\n: b\n",
