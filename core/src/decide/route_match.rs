@@ -91,7 +91,7 @@ fn calls(inventory: &Inventory, question: &Question, labels: &BTreeMap<String, S
 
 /// A question tells no path, but some conditions hold for all of them.
 fn of_path(text: &StringMatch) -> Fit {
-    if is_open(text) || text.prefix.as_deref() == Some("/") {
+    if text.takes_every_path() {
         Fit::Always
     } else {
         Fit::Perhaps
@@ -100,7 +100,7 @@ fn of_path(text: &StringMatch) -> Fit {
 
 /// Envoy compares the authority as it was sent, so that only what differs in more than case is sure not to fit.
 fn of_authority(text: &StringMatch, question: &Question) -> Fit {
-    if is_open(text) {
+    if text.is_open() {
         return Fit::Always;
     }
     let (None, Some(authority)) = (&text.regex, &question.authority) else {
@@ -120,11 +120,6 @@ fn of_authority(text: &StringMatch, question: &Question) -> Fit {
     } else {
         Fit::Never
     }
-}
-
-fn is_open(text: &StringMatch) -> bool {
-    let everything = text.regex.as_deref().is_none_or(|regex| regex == ".*");
-    text.exact.is_none() && text.prefix.is_none() && everything
 }
 
 /// Whether one of these names is in the hello.

@@ -104,12 +104,7 @@ impl Inventory {
     pub(super) fn reach(&self, key: &ObjectKey) -> Reach {
         match self.object(key) {
             // They say how a request gets to a service, not which services there are.
-            None
-            | Some(
-                Object::EndpointSlice(_)
-                | Object::DestinationRule(_)
-                | Object::PeerAuthentication(_),
-            ) => Reach::Nothing,
+            None | Some(Object::EndpointSlice(_) | Object::PeerAuthentication(_)) => Reach::Nothing,
             // A person may turn ours into theirs; then it was ours before.
             Some(Object::Sidecar(sidecar)) if is_ours(&sidecar.metadata) => Reach::Nothing,
             Some(Object::Pod(_)) => {

@@ -3,7 +3,7 @@
 use super::routes::Route;
 use crate::resource::{
     Destination, GRPCRoute, GatewayFilter, GatewayMatch, GatewayRouteSpec, GatewayRule, HTTPRoute,
-    HttpMirror, HttpRoute, Kind, Mesh, Metadata, ObjectReference, PathMatch, PortNumber,
+    HttpMirror, HttpRoute, Kind, Mesh, Metadata, ObjectReference, Others, PathMatch, PortNumber,
     RouteMatch, StringMatch, VirtualService, VirtualServiceSpec, WeightedDestination,
 };
 
@@ -97,9 +97,13 @@ fn leg(rule: &GatewayRule, port: Option<u16>, namespace: &str, mesh: &Mesh) -> H
             .map(|backend| WeightedDestination {
                 destination: destination(backend),
                 weight: backend.weight.unwrap_or(1),
+                others: backend.others,
             })
             .collect(),
         mirrors: rule.filters.iter().filter_map(mirror).collect(),
+        others: Others {
+            any: rule.others.any || !rule.filters.is_empty(),
+        },
         ..HttpRoute::default()
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) spec: VirtualServiceSpec,
     /// Whether istiod makes it of an object of the Gateway API.
-    gateway_api: bool,
+    pub(crate) gateway_api: bool,
     export_to: ExportTo,
     created: String,
 }

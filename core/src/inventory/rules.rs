@@ -1,5 +1,6 @@
 //! Indexes DestinationRules that change how a host is reached.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::export::ExportTo;
@@ -13,6 +14,9 @@ struct Rule {
     namespace: String,
     name: String,
     export_to: ExportTo,
+    subsets: Vec<String>,
+    /// Whether it has routes choose endpoints by what requests say.
+    hashes: bool,
 }
 
 impl Ranked for Rule {
@@ -28,28 +32,73 @@ impl Ranked for Rule {
 #[derive(Debug, Default)]
 pub(crate) struct RuleIndex {
     hosts: HostIndex<Rule>,
+    /// Hosts of those that have routes choose endpoints, each with the rule's namespace and name.
+    hashed: BTreeSet<[String; 3]>,
 }
 
 impl RuleIndex {
     pub(crate) fn insert(&mut self, object: &DestinationRule, mesh: &Mesh) {
-        if object.spec.traffic_policy || object.spec.subsets {
+        if object.spec.traffic_policy.any || !object.spec.subsets.is_empty() {
             let (host, rule) = read_rule(object, mesh);
+            if rule.hashes {
+                self.hashed.insert(of_hashed(&host, &rule));
+            }
             self.hosts.insert(&host, &Arc::new(rule));
         }
     }
 
     pub(crate) fn remove(&mut self, object: &DestinationRule, mesh: &Mesh) {
         let (host, rule) = read_rule(object, mesh);
+        self.hashed.remove(&of_hashed(&host, &rule));
         self.hosts.remove(&host, &rule);
     }
 
     /// Whether a client's sidecar could reach a host by a rule's policy. Istio looks for one in the client's
     /// namespace, the service's and the root namespace, and takes the first; here any of them counts.
     pub(crate) fn shapes(&self, host: &str, client: &str, service: &str, root: &str) -> bool {
-        let places = [client, service, root];
-        let mut rules = self.hosts.covering(host).flatten();
-        rules.any(|rule| places.contains(&rule.namespace.as_str()) && rule.export_to.allows(client))
+        self.of(host, client, service, root).next().is_some()
     }
+
+    /// Whether the host has a subset, whichever of the rules counts.
+    pub(crate) fn has_subset(
+        &self,
+        subset: &str,
+        host: &str,
+        client: &str,
+        service: &str,
+        root: &str,
+    ) -> bool {
+        let mut rules = self.of(host, client, service, root).peekable();
+        rules.peek().is_some() && rules.all(|rule| rule.subsets.iter().any(|own| own == subset))
+    }
+
+    /// Whether any of the rules has the host's routes choose endpoints by what requests say.
+    pub(crate) fn hashes(&self, host: &str, client: &str, service: &str, root: &str) -> bool {
+        self.of(host, client, service, root).any(|rule| rule.hashes)
+    }
+
+    /// The hosts, wildcards among them, of all rules that have routes choose endpoints.
+    pub(crate) fn hashed(&self) -> impl Iterator<Item = &str> {
+        self.hashed.iter().map(|[host, ..]| host.as_str())
+    }
+
+    fn of(
+        &self,
+        host: &str,
+        client: &str,
+        service: &str,
+        root: &str,
+    ) -> impl Iterator<Item = &Rule> {
+        let rules = self.hosts.covering(host).flatten().map(Arc::as_ref);
+        rules.filter(move |rule| {
+            let places = [client, service, root];
+            places.contains(&rule.namespace.as_str()) && rule.export_to.allows(client)
+        })
+    }
+}
+
+fn of_hashed(host: &str, rule: &Rule) -> [String; 3] {
+    [host, &rule.namespace, &rule.name].map(str::to_owned)
 }
 
 fn read_rule(object: &DestinationRule, mesh: &Mesh) -> (String, Rule) {
@@ -57,6 +106,9 @@ fn read_rule(object: &DestinationRule, mesh: &Mesh) -> (String, Rule) {
     let rule = Rule {
         namespace: metadata.namespace.clone(),
         name: metadata.name.clone(),
+        subsets: (spec.subsets.iter().map(|subset| subset.name.clone())).collect(),
+        hashes: spec.traffic_policy.hashes
+            || (spec.subsets.iter()).any(|subset| subset.traffic_policy.hashes),
         export_to: ExportTo::new(
             &metadata.namespace,
             spec.export_to.iter().map(String::as_str),

@@ -94,6 +94,15 @@ impl MeshService {
         matches!(self.form, Form::ExternalName(_)) || self.ports.iter().any(http)
     }
 
+    /// The ports on which istiod may give it virtual hosts.
+    pub(crate) fn http_ports(&self) -> impl Iterator<Item = u16> {
+        let http = self
+            .ports
+            .iter()
+            .filter(|port| port.protocol != Protocol::Tcp);
+        http.map(|port| port.number)
+    }
+
     /// `assume_http`: whether ports whose protocol Istio detects are taken for HTTP.
     pub(crate) fn may_speak_beyond_http(&self, assume_http: bool) -> bool {
         self.ports.iter().any(|port| match port.protocol {

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use super::istio::OtherConditions;
+use super::istio::Others;
 use super::meta::{Metadata, or_default};
 
 /// `gateway.networking.k8s.io HTTPRoute`. Its name is Kubernetes', letter by letter, since the table of kinds says it.
@@ -53,6 +53,9 @@ pub struct ObjectReference {
     pub port: Option<u16>,
     /// Its share as a backend; absent for 1.
     pub weight: Option<u32>,
+    /// Everything else, such as what a backend's filters do.
+    #[serde(flatten)]
+    pub others: Others,
 }
 
 /// One route of a [`GatewayRouteSpec`].
@@ -68,6 +71,9 @@ pub struct GatewayRule {
     /// Where it goes.
     #[serde(deserialize_with = "or_default")]
     pub backend_refs: Vec<ObjectReference>,
+    /// Everything else, such as time-outs.
+    #[serde(flatten)]
+    pub others: Others,
 }
 
 /// A condition of a [`GatewayRule`].
@@ -78,7 +84,7 @@ pub struct GatewayMatch {
     pub path: Option<PathMatch>,
     /// Everything else.
     #[serde(flatten)]
-    pub others: OtherConditions,
+    pub others: Others,
 }
 
 /// A condition on a path.

@@ -128,6 +128,9 @@ pub struct HttpRoute {
     pub mirrors: Vec<HttpMirror>,
     /// The VirtualService whose routes stand in its place.
     pub delegate: Option<Delegate>,
+    /// Everything else that it does, such as a redirect or a time-out.
+    #[serde(flatten)]
+    pub others: Others,
 }
 
 /// One TCP or TLS route.
@@ -166,7 +169,7 @@ pub struct RouteMatch {
     pub authority: Option<StringMatch>,
     /// Everything else.
     #[serde(flatten)]
-    pub others: OtherConditions,
+    pub others: Others,
 }
 
 /// A condition on a text; without any field everything meets it.
@@ -181,15 +184,28 @@ pub struct StringMatch {
     pub regex: Option<String>,
 }
 
-/// The conditions of a route that are not read. Only whether there are any is.
+impl StringMatch {
+    /// Whether every text meets it.
+    pub(crate) fn is_open(&self) -> bool {
+        let everything = self.regex.as_deref().is_none_or(|regex| regex == ".*");
+        self.exact.is_none() && self.prefix.is_none() && everything
+    }
+
+    /// Whether every path meets it.
+    pub(crate) fn takes_every_path(&self) -> bool {
+        self.is_open() || self.prefix.as_deref() == Some("/")
+    }
+}
+
+/// What is not read of an object. Only whether there is anything is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "BTreeMap<String, Value>")]
-pub struct OtherConditions {
-    /// Whether there are any.
+pub struct Others {
+    /// Whether there is anything.
     pub any: bool,
 }
 
-impl From<BTreeMap<String, Value>> for OtherConditions {
+impl From<BTreeMap<String, Value>> for Others {
     fn from(fields: BTreeMap<String, Value>) -> Self {
         // Those say nothing by themselves.
         const SILENT: [&str; 3] = ["ignoreUriCase", "name", "statPrefix"];
@@ -216,6 +232,9 @@ pub struct WeightedDestination {
     /// Its share; 0 when it is the only one.
     #[serde(deserialize_with = "or_default")]
     pub weight: u32,
+    /// Everything else, such as headers that it sets.
+    #[serde(flatten)]
+    pub others: Others,
 }
 
 /// A mirror.
@@ -272,7 +291,7 @@ pub struct DestinationRule {
     pub spec: DestinationRuleSpec,
 }
 
-/// What a [`DestinationRule`] does. Only whether it does anything is read.
+/// What a [`DestinationRule`] does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct DestinationRuleSpec {
@@ -283,11 +302,45 @@ pub struct DestinationRuleSpec {
     #[serde(deserialize_with = "or_default")]
     pub export_to: Vec<String>,
     /// Load balancing, connection pools, TLS.
-    #[serde(deserialize_with = "is_there")]
-    pub traffic_policy: bool,
+    pub traffic_policy: TrafficPolicy,
     /// Subsets.
-    #[serde(deserialize_with = "is_there")]
-    pub subsets: bool,
+    #[serde(deserialize_with = "or_default")]
+    pub subsets: Vec<Subset>,
+}
+
+/// A subset of a [`DestinationRule`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Subset {
+    /// Its name.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    /// Load balancing, connection pools, TLS.
+    pub traffic_policy: TrafficPolicy,
+}
+
+/// A traffic policy, of which hardly anything is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Value")]
+pub struct TrafficPolicy {
+    /// Whether it says anything.
+    pub any: bool,
+    /// Whether it chooses endpoints by what requests say (`consistentHash`), which it does by routes.
+    pub hashes: bool,
+}
+
+impl From<Value> for TrafficPolicy {
+    fn from(policy: Value) -> Self {
+        let hashes = |policy: &Value| {
+            let hash = policy.pointer("/loadBalancer/consistentHash");
+            hash.is_some_and(|hash| !hash.is_null())
+        };
+        let ports = policy.get("portLevelSettings").and_then(Value::as_array);
+        Self {
+            any: policy.as_object().is_some_and(|fields| !fields.is_empty()),
+            hashes: hashes(&policy) || ports.into_iter().flatten().any(hashes),
+        }
+    }
 }
 
 /// `networking.istio.io Sidecar`.

@@ -24,10 +24,10 @@ pub use gateway::{
 };
 pub use istio::{
     AllocatedAddress, Delegate, Destination, DestinationRule, DestinationRuleSpec, HttpMirror,
-    HttpRoute, MutualTls, OtherConditions, PeerAuthentication, PeerAuthenticationSpec, PortNumber,
+    HttpRoute, MutualTls, Others, PeerAuthentication, PeerAuthenticationSpec, PortNumber,
     RouteMatch, ServiceEntry, ServiceEntryPort, ServiceEntrySpec, ServiceEntryStatus, Sidecar,
-    SidecarSpecification, StreamRoute, StringMatch, VirtualService, VirtualServiceSpec,
-    WeightedDestination,
+    SidecarSpecification, StreamRoute, StringMatch, Subset, TrafficPolicy, VirtualService,
+    VirtualServiceSpec, WeightedDestination,
 };
 pub(crate) use kind::kinds;
 pub use kind::{Kind, KindApi, Presence, Scope};

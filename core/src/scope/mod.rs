@@ -7,6 +7,7 @@
 //! `ns/a.example.com` would import nothing. It is named by its own wildcard, no wider, and only the Sidecars of
 //! the workloads that call it pay the scan.
 
+mod always;
 mod closure;
 mod manifest;
 mod owner;
@@ -14,6 +15,7 @@ mod policy;
 mod reason;
 mod rollout;
 mod spec;
+mod unheld;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +24,7 @@ use crate::inventory::{Inventory, Subject};
 use crate::names::{EgressHost, Workload};
 use crate::resource::Mode;
 
+pub use self::always::{AlwaysVisible, always_visible};
 use self::closure::Closure;
 pub(crate) use self::owner::user_sidecar_of;
 pub use self::owner::{DEFAULT_NAME, sidecar_name};
@@ -151,13 +154,9 @@ fn always<'a>(
     namespace: &'a str,
     captures_dns: bool,
 ) -> Closure<'a> {
-    let beyond_http = inventory
-        .services
-        .beyond_http(namespace, visibility.assume_http);
-    let of_dns = inventory.hosts_of_istio_dns().filter(|_| captures_dns);
     let mut closure = Closure::new(inventory, namespace);
-    for host in visibility.always.iter().chain(beyond_http).chain(of_dns) {
-        closure.add(host);
+    for (host, _) in always_visible(inventory, visibility, namespace, captures_dns) {
+        closure.add(&host);
     }
     closure
 }

@@ -28,6 +28,8 @@ pub enum Kind {
     HoldElsewhere,
     /// P2: held on a cluster that the full scope does not have either.
     HoldForever,
+    /// P2: held on the right clusters, where a route does more with the call than to send it there.
+    HoldPastRules,
     /// P2: held, and then sent, where Istio answers itself: a direct response, a redirect or a fault.
     HoldPastAnswer,
     /// P2: held where Istio passes the call through.

@@ -141,16 +141,15 @@ fn direct(call: &Call, full: &Full, identities: &[String], server_name: &str) ->
     }
 }
 
-/// Where a question does not tell which route is taken, the one that is left when no condition holds is right, too.
 fn held(full: &Full, shares: &[(String, u64)]) -> Option<Kind> {
-    let chosen = [&full.clusters, &full.default]
-        .into_iter()
-        .find(|targets| !targets.is_empty() && same_split(shares, targets));
-    if let Some(targets) = chosen {
-        let all_known = targets
-            .iter()
-            .all(|target| target.known || target.weight == 0);
-        return (!all_known).then_some(Kind::HoldForever);
+    let targets = &full.clusters;
+    let is_sent = matches!(full.kind, FullKind::Routed | FullKind::Connected);
+    if is_sent && same_split(shares, targets) {
+        let mut sent_to = targets.iter().filter(|target| target.weight > 0);
+        return match sent_to.all(|target| target.known) {
+            true => full.shaped.then_some(Kind::HoldPastRules),
+            false => Some(Kind::HoldForever),
+        };
     }
     Some(match full.kind {
         FullKind::Routed | FullKind::Connected => Kind::HoldElsewhere,

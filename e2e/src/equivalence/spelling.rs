@@ -27,6 +27,7 @@ pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
                 SocketAddr::new(*other, *port),
             );
             calls.insert(Call::new(Speaks::Tcp, "", at));
+            calls.insert(Call::new(Speaks::Http, &address.to_string(), at));
             calls.extend(
                 names
                     .first()
@@ -41,6 +42,13 @@ pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
                 calls.insert(Call::new(Speaks::Http, name, at));
                 calls.insert(Call::new(Speaks::Tls, name, at));
             }
+        }
+    }
+    for address in endpoints(&mesh.objects) {
+        for port in &ports {
+            let at = SocketAddr::new(address, *port);
+            calls.insert(Call::new(Speaks::Tcp, "", at));
+            calls.insert(Call::new(Speaks::Http, &address.to_string(), at));
         }
     }
     let unknown = ports.iter().map(|port| SocketAddr::new(OUTSIDE, *port));
@@ -74,6 +82,16 @@ fn ports(objects: &[Value]) -> BTreeSet<u16> {
         .flat_map(of_spec)
         .filter_map(|port| number(&port))
         .chain([80])
+        .collect()
+}
+
+/// The addresses of all endpoints.
+fn endpoints(objects: &[Value]) -> BTreeSet<IpAddr> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let endpoints = objects.iter().flat_map(|object| list(&object["endpoints"]));
+    let addresses = endpoints.flat_map(|endpoint| list(&endpoint["addresses"]));
+    addresses
+        .filter_map(|address| address.as_str()?.parse().ok())
         .collect()
 }
 

@@ -116,7 +116,7 @@ pub(super) struct Full {
     #[serde(default)]
     pub(super) clusters: Vec<Target>,
     #[serde(default)]
-    pub(super) default: Vec<Target>,
+    pub(super) shaped: bool,
     pub(super) plain: Option<Plain>,
     #[serde(default)]
     pub(super) detail: String,
@@ -178,6 +178,7 @@ impl Full {
             format!("{:?}", self.kind).to_lowercase(),
             self.virtual_host.clone(),
             clusters.join(" + "),
+            if self.shaped { "shaped" } else { "" }.to_owned(),
             self.detail.clone(),
         ];
         words

@@ -19,30 +19,6 @@ func first(host *route.VirtualHost, call Call) *route.Route {
 	return nil
 }
 
-// firstCertain is the first route that takes every request for the call's authority.
-func firstCertain(host *route.VirtualHost, call Call) *route.Route {
-	for _, candidate := range host.GetRoutes() {
-		match := candidate.GetMatch()
-		if isEveryPath(match) && len(match.GetQueryParameters()) == 0 && onlyAuthority(match) && matches(match, call) {
-			return candidate
-		}
-	}
-	return nil
-}
-
-func isEveryPath(match *route.RouteMatch) bool {
-	return match.GetPrefix() == "/" || match.GetSafeRegex().GetRegex() == ".*"
-}
-
-func onlyAuthority(match *route.RouteMatch) bool {
-	for _, header := range match.GetHeaders() {
-		if header.Name != ":authority" {
-			return false
-		}
-	}
-	return true
-}
-
 // matches walks a RouteMatch as Envoy does. A query is part of the call's path.
 func matches(match *route.RouteMatch, call Call) bool {
 	path, query, _ := strings.Cut(call.Path, "?")

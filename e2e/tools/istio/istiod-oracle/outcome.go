@@ -8,6 +8,7 @@ import (
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tcpproxy "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"istio.io/istio/pilot/pkg/networking/util"
 	"istio.io/istio/pilot/pkg/simulation"
@@ -38,9 +39,8 @@ type Outcome struct {
 	Route       string `json:"route,omitempty"`
 	// Clusters that the call may go to.
 	Clusters []Share `json:"clusters,omitempty"`
-	// Default are the clusters of the first route that takes every request for this host, where conditions that only
-	// the request can tell stand before it.
-	Default []Share `json:"default,omitempty"`
+	// Shaped: the route does more with the call than to send it to its clusters by their weights.
+	Shaped bool `json:"shaped,omitempty"`
 	// Service that the call goes to by a plain default route, with nothing that shapes it.
 	Plain *Service `json:"plain,omitempty"`
 	// Detail is the error of what is refused, and what shapes that which is not plain.
@@ -155,14 +155,12 @@ func (sidecar sidecar) route(outcome *Outcome, call Call) {
 	}
 	outcome.Route = taken.Name
 	outcome.Clusters = sidecar.targets(taken)
-	if certain := firstCertain(outcome.host, call); certain != nil {
-		outcome.Default = sidecar.targets(certain)
-	}
 	if reason := answers(taken); reason != "" {
 		outcome.Kind, outcome.Detail = answered, reason
 		return
 	}
 	outcome.Kind = routed
+	outcome.Shaped = !proto.Equal(bare(taken), bare(sidecar.defaultRoute))
 	outcome.Plain, outcome.Detail = sidecar.plain(outcome.host, taken)
 }
 
@@ -186,6 +184,28 @@ func (sidecar sidecar) shares(name string) []Share {
 func (sidecar sidecar) share(name string, weight uint32) Share {
 	_, known := sidecar.clusters[name]
 	return Share{Cluster: name, Weight: weight, Known: known}
+}
+
+// bare is the route but for what it takes, which clusters it sends to, and what it is called.
+func bare(taken *route.Route) *route.Route {
+	copied := proto.Clone(taken).(*route.Route)
+	copied.Name, copied.Match, copied.Metadata, copied.Decorator = "", nil, nil, nil
+	action := copied.GetRoute()
+	var shaping []*route.WeightedCluster_ClusterWeight
+	for _, weighted := range action.GetWeightedClusters().GetClusters() {
+		weighted.Name, weighted.Weight = "", nil
+		if proto.Size(weighted) > 0 {
+			shaping = append(shaping, weighted)
+		}
+	}
+	if action != nil {
+		// Of clusters that are there it says nothing.
+		action.ClusterSpecifier, action.ClusterNotFoundResponseCode = nil, 0
+	}
+	if shaping != nil {
+		action.ClusterSpecifier = &route.RouteAction_WeightedClusters{WeightedClusters: &route.WeightedCluster{Clusters: shaping}}
+	}
+	return copied
 }
 
 // answers tells why a route's request may never reach a callee; "" where it will.

@@ -11,6 +11,7 @@ import (
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"istio.io/istio/pilot/pkg/model"
+	istioroute "istio.io/istio/pilot/pkg/networking/core/route"
 	"istio.io/istio/pilot/pkg/simulation"
 	"istio.io/istio/pilot/pkg/xds/endpoints"
 	"istio.io/istio/pilot/test/xdstest"
@@ -29,6 +30,8 @@ type sidecar struct {
 	endpoints  map[string]*endpoint.ClusterLoadAssignment
 	extensions []*core.TypedExtensionConfig
 	addresses  func(cluster string) []string
+	// defaultRoute is that of a service without any rule.
+	defaultRoute *route.Route
 	// unruled is the full sidecar in the mesh without DestinationRules; nil for a scoped one.
 	unruled func() sidecar
 }
@@ -54,9 +57,10 @@ func (server istiod) sidecar(t test.Failer, caller Caller, scope *int) sidecar {
 	push := server.PushContext()
 	listeners := server.Listeners(proxy)
 	made := sidecar{
-		listeners: listeners,
-		clusters:  xdstest.ExtractClusters(server.Clusters(proxy)),
-		endpoints: map[string]*endpoint.ClusterLoadAssignment{},
+		listeners:    listeners,
+		clusters:     xdstest.ExtractClusters(server.Clusters(proxy)),
+		endpoints:    map[string]*endpoint.ClusterLoadAssignment{},
+		defaultRoute: istioroute.BuildDefaultHTTPOutboundRoute("", "", push.Mesh),
 		addresses: func(name string) []string {
 			_, _, host, _ := model.ParseSubsetKey(name)
 			service := proxy.SidecarScope.GetService(host)
