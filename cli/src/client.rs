@@ -128,19 +128,31 @@ impl Client {
         }
     }
 
+    /// Takes something away.
+    pub(crate) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
+        let request = self.request(Method::DELETE, path, &[])?;
+        self.send(request).await.map(drop)
+    }
+
     async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Response> {
-        let response = self
-            .request(path, query)?
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
+        self.send(self.request(Method::GET, path, query)?).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let response = request.send().await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
         match response.status() {
-            StatusCode::OK => Ok(response),
+            StatusCode::OK | StatusCode::NO_CONTENT => Ok(response),
             status => Err(self.refused(status, response).await),
         }
     }
 
-    fn request(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<RequestBuilder> {
+    fn request(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<RequestBuilder> {
         let mut url = self.url.clone();
         let mut segments = url.path_segments_mut();
         match &mut segments {
@@ -151,7 +163,7 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.http.request(Method::GET, url);
+        let request = self.http.request(method, url);
         Ok(match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

@@ -1,8 +1,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    collector, completions, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push, oci_sign,
-    oci_verify, sidecar, workloads,
+    collector, completions, forget, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push,
+    oci_sign, oci_verify, sidecar, workloads,
 };
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Workloads(workloads::Args),
     /// Show a workload's Sidecar as the collector publishes it
     Sidecar(sidecar::Args),
+    /// Forget what a workload has learned
+    Forget(forget::Args),
     /// Push the filter to a registry, or a directory that stands for one
     Push(Box<oci_push::Args>),
     /// Pull the filter out of a registry, verified

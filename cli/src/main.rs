@@ -7,6 +7,7 @@ mod collector;
 mod command;
 mod completions;
 mod file;
+mod forget;
 mod graph;
 mod log;
 mod manifests;
@@ -52,6 +53,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Graph(args) => graph::run(args),
         Command::Workloads(args) => workloads::run(args),
         Command::Sidecar(args) => sidecar::run(args),
+        Command::Forget(args) => forget::run(args),
         Command::Push(args) => oci_push::run(*args),
         Command::Pull(args) => oci_pull::run(args),
         Command::Inspect(args) => oci_inspect::run(args),

@@ -1,11 +1,11 @@
 //! Holds the one view that every decision and every Sidecar is a function of, and tells its followers what changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use lazymesh_core::{
-    Affected, Graph, Inventory, Outcome, Plan, Policy, Question, Reason, Subject, Workload, decide,
-    obstacle, plan,
+    Affected, Graph, Inventory, Outcome, Plan, Policy, Question, Reason, Room, Subject, Workload,
+    decide, obstacle, plan,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
@@ -87,6 +87,27 @@ impl View {
         let ruled_by_default = self.inventory.is_ruled_by_default(workload);
         let default = ruled_by_default.then(|| Subject::Namespace(workload.namespace.clone()));
         iter::once(Subject::Workload(workload.clone())).chain(default)
+    }
+
+    /// Which namespaces have room to learn about workloads more.
+    pub(crate) fn rooms(&self) -> BTreeMap<String, Room> {
+        let namespaces = self.inventory.namespaces();
+        let room = |namespace: &str| (namespace.to_owned(), self.graph.room_in(namespace));
+        namespaces.map(room).collect()
+    }
+
+    /// Whose Sidecars have to be planned again since their namespace has room now, or has none any more.
+    pub(crate) fn subjects_whose_room_differs(
+        &self,
+        before: &BTreeMap<String, Room>,
+    ) -> Option<Event> {
+        let differs =
+            |(namespace, before): &(&String, &Room)| self.graph.room_in(namespace) != **before;
+        let namespaces = before.iter().filter(differs);
+        let subjects: BTreeSet<_> = namespaces
+            .flat_map(|(namespace, _)| self.subjects_in(namespace))
+            .collect();
+        (!subjects.is_empty()).then_some(Event::Affected(subjects))
     }
 
     /// Whose Sidecars have to be planned again.

@@ -66,7 +66,7 @@ pub mod resource;
 mod scope;
 
 pub use decide::{Outcome, decide};
-pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, Picture};
+pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, Picture, Room};
 pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
 pub use names::{
     Authority, AuthorityError, ClusterId, EgressHost, Host, NameError, Workload, is_object_name,

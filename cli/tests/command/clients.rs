@@ -79,6 +79,18 @@ fn one_workload() {
 }
 
 #[test]
+fn forget() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let told = run(&["forget", "shop/web", url]).ok();
+    assert_eq!(told, "Nothing is known of shop/web any more.\n");
+    let json = run(&["workloads", "shop/web", "-o", "json", url]).json();
+    assert_eq!(json["dependencies"], json!([]));
+    let again = run(&["forget", "shop/web", url]).error();
+    assert!(again.contains("nothing was learned"), "{again}");
+}
+
+#[test]
 fn graph() {
     let (_mesh, collector) = taught();
     let url = &*collector.url();

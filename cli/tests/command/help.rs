@@ -9,6 +9,7 @@ fn every_command_helps() {
         "graph",
         "workloads",
         "sidecar",
+        "forget",
         "push",
         "pull",
         "inspect",

@@ -35,6 +35,7 @@ pub use self::token::{Token, TokenError};
 
 pub(crate) use self::ingest::{Ingest, Stations};
 use self::problem::Kind;
+use crate::learn::Forgetter;
 use crate::publish::scopes::PublishedScopes;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
@@ -48,6 +49,7 @@ const ADMIN_REQUESTS: usize = 64;
 pub(crate) struct Admin {
     pub(crate) view: Arc<SharedView>,
     pub(crate) published: Arc<PublishedScopes>,
+    pub(crate) forgetter: Arc<Forgetter>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
 }
@@ -61,6 +63,12 @@ impl FromRef<Admin> for Arc<SharedView> {
 impl FromRef<Admin> for Arc<PublishedScopes> {
     fn from_ref(admin: &Admin) -> Self {
         Self::clone(&admin.published)
+    }
+}
+
+impl FromRef<Admin> for Arc<Forgetter> {
+    fn from_ref(admin: &Admin) -> Self {
+        Self::clone(&admin.forgetter)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use lazymesh_core::{EgressHost, Plan, Reason, Subject, Workload};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,12 +17,13 @@ use crate::api::page::{Page, PageQuery};
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::{ItemProblems, ListProblems};
 use crate::api::views::{DependencyView, ModeView};
+use crate::learn::Forgetter;
 use crate::state::{SharedView, View};
 
 pub(crate) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::default()
         .routes(routes!(list))
-        .routes(routes!(show))
+        .routes(routes!(show, forget))
         .routes(routes!(dependencies))
 }
 
@@ -185,6 +187,37 @@ async fn show(
             .collect(),
         sidecar,
     }))
+}
+
+/// Forget what a workload has learned
+///
+/// Its Sidecar becomes that of a workload which has learned nothing yet. It learns anew when it calls.
+#[utoipa::path(
+    delete,
+    path = "/v1/workloads/{namespace}/{name}",
+    operation_id = "forget_workload",
+    tag = "graph",
+    params(
+        ("namespace" = String, Path, description = "Kubernetes namespace"),
+        ("name" = String, Path, description = "Canonical name"),
+    ),
+    responses((status = 204, description = "Nothing is known of it any more"), ItemProblems),
+)]
+async fn forget(
+    State(forgetter): State<Arc<Forgetter>>,
+    Named(workload): Named,
+) -> Result<StatusCode, Problem> {
+    match forgetter.forget(&workload).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => Err(Problem::new(
+            Kind::NotFound,
+            "nothing was learned about such a workload",
+        )),
+        Err(_) => Err(Problem::new(
+            Kind::Store,
+            "the store failed, so not all of it may be forgotten",
+        )),
+    }
 }
 
 /// List what a workload depends on

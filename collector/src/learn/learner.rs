@@ -2,22 +2,15 @@
 
 use std::sync::Arc;
 
-use lazymesh_core::{
-    Dependency, ExternalHost, Graph, Learned, Mode, Origin as Kept, Outcome, Workload,
-};
+use lazymesh_core::{Dependency, ExternalHost, Graph, Learned, Origin as Kept, Outcome, Workload};
 use lazymesh_protocol::{Decision, PassthroughReason};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::learn::observation::{Observation, Origin};
-use crate::learn::recorder::Recorder;
+use crate::learn::recorder::{Permit, Recorder};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::{Event, SharedView, View};
 use crate::store::{Change, StoreError};
-
-/// Most new things that are on their way to the disk at once. It bounds how far the graph's limits can be
-/// overshot by requests that all found room, and is what one group commit can take.
-const MAX_IN_FLIGHT: usize = 1024;
 
 /// Takes observations into the graph.
 #[derive(Clone)]
@@ -26,7 +19,6 @@ pub(crate) struct Learner {
     recorder: Arc<Recorder>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
-    in_flight: Arc<Semaphore>,
 }
 
 /// Something new.
@@ -51,7 +43,6 @@ impl Learner {
             recorder,
             metrics,
             readiness,
-            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
         }
     }
 
@@ -84,7 +75,7 @@ impl Learner {
         if unknown.is_empty() {
             return Ok(outcomes);
         }
-        let permits = self.permit(unknown.len()).await?;
+        let permits = self.recorder.permit(unknown.len()).await?;
         // While this waited for its turn, others may have learned the same, or used up what room there was.
         let mut lessons = Vec::new();
         for index in unknown {
@@ -121,21 +112,9 @@ impl Learner {
         }
     }
 
-    /// The right to have so many lessons on their way to the disk.
-    async fn permit(&self, lessons: usize) -> Result<OwnedSemaphorePermit, StoreError> {
-        let lessons = u32::try_from(lessons.min(MAX_IN_FLIGHT)).unwrap_or(u32::MAX);
-        let in_flight = Arc::clone(&self.in_flight);
-        let permits = in_flight.acquire_many_owned(lessons).await;
-        permits.map_err(|_| StoreError::Closed)
-    }
-
     /// Runs as a task of its own: a filter that has given up waiting must not leave behind what is on disk
     /// but not in the graph, or a slow disk would keep its host from ever being published.
-    async fn learn(
-        &self,
-        lessons: Vec<Lesson>,
-        permits: OwnedSemaphorePermit,
-    ) -> Result<(), StoreError> {
+    async fn learn(&self, lessons: Vec<Lesson>, permits: Permit) -> Result<(), StoreError> {
         if lessons.is_empty() {
             return Ok(());
         }
@@ -213,8 +192,10 @@ impl Lesson {
 
 /// Makes known what is durable now.
 fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
-    let is_full = |graph: &Graph| [Mode::Learn, Mode::Enforce].map(|mode| graph.is_full(mode));
-    let was_full = is_full(&view.graph);
+    let had_room = lessons
+        .iter()
+        .any(|lesson| !view.graph.has(&lesson.source))
+        .then(|| view.rooms());
     let mut events = Vec::new();
     for lesson in lessons {
         let Some(change) = lesson.change() else {
@@ -227,10 +208,8 @@ fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
             });
         }
     }
-    if was_full != is_full(&view.graph) {
-        // Whoever has learned nothing yet can learn nothing any more.
-        events.push(Event::Affected(view.subjects()));
-    }
+    // Who has learned nothing yet may learn nothing any more.
+    events.extend(had_room.and_then(|before| view.subjects_whose_room_differs(&before)));
     events
 }
 
@@ -251,6 +230,6 @@ fn take(graph: &mut Graph, change: Change) -> bool {
             }
             false
         }
-        Change::RemoveDependency { .. } => false,
+        Change::RemoveDependency { .. } | Change::RemoveExternal { .. } => false,
     }
 }

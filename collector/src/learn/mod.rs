@@ -1,10 +1,12 @@
-//! Learns from observations: what is new is made durable, then known, then announced.
+//! Learns from observations: what is new is made durable, then known, then announced. What is gone is forgotten.
 
+mod forgetter;
 mod learner;
 mod observation;
 mod recorder;
 mod usage;
 
+pub(crate) use self::forgetter::Forgetter;
 pub(crate) use self::learner::{Learner, is_external};
 pub(crate) use self::observation::{Observation, Origin};
 pub(crate) use self::recorder::Recorder;

@@ -3,13 +3,23 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::SharedView;
 use crate::store::{Change, Store, StoreError};
 
+/// Most changes that are on their way to the disk at once. It bounds how far the graph's limits can be
+/// overshot by requests that all found room, and is what one group commit can take.
+const MAX_IN_FLIGHT: u32 = 1024;
+
+/// The right to have so many changes on their way from the graph to the disk, or back.
+pub(crate) type Permit = OwnedSemaphorePermit;
+
 /// The store, watched.
 pub(crate) struct Recorder {
+    in_flight: Arc<Semaphore>,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -22,6 +32,7 @@ impl Recorder {
         readiness: Arc<Readiness>,
     ) -> Self {
         Self {
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT as usize)),
             store,
             metrics,
             readiness,
@@ -46,6 +57,25 @@ impl Recorder {
         tracing::info!(dependencies, externals, "store loaded");
         self.readiness.store_loaded();
         Ok(())
+    }
+
+    /// The right to record so many changes.
+    ///
+    /// # Errors
+    /// Never while the collector lives.
+    pub(crate) async fn permit(&self, changes: usize) -> Result<Permit, StoreError> {
+        let changes = u32::try_from(changes).unwrap_or(MAX_IN_FLIGHT);
+        let in_flight = Arc::clone(&self.in_flight);
+        let permit = in_flight.acquire_many_owned(changes.min(MAX_IN_FLIGHT));
+        permit.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// The right to be the only one to record anything.
+    ///
+    /// # Errors
+    /// As [`Recorder::permit`].
+    pub(crate) async fn alone(&self) -> Result<Permit, StoreError> {
+        self.permit(MAX_IN_FLIGHT as usize).await
     }
 
     /// Writes changes durably.

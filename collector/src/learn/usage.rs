@@ -4,11 +4,12 @@
 //! little precision, and a write for every request would cost everything. It is written in small batches with pauses between
 //! them: the engine keeps all of a batch in memory until it is done, and others wait for the disk behind it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lazymesh_core::Workload;
+use lazymesh_core::{Graph, Workload};
 use tokio::time::MissedTickBehavior;
 
 use crate::learn::recorder::Recorder;
@@ -54,23 +55,35 @@ impl Usage {
     /// # Errors
     /// What was written up to then stays, and is written once more the next time.
     pub(crate) async fn flush(&self, pause: Duration) -> Result<(), StoreError> {
-        let (since_ms, now_ms) = (self.flushed_ms.load(Ordering::Acquire), now_ms());
-        self.write(since_ms, pause).await?;
+        let (flushed_ms, now_ms) = (self.flushed_ms.load(Ordering::Acquire), now_ms());
+        // Where the clock was put back, nobody knows what was used since: once, everything is written.
+        let since_ms = if flushed_ms <= now_ms { flushed_ms } else { 0 };
+        self.write(since_ms..=now_ms, pause).await?;
         self.flushed_ms.store(now_ms, Ordering::Release);
         Ok(())
     }
 
-    async fn write(&self, since_ms: u64, pause: Duration) -> Result<(), StoreError> {
+    async fn write(&self, times: RangeInclusive<u64>, pause: Duration) -> Result<(), StoreError> {
         let workloads: Vec<Workload> = self.view.look().graph.workloads().cloned().collect();
         let mut changes = Vec::new();
         for workload in &workloads {
-            changes.extend(self.used(workload, since_ms));
+            changes.extend(self.used(workload, &times));
             while changes.len() >= BATCH {
                 let rest = changes.split_off(BATCH);
                 let batch = std::mem::replace(&mut changes, rest);
-                self.recorder.commit(batch).await?;
+                self.commit(batch).await?;
                 tokio::time::sleep(pause).await;
             }
+        }
+        self.commit(changes).await
+    }
+
+    /// Writes what is still known: what is forgotten meanwhile must not come back.
+    async fn commit(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
+        let _permit = self.recorder.permit(1).await?;
+        {
+            let view = self.view.look();
+            changes.retain(|change| is_known(&view.graph, change));
         }
         if changes.is_empty() {
             return Ok(());
@@ -78,17 +91,25 @@ impl Usage {
         self.recorder.commit(changes).await
     }
 
-    fn used(&self, workload: &Workload, since_ms: u64) -> Vec<Change> {
+    fn used(&self, workload: &Workload, times: &RangeInclusive<u64>) -> Vec<Change> {
         let view = self.view.look();
         let dependencies = view.graph.dependencies(workload);
-        let dependencies = dependencies.filter(|used| used.last_seen_ms >= since_ms);
+        let dependencies = dependencies.filter(|used| times.contains(&used.last_seen_ms));
         let externals = view.graph.externals_of(workload);
-        let externals = externals.filter(|used| used.last_seen_ms >= since_ms);
+        let externals = externals.filter(|used| times.contains(&used.last_seen_ms));
         let externals = externals.cloned().map(Change::External);
         dependencies
             .cloned()
             .map(Change::Dependency)
             .chain(externals)
             .collect()
+    }
+}
+
+fn is_known(graph: &Graph, change: &Change) -> bool {
+    match change {
+        Change::Dependency(used) => graph.knows(&used.source, &used.host),
+        Change::External(used) => graph.knows_external(&used.source, &used.host),
+        Change::RemoveDependency { .. } | Change::RemoveExternal { .. } => false,
     }
 }

@@ -11,7 +11,7 @@ use crate::api::{self, Admin, Ingest, Stations, Token};
 use crate::attach::Desired;
 use crate::ingest::{IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
-use crate::learn::{Learner, Recorder, Usage};
+use crate::learn::{Forgetter, Learner, Recorder, Usage};
 use crate::publish::namespace::Tools;
 use crate::publish::reconciler::Reconciler;
 use crate::publish::scopes::PublishedScopes;
@@ -26,6 +26,7 @@ pub struct Collector {
     view: Arc<SharedView>,
     recorder: Arc<Recorder>,
     usage: Arc<Usage>,
+    forgetter: Arc<Forgetter>,
     published: Arc<PublishedScopes>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -45,6 +46,12 @@ impl Collector {
         let recorder = Arc::new(recorder);
         Self {
             usage: Arc::new(Usage::new(Arc::clone(&view), Arc::clone(&recorder))),
+            forgetter: Arc::new(Forgetter::new(
+                Arc::clone(&view),
+                Arc::clone(&recorder),
+                Arc::clone(&metrics),
+                Arc::clone(&readiness),
+            )),
             view,
             recorder,
             published: Arc::default(),
@@ -99,6 +106,7 @@ impl Collector {
         let admin = Admin {
             view: Arc::clone(&self.view),
             published: Arc::clone(&self.published),
+            forgetter: Arc::clone(&self.forgetter),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),
         };
@@ -135,6 +143,10 @@ impl Collector {
 
     pub(crate) fn usage(&self) -> Arc<Usage> {
         Arc::clone(&self.usage)
+    }
+
+    pub(crate) fn forgetter(&self) -> Arc<Forgetter> {
+        Arc::clone(&self.forgetter)
     }
 
     /// What publishes to `sink`. Run it only once the store is loaded and the inventory has synced.

@@ -224,7 +224,8 @@ impl VisibilityConfig {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitsConfig {
-    /// Most workloads that are learned about
+    /// Most workloads that are learned about, as many again where they are enforced. One namespace may have as many as it
+    /// leaves to others
     #[arg(long, value_name = "N", default_value_t = Limits::default().workloads, env = "LAZYMESH_MAX_WORKLOADS")]
     pub max_workloads: usize,
     /// Most dependencies of one workload
@@ -251,6 +252,10 @@ pub struct LimitsConfig {
         env = "LAZYMESH_MAX_EXTERNAL_HOSTS_IN_ALL"
     )]
     pub max_external_hosts_in_all: usize,
+    /// How long a workload has no pods until what it has learned is forgotten, as in 168h; a minute where its namespace has no
+    /// room left
+    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = duration, env = "LAZYMESH_FORGET_AFTER")]
+    pub forget_after: Duration,
 }
 
 impl From<LimitsConfig> for Limits {

@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) reports_rejected: Counter,
     pub(crate) identity_refused: Counter,
     pub(crate) learned: Counter,
+    pub(crate) forgotten: Counter,
     /// Time of one durable write, as a caller waits for it.
     pub(crate) commit_seconds: Histogram,
     pub(crate) commits_failed: Counter,
@@ -93,6 +94,11 @@ impl Metrics {
                 &mut registry,
                 "learned",
                 "Dependencies and external hosts learned",
+            ),
+            forgotten: counter(
+                &mut registry,
+                "forgotten",
+                "Workloads forgotten, since their pods are gone or somebody said so",
             ),
             commit_seconds: seconds(
                 &mut registry,

@@ -227,6 +227,11 @@ async fn live(
         usage.run(interval).await;
         "usage"
     });
+    let (forgetter, after) = (collector.forgetter(), config.limits.forget_after);
+    tasks.spawn(async move {
+        forgetter.run(after).await;
+        "forgetter"
+    });
     match tasks.join_next().await {
         Some(Ok(part)) => Err(ServerError::Died(part)),
         Some(Err(_)) | None => Err(ServerError::Died("collector")),

@@ -53,6 +53,13 @@ pub enum Change {
         /// On what.
         host: EgressHost,
     },
+    /// As [`Change::RemoveDependency`], for a host outside the mesh.
+    RemoveExternal {
+        /// Who called it.
+        source: Workload,
+        /// What was called.
+        host: String,
+    },
 }
 
 /// Everything that a store holds.

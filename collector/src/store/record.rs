@@ -74,6 +74,9 @@ pub(super) fn encode(change: &Change) -> Result<Op, StoreError> {
         Change::RemoveDependency { source, host } => Ok(Op::Delete {
             key: encode_key(&Key::Dependency(source.clone(), host.clone()))?,
         }),
+        Change::RemoveExternal { source, host } => Ok(Op::Delete {
+            key: encode_key(&Key::External(source.clone(), host.clone()))?,
+        }),
     }
 }
 

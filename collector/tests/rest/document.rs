@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::api::{Answer, Api};
@@ -38,6 +38,10 @@ pub(crate) fn check(listener: Listener, method: &Method, path: &str, answer: &An
     let schema = match operation(&document, method, path)
         .filter(|operation| listener.has(path, operation))
     {
+        Some(_) if answer.status == StatusCode::NO_CONTENT => {
+            assert!(answer.body.is_empty(), "{answer:?}");
+            return;
+        }
         Some(operation) => {
             let content = &operation["responses"][answer.status.as_str()]["content"];
             let schema = content[&media]["schema"].clone();
@@ -101,6 +105,7 @@ fn every_route_is_in_it() {
         })
         .collect();
     let expect = [
+        "DELETE /v1/workloads/{namespace}/{name}",
         "GET /livez",
         "GET /metrics",
         "GET /openapi.json",

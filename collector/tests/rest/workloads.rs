@@ -1,3 +1,5 @@
+use axum::body::Body;
+use http::Request;
 use serde_json::json;
 
 use crate::api::{Api, Setup};
@@ -52,6 +54,35 @@ async fn a_workload_has_its_accounts_and_its_sidecar() {
         })
     );
     assert_eq!(sidecar("bank/teller").await["state"], "learn-only");
+}
+
+#[tokio::test]
+async fn a_workload_is_forgotten_when_somebody_says_so() {
+    let api = Api::new().await;
+    for authority in ["reviews", "ratings", "example.com"] {
+        api.resolve("shop/web", authority).await;
+    }
+    api.resolve("shop/custom", "reviews").await;
+    let forget = async |workload: &str| {
+        let request = Request::delete(format!("/v1/workloads/{workload}"));
+        let answer = api.admin(request.body(Body::empty()).expect("a request"));
+        answer.await.status.as_u16()
+    };
+    assert_eq!(forget("shop/web").await, 204);
+    assert_eq!(api.store.written(), (5, 7), "three records were taken out");
+    let web = api.get("/v1/workloads/shop/web").await.json();
+    assert_eq!(
+        (&web["dependencies"], &web["external_hosts"]),
+        (&json!(0), &json!(0))
+    );
+    let custom = api.get("/v1/workloads/shop/custom").await.json();
+    assert_eq!(custom["dependencies"], 1);
+    assert_eq!(forget("shop/web").await, 404);
+    assert_eq!(forget("shop/nobody").await, 404);
+    assert_eq!(forget("Shop/web").await, 422);
+    api.resolve("shop/web", "reviews").await;
+    let web = api.get("/v1/workloads/shop/web").await.json();
+    assert_eq!(web["dependencies"], 1, "it learns anew");
 }
 
 #[tokio::test]

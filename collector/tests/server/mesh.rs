@@ -40,6 +40,19 @@ impl Mesh {
         fs::write(self.path("manifests/shop.yaml"), namespace).expect("a file");
     }
 
+    /// Gives a namespace one pod, of this workload; no name, no pod.
+    pub(crate) fn run_pod(&self, namespace: &str, workload: Option<&str>) {
+        let path = self.path(&format!("manifests/pod-of-{namespace}.yaml"));
+        let Some(workload) = workload else {
+            return fs::remove_file(path).expect("a file");
+        };
+        let pod = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: pod, namespace: {namespace}, \
+             labels: {{service.istio.io/canonical-name: {workload}}}}}, status: {{phase: Running}}}}"
+        );
+        fs::write(path, pod).expect("a file");
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }

@@ -90,6 +90,12 @@ impl Running {
         answer.expect("an answer").json().await.unwrap_or_default()
     }
 
+    /// Whether a workload has pods, or anything was learned about it.
+    pub(crate) async fn knows(&self, workload: &str) -> bool {
+        let path = format!("/v1/workloads/{workload}");
+        self.get(&path).await["name"].is_string()
+    }
+
     pub(crate) async fn text(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.addresses.admin);
         let answer = self.http.get(url).send().await.expect("an answer");
@@ -114,8 +120,18 @@ impl Running {
 
     /// As [`Running::resolve`], with whatever comes of it.
     pub(crate) async fn ask(&self, workload: &str, authority: &str) -> reqwest::Response {
+        self.ask_from("shop", workload, authority).await
+    }
+
+    /// As [`Running::ask`], for a workload of any namespace.
+    pub(crate) async fn ask_from(
+        &self,
+        namespace: &str,
+        workload: &str,
+        authority: &str,
+    ) -> reqwest::Response {
         let question = json!({
-            "source": {"namespace": "shop", "workload": workload},
+            "source": {"namespace": namespace, "workload": workload},
             "authority": authority,
             "protocol": "http",
         });

@@ -1,41 +1,19 @@
 //! Remembers who needs what: dependencies that were learned or pinned, and hosts outside the mesh that were seen.
 
+mod limits;
 mod record;
 mod render;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
 
 use crate::names::{EgressHost, Workload};
-use crate::resource::Mode;
 
+use self::limits::Share;
+pub use self::limits::{Limits, Room};
 pub use self::record::{Dependency, ExternalHost, Learned, Origin};
 pub use self::render::Picture;
-
-/// How far a graph may grow by learning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most workloads; as many again where they are enforced, so that those which are only learned leave them room.
-    pub workloads: usize,
-    /// Most dependencies of one workload.
-    pub dependencies_per_workload: usize,
-    /// Most external hosts of one workload.
-    pub externals_per_workload: usize,
-    /// Most external hosts of all workloads together.
-    pub externals: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            workloads: 20_000,
-            dependencies_per_workload: 2_000,
-            externals_per_workload: 500,
-            externals: 100_000,
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct Node {
@@ -49,8 +27,8 @@ pub struct Graph {
     limits: Limits,
     nodes: BTreeMap<Workload, Node>,
     dependents: BTreeMap<EgressHost, BTreeSet<Workload>>,
-    /// How many workloads each namespace has.
-    namespaces: BTreeMap<String, usize>,
+    /// What each namespace has of it.
+    namespaces: BTreeMap<String, Share>,
     dependency_count: usize,
     external_count: usize,
 }
@@ -90,14 +68,15 @@ impl Graph {
     /// What is known of a workload, which is there from now on.
     fn node(&mut self, workload: &Workload) -> &mut Node {
         if !self.nodes.contains_key(workload) {
-            let namespace = workload.namespace.clone();
-            *self.namespaces.entry(namespace).or_default() += 1;
+            let share = self.namespaces.entry(workload.namespace.clone());
+            share.or_default().workloads += 1;
         }
         self.nodes.entry(workload.clone()).or_default()
     }
 
     /// As [`Graph::insert`], for a host outside the mesh.
     pub fn insert_external(&mut self, external: ExternalHost) {
+        let namespace = external.source.namespace.clone();
         let node = self.node(&external.source);
         let before = node.externals.len();
         node.externals
@@ -110,6 +89,32 @@ impl Graph {
             .or_insert(external);
         let new = node.externals.len() - before;
         self.external_count += new;
+        self.namespaces.entry(namespace).or_default().externals += new;
+    }
+
+    /// Forgets all of a workload; `false` if nothing was known of it.
+    pub fn remove(&mut self, workload: &Workload) -> bool {
+        let Some(node) = self.nodes.remove(workload) else {
+            return false;
+        };
+        self.dependency_count -= node.dependencies.len();
+        self.external_count -= node.externals.len();
+        for host in node.dependencies.keys() {
+            if let Some(dependents) = self.dependents.get_mut(host) {
+                dependents.remove(workload);
+                if dependents.is_empty() {
+                    self.dependents.remove(host);
+                }
+            }
+        }
+        if let Some(share) = self.namespaces.get_mut(&workload.namespace) {
+            share.workloads -= 1;
+            share.externals -= node.externals.len();
+            if share.workloads == 0 {
+                self.namespaces.remove(&workload.namespace);
+            }
+        }
+        true
     }
 
     /// Whether the dependency is there.
@@ -128,53 +133,8 @@ impl Graph {
             .is_some_and(|node| node.externals.contains_key(host))
     }
 
-    /// Whether this is known already, or there is room to learn it in a mode.
-    #[must_use]
-    pub fn admits(&self, workload: &Workload, learned: &Learned, mode: Mode) -> bool {
-        let has_room_for_externals = self.external_count < self.limits.externals;
-        let Some(node) = self.nodes.get(workload) else {
-            return match learned {
-                Learned::Host(_) => !self.is_full(mode),
-                Learned::External(_) => !self.is_full(mode) && has_room_for_externals,
-                Learned::Nothing => true,
-            };
-        };
-        match learned {
-            Learned::Host(host) => {
-                node.dependencies.len() < self.limits.dependencies_per_workload
-                    || node.dependencies.contains_key(host)
-            }
-            Learned::External(host) => {
-                let most = self.limits.externals_per_workload;
-                // There may be any number of addresses behind one name. They leave room for names.
-                let most = if is_address(host) { most / 2 } else { most };
-                (node.externals.len() < most && has_room_for_externals)
-                    || node.externals.contains_key(host)
-            }
-            Learned::Nothing => true,
-        }
-    }
-
-    /// Whether there is no room for a workload more of a mode.
-    #[must_use]
-    pub fn is_full(&self, mode: Mode) -> bool {
-        let most = match mode {
-            Mode::Enforce => self.limits.workloads.saturating_mul(2),
-            Mode::Learn | Mode::Off => self.limits.workloads,
-        };
-        self.nodes.len() >= most
-    }
-
-    /// Whether one more dependency of a workload could be learned in a mode.
-    #[must_use]
-    pub fn has_room(&self, workload: &Workload, mode: Mode) -> bool {
-        match self.nodes.get(workload) {
-            Some(node) => node.dependencies.len() < self.limits.dependencies_per_workload,
-            None => !self.is_full(mode),
-        }
-    }
-
-    /// Counts further uses of a known dependency; `false` if it is not known.
+    /// Counts further uses of a known dependency; `false` if it is not known. Their time is the last, even where the clock
+    /// has been put back since.
     pub fn touch(
         &mut self,
         workload: &Workload,
@@ -186,12 +146,12 @@ impl Graph {
         let Some(known) = node.and_then(|node| node.dependencies.get_mut(host)) else {
             return false;
         };
-        known.last_seen_ms = known.last_seen_ms.max(now_ms);
+        known.last_seen_ms = now_ms;
         known.count = known.count.saturating_add(count);
         true
     }
 
-    /// Counts further uses of a known external host; `false` if it is not known.
+    /// As [`Graph::touch`], for a host outside the mesh.
     pub fn touch_external(
         &mut self,
         workload: &Workload,
@@ -203,7 +163,7 @@ impl Graph {
         let Some(known) = node.and_then(|node| node.externals.get_mut(host)) else {
             return false;
         };
-        known.last_seen_ms = known.last_seen_ms.max(now_ms);
+        known.last_seen_ms = now_ms;
         known.count = known.count.saturating_add(count);
         true
     }
@@ -341,12 +301,6 @@ impl Graph {
         let start = from.map_or(Bound::Unbounded, Bound::Included);
         self.nodes.range::<Workload, _>((start, Bound::Unbounded))
     }
-}
-
-/// Whether an external host is not a name, with a port or without.
-fn is_address(host: &str) -> bool {
-    let alone = host.trim_start_matches('[').trim_end_matches(']');
-    alone.parse::<IpAddr>().is_ok() || host.parse::<SocketAddr>().is_ok()
 }
 
 #[cfg(test)]

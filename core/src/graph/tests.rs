@@ -1,4 +1,5 @@
 use super::*;
+use crate::resource::Mode;
 
 fn workload(name: &str) -> Workload {
     Workload {
@@ -119,7 +120,7 @@ fn addresses_leave_room_for_names() {
 #[test]
 fn the_external_hosts_of_all_share_a_limit() {
     let mut graph = Graph::new(Limits {
-        externals: 2,
+        externals: 3,
         ..Limits::default()
     });
     for (source, host) in [("cart", "x"), ("cart", "x"), ("web", "y")] {
@@ -158,7 +159,7 @@ fn the_external_hosts_of_all_share_a_limit() {
 #[test]
 fn admits_what_is_known_or_fits() {
     let limits = Limits {
-        workloads: 1,
+        workloads: 2,
         dependencies_per_workload: 1,
         externals_per_workload: 1,
         externals: 1,
@@ -200,6 +201,73 @@ fn admits_what_is_known_or_fits() {
     );
     graph.insert(dependency("web", "a", 1..1, 1, Origin::Learned));
     assert!(!graph.has_room(&workload("more"), Mode::Enforce));
+    let elsewhere = Workload::new("bank", "more").unwrap();
+    assert!(graph.has_room(&elsewhere, Mode::Enforce));
     assert!(graph.touch_external(&workload("cart"), "x", 4, 1));
     assert!(!graph.touch_external(&workload("cart"), "y", 4, 1));
+}
+
+/// Namespaces that learn as much as they can, one after the other: how many workloads each gets.
+#[test]
+fn a_namespace_leaves_others_as_much_as_it_has() {
+    let check = |workloads: usize, expect: &[(&str, usize)]| {
+        let mut graph = Graph::new(Limits {
+            workloads,
+            ..Limits::default()
+        });
+        for (namespace, expect) in expect {
+            let found = (0..1_000).take_while(|n| {
+                let source = Workload::new(*namespace, format!("w{n}")).unwrap();
+                let is_admitted = graph.admits(&source, &Learned::Host(host("a")), Mode::Learn);
+                if is_admitted {
+                    let mut new = dependency("x", "a", 1..1, 1, Origin::Learned);
+                    new.source = source;
+                    graph.insert(new);
+                }
+                is_admitted
+            });
+            assert_eq!(found.count(), *expect, "{namespace} of {workloads}");
+        }
+    };
+    check(100, &[("a", 50), ("b", 25), ("c", 13), ("d", 6), ("e", 3)]);
+    check(1, &[("a", 1), ("b", 0)]);
+    check(0, &[("a", 0)]);
+}
+
+#[test]
+fn what_is_removed_leaves_nothing_behind() {
+    let mut graph = Graph::new(Limits::default());
+    for (source, to) in [("cart", "a"), ("web", "a"), ("web", "b")] {
+        graph.insert(dependency(source, to, 1..1, 1, Origin::Learned));
+    }
+    graph.insert_external(ExternalHost {
+        source: workload("web"),
+        host: "x".into(),
+        first_seen_ms: 1,
+        last_seen_ms: 1,
+        count: 1,
+    });
+    assert!(graph.remove(&workload("web")));
+    assert!(!graph.remove(&workload("web")));
+    let counts = |graph: &Graph| {
+        (
+            graph.workload_count(),
+            graph.dependency_count(),
+            graph.external_count(),
+            graph.namespaces().count(),
+        )
+    };
+    assert_eq!(counts(&graph), (1, 1, 0, 1));
+    assert_eq!(graph.dependents(&host("a")).count(), 1);
+    assert_eq!(graph.dependents(&host("b")).count(), 0);
+    assert!(graph.remove(&workload("cart")));
+    assert_eq!(counts(&graph), (0, 0, 0, 0));
+}
+
+#[test]
+fn a_use_after_the_clock_was_put_back_is_the_last_one() {
+    let mut graph = Graph::new(Limits::default());
+    graph.insert(dependency("cart", "a", 50..90, 1, Origin::Learned));
+    assert!(graph.touch(&workload("cart"), &host("a"), 20, 1));
+    assert_eq!(graph.iter().next().map(|it| it.last_seen_ms), Some(20));
 }

@@ -166,6 +166,12 @@ impl Inventory {
         self.pods.workloads_in(namespace).next().is_some()
     }
 
+    /// Whether there is any running workload. Directories often have no pods, which says nothing about what runs.
+    #[must_use]
+    pub fn has_pods(&self) -> bool {
+        self.pods.any()
+    }
+
     /// Whether a workload has pods.
     #[must_use]
     pub fn is_running(&self, workload: &Workload) -> bool {

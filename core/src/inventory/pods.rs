@@ -152,6 +152,11 @@ impl Clusters<PodIndex> {
         self.get(cluster)?.at(address)
     }
 
+    /// Whether any pod belongs to a workload.
+    pub(crate) fn any(&self) -> bool {
+        self.values().any(|pods| !pods.by_workload.is_empty())
+    }
+
     /// A workload's pods; those of a cluster sorted by name.
     pub(crate) fn of(&self, workload: &Workload) -> impl Iterator<Item = &Pod> {
         self.values().flat_map(|pods| pods.of(workload))

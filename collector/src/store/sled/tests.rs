@@ -59,7 +59,13 @@ async fn what_was_committed_is_there_after_reopening() {
     .await;
     let snapshot = reopened(&nested).await;
     assert_eq!(snapshot.dependencies, [dependency("web", "a")]);
-    assert_eq!(snapshot.externals, [updated]);
+    assert_eq!(snapshot.externals, std::slice::from_ref(&updated));
+    let remove = Change::RemoveExternal {
+        source: updated.source,
+        host: updated.host,
+    };
+    commit(&nested, vec![remove]).await;
+    assert_eq!(reopened(&nested).await.externals, []);
 }
 
 #[tokio::test]

@@ -1,0 +1,91 @@
+//! Says how far a graph may grow, and leaves room for others in whatever one namespace takes.
+//!
+//! A namespace may have as many as are left: one alone gets half of everything, two get a third each, and one that comes
+//! later finds as much as anybody has. What a tenant does with its own workloads so costs no other tenant anything.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Graph;
+use super::limits::{Room, Share};
+use super::record::Learned;
+use crate::names::Workload;
+use crate::resource::Mode;
+
+impl Graph {
+    /// Whether this is known already, or there is room to learn it in a mode.
+    #[must_use]
+    pub fn admits(&self, workload: &Workload, learned: &Learned, mode: Mode) -> bool {
+        let namespace = &workload.namespace;
+        let Some(node) = self.nodes.get(workload) else {
+            return match learned {
+                Learned::Host(_) => !self.is_full(namespace, mode),
+                Learned::External(_) => {
+                    !self.is_full(namespace, mode) && self.has_room_for_externals(namespace)
+                }
+                Learned::Nothing => true,
+            };
+        };
+        match learned {
+            Learned::Host(host) => {
+                node.dependencies.len() < self.limits.dependencies_per_workload
+                    || node.dependencies.contains_key(host)
+            }
+            Learned::External(host) => {
+                let most = self.limits.externals_per_workload;
+                // There may be any number of addresses behind one name. They leave room for names.
+                let most = if is_address(host) { most / 2 } else { most };
+                (node.externals.len() < most && self.has_room_for_externals(namespace))
+                    || node.externals.contains_key(host)
+            }
+            Learned::Nothing => true,
+        }
+    }
+
+    /// Whether one more dependency of a workload could be learned in a mode.
+    #[must_use]
+    pub fn has_room(&self, workload: &Workload, mode: Mode) -> bool {
+        match self.nodes.get(workload) {
+            Some(node) => node.dependencies.len() < self.limits.dependencies_per_workload,
+            None => !self.is_full(&workload.namespace, mode),
+        }
+    }
+
+    /// The room of a namespace for workloads more.
+    #[must_use]
+    pub fn room_in(&self, namespace: &str) -> Room {
+        Room {
+            learn: !self.is_full(namespace, Mode::Learn),
+            enforce: !self.is_full(namespace, Mode::Enforce),
+        }
+    }
+
+    /// Whether a namespace has all that it may have, of workloads or of external hosts.
+    #[must_use]
+    pub fn is_crowded(&self, namespace: &str) -> bool {
+        self.is_full(namespace, Mode::Learn) || !self.has_room_for_externals(namespace)
+    }
+
+    /// Whether a namespace has no room for a workload more of a mode.
+    fn is_full(&self, namespace: &str, mode: Mode) -> bool {
+        let most = match mode {
+            Mode::Enforce => self.limits.workloads.saturating_mul(2),
+            Mode::Learn | Mode::Off => self.limits.workloads,
+        };
+        self.share(namespace).workloads >= most.saturating_sub(self.nodes.len())
+    }
+
+    fn has_room_for_externals(&self, namespace: &str) -> bool {
+        let left = self.limits.externals.saturating_sub(self.external_count);
+        self.share(namespace).externals < left
+    }
+
+    fn share(&self, namespace: &str) -> Share {
+        self.namespaces.get(namespace).copied().unwrap_or_default()
+    }
+}
+
+/// Whether an external host is not a name, with a port or without.
+fn is_address(host: &str) -> bool {
+    let alone = host.trim_start_matches('[').trim_end_matches(']');
+    alone.parse::<IpAddr>().is_ok() || host.parse::<SocketAddr>().is_ok()
+}
