@@ -4,6 +4,8 @@ use lazymesh_protocol::{
     Decision, MAX_RESPONSE_BYTES, MAX_SHARES, MAX_SUBJECT_ALT_NAMES, ResolveResponse,
 };
 
+use crate::json;
+
 /// Longest name of a cluster, SNI or SPIFFE identity, in bytes: SPIFFE's own bound.
 const MAX_NAME_BYTES: usize = 2_048;
 
@@ -47,7 +49,7 @@ pub(crate) fn read(
     if size > MAX_RESPONSE_BYTES {
         return Err(AnswerError::TooLarge(size));
     }
-    let response: ResolveResponse = serde_json::from_slice(&body().ok_or(AnswerError::None)?)?;
+    let response: ResolveResponse = json::read(&body().ok_or(AnswerError::None)?)?;
     usable(&response.decision).map_err(AnswerError::Unusable)?;
     Ok(response)
 }

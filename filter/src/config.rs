@@ -2,6 +2,7 @@
 
 use lazymesh_protocol::{FilterConfig, MAX_MESH_PREFIXES};
 
+use crate::json;
 use crate::prefixes::Prefixes;
 
 /// Why a plugin configuration was refused.
@@ -26,8 +27,8 @@ pub enum ConfigError {
 }
 
 /// Reads a plugin configuration, and which addresses are the mesh's.
-pub(crate) fn parse(json: &[u8]) -> Result<(FilterConfig, Prefixes), ConfigError> {
-    let config: FilterConfig = serde_json::from_slice(json)?;
+pub(crate) fn parse(bytes: &[u8]) -> Result<(FilterConfig, Prefixes), ConfigError> {
+    let config: FilterConfig = json::read(bytes)?;
     if config.collector_cluster.is_empty() {
         return Err(ConfigError::NoCollector);
     }

@@ -1,7 +1,5 @@
 //! Decisions with their time to live, bounded in number and in bytes.
 
-use std::collections::BTreeMap;
-
 use lazymesh_protocol::Decision;
 
 use crate::question::Question;
@@ -24,37 +22,43 @@ pub(crate) struct Entry {
     pub(crate) expires_ms: u64,
 }
 
-/// Decisions by question.
+/// Decisions by question, in the order of these: less for V8 to compile than a `BTreeMap`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Decisions {
-    entries: BTreeMap<Question, Entry>,
+    entries: Vec<(Question, Entry)>,
     bytes: usize,
 }
 
 impl Decisions {
     /// The decision for a question, if there is one that still holds.
     pub(crate) fn get(&self, question: &Question, now_ms: u64) -> Option<&Decision> {
-        let entry = self.entries.get(question)?;
+        let entry = self.entry(question)?;
         (entry.expires_ms > now_ms).then_some(&entry.decision)
     }
 
     /// The decision for a question, even if it has expired: better than none while the collector does not answer.
     /// Not a hold: a cluster that has not come by now will not come without the collector.
     pub(crate) fn stale(&self, question: &Question) -> Option<&Decision> {
-        let decision = &self.entries.get(question)?.decision;
+        let decision = &self.entry(question)?.decision;
         (!matches!(decision, Decision::Hold { .. })).then_some(decision)
     }
 
     /// Adds a decision; what expires first makes room when there are more than `max_entries` or too many bytes.
     pub(crate) fn insert(&mut self, question: Question, entry: Entry, max_entries: usize) {
-        self.remove(&question);
+        let place = match self.place(&question) {
+            Ok(found) => {
+                self.remove(found);
+                found
+            }
+            Err(place) => place,
+        };
         self.bytes = self.bytes.saturating_add(cost(&question, &entry));
-        self.entries.insert(question, entry);
+        self.entries.insert(place, (question, entry));
         while self.entries.len() > max_entries || self.bytes > MAX_BYTES {
             let Some(first) = self.first_to_expire() else {
                 return;
             };
-            self.remove(&first);
+            self.remove(first);
         }
     }
 
@@ -68,7 +72,7 @@ impl Decisions {
     /// Drops what expired long ago.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         self.entries
-            .retain(|_, entry| entry.expires_ms.saturating_add(STALE_MS) > now_ms);
+            .retain(|(_, entry)| entry.expires_ms.saturating_add(STALE_MS) > now_ms);
         self.bytes = self.iter().fold(0, |sum, (question, entry)| {
             sum.saturating_add(cost(question, entry))
         });
@@ -81,21 +85,31 @@ impl Decisions {
 
     /// All of them, in the order of their questions.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&Question, &Entry)> {
-        self.entries.iter()
-    }
-
-    fn remove(&mut self, question: &Question) {
-        if let Some(entry) = self.entries.remove(question) {
-            self.bytes = self.bytes.saturating_sub(cost(question, &entry));
-        }
-    }
-
-    fn first_to_expire(&self) -> Option<Question> {
-        let (question, _) = self
-            .entries
+        self.entries
             .iter()
-            .min_by_key(|(_, entry)| entry.expires_ms)?;
-        Some(question.clone())
+            .map(|(question, entry)| (question, entry))
+    }
+
+    fn entry(&self, question: &Question) -> Option<&Entry> {
+        let found = self.place(question).ok()?;
+        self.entries.get(found).map(|(_, entry)| entry)
+    }
+
+    /// Where a question is, or would have to be.
+    fn place(&self, question: &Question) -> Result<usize, usize> {
+        self.entries
+            .binary_search_by(|(other, _)| other.cmp(question))
+    }
+
+    fn remove(&mut self, place: usize) {
+        let (question, entry) = self.entries.remove(place);
+        self.bytes = self.bytes.saturating_sub(cost(&question, &entry));
+    }
+
+    fn first_to_expire(&self) -> Option<usize> {
+        let entries = self.entries.iter().enumerate();
+        let first = entries.min_by_key(|(_, (_, entry))| entry.expires_ms);
+        first.map(|(place, _)| place)
     }
 }
 

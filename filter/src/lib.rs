@@ -43,6 +43,7 @@ mod heartbeat;
 mod holds;
 mod host;
 mod identity;
+mod json;
 mod metrics;
 mod plugin;
 mod prefixes;

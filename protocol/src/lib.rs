@@ -29,6 +29,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod answer;
 mod config;
 mod report;
 mod resolve;

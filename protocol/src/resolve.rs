@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::answer::Answer;
+
 /// The workload that a filter speaks for, from its proxy's node metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -65,7 +67,7 @@ pub enum PassthroughReason {
 }
 
 /// The collector's answer to one unresolved host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "decision", rename_all = "lowercase")]
 pub enum Decision {
@@ -108,6 +110,7 @@ pub struct Share {
 /// Answer to a [`ResolveRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "Answer")]
 pub struct ResolveResponse {
     /// What to do with the request.
     #[serde(flatten)]

@@ -81,7 +81,7 @@ impl Host for Proxy {
     }
 
     fn set_filter_state(&mut self, arguments: &[u8]) -> bool {
-        call_function(filter_state::FUNCTION, arguments) == OK
+        call_function(filter_state::FUNCTION, arguments)
     }
 
     fn clear_route_cache(&mut self) {
@@ -252,17 +252,18 @@ fn buffer(buffer: u32, max: usize) -> Option<Vec<u8>> {
     memory::read(|data, size| unsafe { proxy_get_buffer_bytes(buffer, 0, max, data, size) })
 }
 
-fn call_function(name: &str, arguments: &[u8]) -> Status {
-    let (mut results, mut results_size) = (std::ptr::null_mut(), 0);
-    // SAFETY: everything pointed to outlives the call; neither function that is called here has results.
-    unsafe {
+/// Whether it worked; what it answers besides is of no use to us.
+fn call_function(name: &str, arguments: &[u8]) -> bool {
+    // SAFETY: everything pointed to outlives the call.
+    let results = memory::read(|results, size| unsafe {
         proxy_call_foreign_function(
             name.as_ptr(),
             name.len(),
             arguments.as_ptr(),
             arguments.len(),
-            &mut results,
-            &mut results_size,
+            results,
+            size,
         )
-    }
+    });
+    results.is_some()
 }

@@ -232,7 +232,7 @@ impl Plugin {
             Change::None => {}
             Change::Opened => {
                 host.add(Metric::BreakersOpen, 1);
-                let reason = reason.escape_debug();
+                let reason = reason.as_bytes().escape_ascii();
                 host.log(
                     Level::Warn,
                     &format!("lazymesh: the collector fails ({reason}); requests and connections pass as dialled"),
