@@ -23,7 +23,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use lazymesh_protocol::{Decision, RESOLVE_PATH, ResolveResponse};
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::AbortHandle,
 };
@@ -48,6 +48,8 @@ pub enum Behaviour {
     Huge(u64),
     /// Reads a request, then resets the connection.
     Reset,
+    /// Reads a request, answers 200 with headers, then closes the connection before the body has come.
+    CutShort,
 }
 
 impl Behaviour {
@@ -126,9 +128,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
-    if matches!(shared.behaviour(), Behaviour::Reset) {
-        reset(stream).await;
-        return;
+    match shared.behaviour() {
+        Behaviour::Reset => return reset(stream).await,
+        Behaviour::CutShort => return cut_short(stream).await,
+        _ => {}
     }
     let service = service_fn(|request| answer(request, &shared));
     // Envoy may break off: that is what many scenarios are about.
@@ -142,6 +145,14 @@ async fn reset(mut stream: TcpStream) {
     let _ = stream.read(&mut request).await;
     // Closing with a zero linger time is what sends a reset.
     let _ = stream.set_zero_linger();
+}
+
+async fn cut_short(mut stream: TcpStream) {
+    let mut request = [0; 4096];
+    let _ = stream.read(&mut request).await;
+    let _ = stream
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
+        .await;
 }
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -164,7 +175,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> hyper::Result<Re
         Behaviour::Status(status) => (status, whole(Bytes::new())),
         Behaviour::Body(bytes) => (200, whole(Bytes::from_static(bytes))),
         Behaviour::Huge(bytes) => (200, huge(bytes)),
-        Behaviour::Reset => (500, whole(Bytes::new())),
+        Behaviour::Reset | Behaviour::CutShort => (500, whole(Bytes::new())),
     };
     let mut response = Response::new(body);
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();

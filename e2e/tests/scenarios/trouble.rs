@@ -59,6 +59,12 @@ fn resetting_connections() {
     check(CollectorKind::Fake(Behaviour::Reset));
 }
 
+/// What makes the crate `proxy-wasm` trap: the end of the call is told without headers, though some have come (ADR 6).
+#[test]
+fn closing_behind_the_headers() {
+    check(CollectorKind::Fake(Behaviour::CutShort));
+}
+
 /// Every request is answered by passthrough in bounded time; when the breaker of every worker is open, at once and
 /// without asking.
 fn check(collector: CollectorKind) {
