@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 use clap::{ArgAction, ValueEnum};
-use lazymesh_envoyfilters::{Attachment, FilterConfig, IstioVersion};
+use lazymesh_envoyfilters::{AccessLog, Attachment, FilterConfig, IstioVersion};
 use serde_json::{Value, json};
 
 use crate::output::print;
@@ -31,6 +31,18 @@ pub(crate) struct Args {
     /// Whether to decide connections that are not HTTP, and to record the hosts outside the mesh that they go to
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     tcp: bool,
+    /// Let sidecars send their access logs to the collector, which learns from them what the filter never sees
+    #[arg(long)]
+    als: bool,
+    /// How many of a hundred requests and connections are sent
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u8).range(1..=100),
+        requires = "als"
+    )]
+    als_percent: u8,
     /// Namespace of lazymesh
     #[arg(long, default_value = "lazymesh-system")]
     namespace: String,
@@ -76,20 +88,24 @@ fn render(args: &Args) -> Result<String> {
 }
 
 fn attachment(args: &Args) -> Result<Attachment> {
-    let collector = format!(
-        "outbound|8480||lazymesh-collector.{}.svc.{}",
+    let host = format!(
+        "lazymesh-collector.{}.svc.{}",
         args.namespace, args.cluster_domain
     );
+    let collector = format!("outbound|8480||{host}");
     let config = FilterConfig {
         mesh_prefixes: args.mesh_prefixes.clone(),
         ..configure(&FilterConfig::new(collector), &args.config)?
     };
+    let percent = args.als_percent;
+    let als = AccessLog { host, percent };
     let attachment = Attachment {
         root_namespace: args.root_namespace.clone(),
         namespace: args.namespace.clone(),
         sha256: args.sha256.clone(),
         http_ports: BTreeSet::from_iter(args.http_ports.iter().copied()),
         tcp: args.tcp,
+        als: args.als.then_some(als),
         ..Attachment::new(args.istio, &args.image, config)
     };
     attachment.check()?;
@@ -179,6 +195,12 @@ mod tests {
                 "collector_authority: lazy\n",
             ),
             ("--mesh-prefix 10.96.0.0/12", "- 10.96.0.0/12\n"),
+            ("--als", "numerator: 10\n"),
+            ("--als --als-percent 100", "numerator: 100\n"),
+            (
+                "--als --namespace lazy",
+                "cluster_name: outbound|8483||lazymesh-collector.lazy.svc.cluster.local",
+            ),
             ("-o json", "\"kind\": \"List\""),
         ];
         for (arguments, expect) in cases {
@@ -197,6 +219,8 @@ mod tests {
             ("--image registry.example/filter", "oci://"),
             ("--sha256 sha256:00", "64 characters"),
             ("--http-port 0", "1..=65535"),
+            ("--als --als-percent 0", "1..=100"),
+            ("--als-percent 5", "--als"),
             ("--http-port http", "'--http-port <PORT>'"),
             ("--namespace Lazy", "namespace: expected a DNS label"),
             (

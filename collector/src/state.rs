@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use lazymesh_core::{
-    Affected, Graph, Inventory, Outcome, Plan, Policy, Question, Reason, Room, Subject, Workload,
-    decide, obstacle, plan,
+    Affected, EgressHost, Graph, Inventory, Outcome, Plan, Policy, Question, Reason, Room, Subject,
+    Workload, decide, observe, obstacle, plan,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
@@ -23,6 +23,10 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn decide(&self, question: &Question) -> Outcome {
         decide(&self.inventory, &self.graph, &self.policy, question)
+    }
+
+    pub(crate) fn observe(&self, source: &Workload, host: &EgressHost) -> Outcome {
+        observe(&self.inventory, &self.graph, &self.policy, source, host)
     }
 
     /// The Sidecar that a subject should have.

@@ -65,7 +65,7 @@ mod resolve;
 pub mod resource;
 mod scope;
 
-pub use decide::{Outcome, decide};
+pub use decide::{Outcome, decide, observe};
 pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, Picture, Room};
 pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
 pub use names::{

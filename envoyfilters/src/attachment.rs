@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use lazymesh_protocol::FilterConfig;
 use serde_json::Value;
 
-use crate::{AttachmentError, IstioVersion, check, envoy_filter, port_anchor, wasm_plugin};
+use crate::{
+    AccessLog, AttachmentError, IstioVersion, access_log, check, envoy_filter, port_anchor,
+    wasm_plugin,
+};
 
 /// What to attach, and to which Istio.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct Attachment {
     /// Whether connections that are not HTTP are decided and counted. To begin or end that, Envoy builds their filter chain anew, and
     /// ends those that are open when its drain time is over.
     pub tcp: bool,
+    /// Access logs that sidecars send to the collector, if any.
+    pub als: Option<AccessLog>,
 }
 
 impl Attachment {
@@ -45,6 +50,7 @@ impl Attachment {
             config,
             http_ports: BTreeSet::from([80]),
             tcp: true,
+            als: None,
         }
     }
 
@@ -64,6 +70,7 @@ impl Attachment {
         let mut objects = vec![envoy_filter::object(self), wasm_plugin::http(self)];
         objects.extend(self.tcp.then(|| wasm_plugin::tcp(self)));
         objects.extend(port_anchor::object(self));
+        objects.extend(self.als.iter().map(|als| access_log::object(self, als)));
         objects
     }
 
@@ -89,6 +96,12 @@ impl Attachment {
 
     pub(crate) fn tcp_name(&self) -> String {
         format!("{}-tcp", self.name)
+    }
+
+    /// Name of the EnvoyFilter for access logs, in Istio's root namespace.
+    #[must_use]
+    pub fn access_log_name(&self) -> String {
+        format!("{}-als", self.name)
     }
 
     /// Name of the port anchor, a Service in [`Attachment::namespace`] that every sidecar must see.

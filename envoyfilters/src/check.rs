@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use lazymesh_protocol::MAX_MESH_PREFIXES;
 
-use crate::Attachment;
+use crate::{AccessLog, Attachment};
 
 /// A field of an [`Attachment`] that would be refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +36,12 @@ pub enum AttachmentError {
         /// The first that is neither, or that is one too many.
         text: String,
     },
+    /// Nothing, or more than there is, would be sent.
+    #[error("als-percent: expected a number from 1 to 100, got {percent}")]
+    Percent {
+        /// How many of a hundred.
+        percent: u8,
+    },
     /// No port has this number.
     #[error("http-port: expected a number from 1 to 65535")]
     Port,
@@ -54,6 +60,11 @@ pub(crate) fn attachment(attachment: &Attachment) -> Result<(), AttachmentError>
     label("name", &attachment.name, MAX_NAME)?;
     if attachment.http_ports.contains(&0) {
         return Err(AttachmentError::Port);
+    }
+    if let Some(AccessLog { percent, .. }) = attachment.als
+        && !(1..=100).contains(&percent)
+    {
+        return Err(AttachmentError::Percent { percent });
     }
     prefixes(&attachment.config.mesh_prefixes)
 }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lazymesh_envoyfilters::{Attachment, IstioVersion};
+use lazymesh_envoyfilters::{AccessLog, Attachment, IstioVersion};
 use lazymesh_protocol::FilterConfig;
 
 #[test]
@@ -35,6 +35,10 @@ fn example(istio: IstioVersion) -> Attachment {
     Attachment {
         http_ports: [80, 8080].into(),
         sha256: Some(digest.clone()),
+        als: Some(AccessLog {
+            host: "lazymesh-collector.lazymesh-system.svc.cluster.local".to_owned(),
+            percent: 10,
+        }),
         ..Attachment::new(
             istio,
             format!("oci://registry.example/lazymesh/filter@sha256:{digest}"),

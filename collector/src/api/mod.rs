@@ -2,6 +2,7 @@
 //!
 //! Handlers translate between HTTP and the view, and each takes only what it needs; no rule of lazymesh is in here.
 
+mod access_log;
 mod body;
 mod external_hosts;
 mod extract;
@@ -33,6 +34,7 @@ pub use self::openapi::document;
 pub use self::problem::{PROBLEM_JSON, Problem};
 pub use self::token::{Token, TokenError};
 
+pub(crate) use self::access_log::{LogStations, routes as access_log};
 pub(crate) use self::ingest::{Ingest, Stations};
 use self::problem::Kind;
 use crate::learn::Forgetter;

@@ -9,7 +9,7 @@ use clap::{ArgAction, Args};
 use ipnet::IpNet;
 use kube::Client;
 use lazymesh_core::EgressHost;
-use lazymesh_envoyfilters::{Attachment, FilterConfig, IstioVersion};
+use lazymesh_envoyfilters::{AccessLog, Attachment, FilterConfig, IstioVersion};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ use crate::attach::istio_version;
 use crate::kubernetes::KubernetesConfig;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::apply::Applier;
-use crate::kubernetes::kinds::ATTACHMENT;
+use crate::kubernetes::kinds::{ATTACHMENT, ENVOY_FILTER};
 use crate::publish::kubernetes::owner::Owner;
 use crate::publish::sink::PublishOutcome;
 use crate::runtime::readiness::Readiness;
@@ -68,6 +68,15 @@ pub struct AttachConfig {
         action = ArgAction::Set
     )]
     pub attach_tcp: bool,
+    /// Let sidecars send so many of a hundred requests and connections to --als, where they say what the filter never sees
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        env = "LAZYMESH_ATTACH_ALS",
+        value_parser = clap::value_parser!(u8).range(1..=100),
+        requires_all = ["attach", "als"]
+    )]
+    pub attach_als: Option<u8>,
 }
 
 /// What the attachment follows from besides its configuration.
@@ -112,6 +121,10 @@ impl Installer {
             namespace: config.namespace.clone(),
             sha256: config.attach.attach_sha256.clone(),
             tcp: config.attach.attach_tcp,
+            als: config.attach.attach_als.map(|percent| AccessLog {
+                host: host.clone(),
+                percent,
+            }),
             ..Attachment::new(config.attach.istio.unwrap_or(newest), image, filter)
         };
         attachment.check()?;
@@ -171,6 +184,7 @@ impl Installer {
     async fn is_there(&self) -> bool {
         let least = Attachment {
             tcp: false,
+            als: None,
             ..self.attachment.clone()
         };
         for object in least.objects() {
@@ -201,7 +215,25 @@ impl Installer {
             self.owner.sign(&mut object);
             created |= self.apply(&object).await? == PublishOutcome::Created;
         }
+        if self.attachment.als.is_none() {
+            self.detach_access_logs().await?;
+        }
         Ok(created)
+    }
+
+    /// Takes out what an earlier collector attached for access logs; what somebody else applied stays.
+    async fn detach_access_logs(&self) -> Result<(), KubernetesError> {
+        let namespace = &self.attachment.root_namespace;
+        let applier = Applier {
+            api: ENVOY_FILTER.within(&self.client, namespace),
+            owner: &self.owner,
+            kind: ENVOY_FILTER.kind,
+            namespace,
+        };
+        match applier.take_out(&self.attachment.access_log_name()).await {
+            Ok(_) | Err(KubernetesError::NotOurs { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn apply(&self, object: &Value) -> Result<PublishOutcome, KubernetesError> {

@@ -1,8 +1,10 @@
 //! Takes what filters ask and report, and knows who they are.
 
+pub(crate) mod access_log;
 mod admission;
 pub(crate) mod filters;
 mod identity;
+mod pace;
 mod report;
 mod resolve;
 mod turns;
@@ -11,6 +13,7 @@ pub(crate) mod xfcc;
 pub(crate) use self::admission::{Admission, Admitted, Crowded};
 pub use self::identity::IngestIdentity;
 pub(crate) use self::identity::Refusal;
+pub(crate) use self::pace::Pace;
 pub use self::report::ReportError;
 pub(crate) use self::report::Reporter;
 pub use self::resolve::ResolveError;

@@ -103,12 +103,13 @@ fn observation(source: &Source, report: &Report, now_ms: u64) -> Result<Observat
     }
     let (authority, destination) = (report.authority.as_deref(), report.destination.as_deref());
     let question = Question::new(source, authority, destination, report.protocol);
-    Ok(Observation {
-        what: question.map_err(|error| error.to_string())?,
-        count: report.count,
-        at_ms: now_ms,
-        origin: Origin::Report,
-    })
+    let question = question.map_err(|error| error.to_string())?;
+    Ok(Observation::asked(
+        question,
+        report.count,
+        now_ms,
+        Origin::Report,
+    ))
 }
 
 /// The source is checked before the items, which all have it: otherwise each would be rejected for it.

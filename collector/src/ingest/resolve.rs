@@ -76,12 +76,8 @@ impl Resolver {
         now_ms: u64,
     ) -> Result<ResolveResponse, ResolveError> {
         self.readiness.require()?;
-        let observation = Observation {
-            what: Question::try_from(request)?,
-            count: 1,
-            at_ms: now_ms,
-            origin: Origin::Request,
-        };
+        let question = Question::try_from(request)?;
+        let observation = Observation::asked(question, 1, now_ms, Origin::Request);
         let outcome = self.learner.observe(observation).await?;
         if is_external(&outcome) && !self.readiness.is_whole() {
             return Err(NotReady::not_whole().into());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lazymesh_core::{Dependency, ExternalHost, Graph, Learned, Origin as Kept, Outcome, Workload};
 use lazymesh_protocol::{Decision, PassthroughReason};
 
-use crate::learn::observation::{Observation, Origin};
+use crate::learn::observation::{Observation, Origin, What};
 use crate::learn::recorder::{Permit, Recorder};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
@@ -90,7 +90,12 @@ impl Learner {
     }
 
     fn decide(&self, observation: &Observation) -> Outcome {
-        let mut outcome = self.view.look().decide(&observation.what);
+        let view = self.view.look();
+        let mut outcome = match &observation.what {
+            What::Question(question) => view.decide(question),
+            What::Host(host) => view.observe(&observation.source, host),
+        };
+        drop(view);
         if is_external(&outcome) && !self.readiness.is_whole() {
             outcome.learned = Learned::Nothing;
         }
@@ -99,7 +104,7 @@ impl Learner {
 
     /// Counts a use of something known, in memory only; `false` when it has to be learned first.
     fn count(&self, observation: &Observation, learned: &Learned) -> bool {
-        let source = &observation.what.source;
+        let source = &observation.source;
         let (at_ms, count) = (observation.at_ms, observation.count);
         match learned {
             Learned::Nothing => true,
@@ -149,7 +154,7 @@ pub(crate) fn is_external(outcome: &Outcome) -> bool {
 
 /// Adds what an observation taught, once for many that taught the same.
 fn add(lessons: &mut Vec<Lesson>, observation: &Observation, outcome: &Outcome) {
-    let source = &observation.what.source;
+    let source = &observation.source;
     let mut known = lessons.iter_mut();
     if let Some(lesson) = known.find(|it| it.source == *source && it.learned == outcome.learned) {
         lesson.count = lesson.count.saturating_add(observation.count);

@@ -8,6 +8,6 @@ mod usage;
 
 pub(crate) use self::forgetter::Forgetter;
 pub(crate) use self::learner::{Learner, is_external};
-pub(crate) use self::observation::{Observation, Origin};
+pub(crate) use self::observation::{Observation, Origin, What};
 pub(crate) use self::recorder::Recorder;
 pub(crate) use self::usage::Usage;

@@ -7,8 +7,9 @@ use axum::Router;
 use lazymesh_core::{ClusterId, Graph, Inventory, Limits, Mesh, Object, Policy, Visibility};
 use tokio::sync::watch;
 
-use crate::api::{self, Admin, Ingest, Stations, Token};
+use crate::api::{self, Admin, Ingest, LogStations, Stations, Token};
 use crate::attach::Desired;
+use crate::ingest::access_log::AccessLogs;
 use crate::ingest::{IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
 use crate::learn::{Forgetter, Learner, Recorder, Usage};
@@ -82,13 +83,7 @@ impl Collector {
     /// The router of the ingest listener.
     pub fn ingest(&self, identity: IngestIdentity) -> Router {
         let (metrics, readiness) = (&self.metrics, &self.readiness);
-        let recorder = Arc::clone(&self.recorder);
-        let learner = Learner::new(
-            Arc::clone(&self.view),
-            recorder,
-            Arc::clone(metrics),
-            Arc::clone(readiness),
-        );
+        let learner = self.learner();
         let resolver = Resolver::new(learner.clone(), Arc::clone(readiness), Arc::clone(metrics));
         let reporter = Reporter::new(learner, Arc::clone(readiness), Arc::clone(metrics));
         api::ingest(Ingest::new(Stations {
@@ -99,6 +94,28 @@ impl Collector {
             metrics: Arc::clone(metrics),
             readiness: Arc::clone(readiness),
         }))
+    }
+
+    /// The router of the listener for access logs, whose streams end when `stopped` turns true.
+    pub fn access_logs(&self, identity: IngestIdentity, stopped: watch::Receiver<bool>) -> Router {
+        let (view, metrics) = (Arc::clone(&self.view), Arc::clone(&self.metrics));
+        api::access_log(LogStations {
+            view: Arc::clone(&self.view),
+            identity,
+            access_logs: AccessLogs::new(view, self.learner(), metrics),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+            stopped,
+        })
+    }
+
+    fn learner(&self) -> Learner {
+        Learner::new(
+            Arc::clone(&self.view),
+            Arc::clone(&self.recorder),
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.readiness),
+        )
     }
 
     /// The router of the admin listener. With a token, everything but the probes asks for it.

@@ -28,6 +28,9 @@ pub struct ListenConfig {
         env = "LAZYMESH_INGEST"
     )]
     pub ingest: SocketAddr,
+    /// Address of a port that takes the access logs of sidecars: gRPC, in plain HTTP/2, from the same callers as --ingest
+    #[arg(long, value_name = "IP:PORT", env = "LAZYMESH_ALS")]
+    pub als: Option<SocketAddr>,
     /// Address of the port for people and programs
     #[arg(
         long,
@@ -40,7 +43,7 @@ pub struct ListenConfig {
     /// nothing that is worth a secret
     #[arg(long, value_name = "IP:PORT", env = "LAZYMESH_PROBES")]
     pub probes: Option<SocketAddr>,
-    /// Where the identity of filters comes from; must be said unless --ingest is on loopback
+    /// Where the identity of sidecars comes from; must be said unless --ingest and --als are on loopback
     #[arg(long, value_name = "FROM", env = "LAZYMESH_INGEST_IDENTITY")]
     pub ingest_identity: Option<IdentityFrom>,
     /// The collector's own SPIFFE id, for --ingest-identity xfcc:
@@ -78,12 +81,17 @@ pub enum ListenError {
          give --admin-token-file, or listen on 127.0.0.1"
     )]
     AdminOpen(SocketAddr),
-    /// The ingest port would take reports from anybody without that having been asked for.
+    /// A port would take reports from anybody without that having been asked for.
     #[error(
-        "--ingest {0} is not on loopback, so it must be said who may report: give --ingest-identity xfcc \
+        "{flag} {address} is not on loopback, so it must be said who may report: give --ingest-identity xfcc \
          behind a sidecar, or --ingest-identity none to trust everybody who reaches it"
     )]
-    IngestOpen(SocketAddr),
+    IngestOpen {
+        /// The flag.
+        flag: &'static str,
+        /// What it says.
+        address: SocketAddr,
+    },
     /// The collector's own identity is missing or is none.
     #[error("--spiffe-id must be spiffe://<trust domain>/ns/<namespace>/sa/<service account>")]
     SpiffeId,
@@ -115,6 +123,9 @@ pub struct Addresses {
     pub ingest: SocketAddr,
     /// Of the admin port.
     pub admin: SocketAddr,
+    /// Of the port for access logs, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub als: Option<SocketAddr>,
     /// Of the port for probes, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<SocketAddr>,
@@ -124,6 +135,7 @@ pub struct Addresses {
 pub(crate) struct Listeners {
     pub(crate) ingest: TcpListener,
     pub(crate) admin: TcpListener,
+    pub(crate) als: Option<TcpListener>,
     pub(crate) probes: Option<TcpListener>,
     pub(crate) addresses: Addresses,
     pub(crate) identity: IngestIdentity,
@@ -140,20 +152,20 @@ impl ListenConfig {
         let mut addresses = Addresses {
             ingest: address(&ingest, self.ingest)?,
             admin: address(&admin, self.admin)?,
+            als: None,
             probes: None,
         };
-        let mut probes = None;
-        if let Some(wanted) = self.probes {
-            let listener = bind(wanted).await?;
-            addresses.probes = Some(address(&listener, wanted)?);
-            probes = Some(listener);
-        }
+        let (als, bound) = bind_optional(self.als).await?.unzip();
+        addresses.als = bound;
+        let (probes, bound) = bind_optional(self.probes).await?.unzip();
+        addresses.probes = bound;
         if let Some(path) = &self.address_file {
             addresses.write(path)?;
         }
         Ok(Listeners {
             ingest,
             admin,
+            als,
             probes,
             addresses,
             identity,
@@ -163,8 +175,14 @@ impl ListenConfig {
 
     fn identity(&self) -> Result<IngestIdentity, ListenError> {
         match self.ingest_identity {
-            None if is_loopback(self.ingest) => Ok(IngestIdentity::None),
-            None => Err(ListenError::IngestOpen(self.ingest)),
+            None => {
+                let als = self.als.map(|als| ("--als", als));
+                let mut ports = [("--ingest", self.ingest)].into_iter().chain(als);
+                match ports.find(|(_, address)| !is_loopback(*address)) {
+                    None => Ok(IngestIdentity::None),
+                    Some((flag, address)) => Err(ListenError::IngestOpen { flag, address }),
+                }
+            }
             Some(IdentityFrom::None) => Ok(IngestIdentity::None),
             Some(IdentityFrom::Xfcc) => {
                 let id = self.spiffe_id.clone().ok_or(ListenError::SpiffeId)?;
@@ -192,6 +210,17 @@ fn is_loopback(address: SocketAddr) -> bool {
 async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|source| ListenError::Bind { address, source })
+}
+
+async fn bind_optional(
+    wanted: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, ListenError> {
+    let Some(wanted) = wanted else {
+        return Ok(None);
+    };
+    let listener = bind(wanted).await?;
+    let bound = address(&listener, wanted)?;
+    Ok(Some((listener, bound)))
 }
 
 fn address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, ListenError> {

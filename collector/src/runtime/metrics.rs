@@ -26,6 +26,8 @@ pub(crate) struct Metrics {
     pub(crate) resolve_seconds: Histogram,
     pub(crate) reports_accepted: Counter,
     pub(crate) reports_rejected: Counter,
+    pub(crate) access_log_accepted: Counter,
+    pub(crate) access_log_rejected: Counter,
     pub(crate) identity_refused: Counter,
     pub(crate) learned: Counter,
     pub(crate) forgotten: Counter,
@@ -71,6 +73,11 @@ impl Metrics {
             "reports",
             "Reported items, by what became of them",
         );
+        let access_log = labelled(
+            &mut registry,
+            "access_log_entries",
+            "Entries of access logs, by what became of them",
+        );
         let publish = labelled(
             &mut registry,
             "publish",
@@ -85,6 +92,8 @@ impl Metrics {
             ),
             reports_accepted: with(&reports, "outcome", "accepted"),
             reports_rejected: with(&reports, "outcome", "rejected"),
+            access_log_accepted: with(&access_log, "outcome", "accepted"),
+            access_log_rejected: with(&access_log, "outcome", "rejected"),
             identity_refused: counter(
                 &mut registry,
                 "identity_refused",

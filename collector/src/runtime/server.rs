@@ -19,13 +19,18 @@ use crate::runtime::collector::Collector;
 use crate::runtime::config::{Config, Home, NAMESPACE};
 use crate::runtime::kubernetes::Link;
 use crate::runtime::listen::{Addresses, ListenError, Listeners};
-use crate::runtime::serve::{Room, serve};
+use crate::runtime::serve::{self, Room};
 use crate::store::{SledStore, StoreError};
 
 /// What the connections of the ingest port share.
 const INGEST_ROOM: Room = Room {
     connections: 4_096,
     unread: 32 << 20,
+};
+/// What the connections of the port for access logs share.
+const ALS_ROOM: Room = Room {
+    connections: 512,
+    unread: 0,
 };
 /// What the connections of the port for probes share.
 const PROBES_ROOM: Room = Room {
@@ -182,19 +187,24 @@ fn spawn_servers(
     let Listeners {
         ingest,
         admin,
+        als,
         probes,
         identity,
         token,
         ..
     } = listeners;
-    let ingest_router = collector.ingest(identity);
-    let admin_router = collector.admin(token);
     let mut servers = JoinSet::new();
-    servers.spawn(serve(ingest, ingest_router, INGEST_ROOM, stopped.clone()));
-    servers.spawn(serve(admin, admin_router, ADMIN_ROOM, stopped.clone()));
+    let router = collector.ingest(identity.clone());
+    servers.spawn(serve::http1(ingest, router, INGEST_ROOM, stopped.clone()));
+    let router = collector.admin(token);
+    servers.spawn(serve::http1(admin, router, ADMIN_ROOM, stopped.clone()));
+    if let Some(als) = als {
+        let router = collector.access_logs(identity, stopped.clone());
+        servers.spawn(serve::http2(als, router, ALS_ROOM, stopped.clone()));
+    }
     if let Some(probes) = probes {
         let router = collector.probes();
-        servers.spawn(serve(probes, router, PROBES_ROOM, stopped.clone()));
+        servers.spawn(serve::http1(probes, router, PROBES_ROOM, stopped.clone()));
     }
     servers
 }

@@ -2,6 +2,7 @@
 //!
 //! Whatever a test asks, [`api::Api`] also checks the answer against the OpenAPI document.
 
+mod access_log;
 mod api;
 mod bad_input;
 mod document;

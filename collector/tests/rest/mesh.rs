@@ -26,7 +26,7 @@ pub(crate) fn objects() -> Vec<Object> {
     values.into_iter().map(object).collect()
 }
 
-fn object(value: Value) -> Object {
+pub(crate) fn object(value: Value) -> Object {
     Object::from_value(value)
         .expect("a valid object")
         .expect("of a kind that is read")

@@ -11,6 +11,7 @@ use lazymesh_protocol::{Decision, MAX_SHARES, PassthroughReason, Share};
 
 use crate::graph::{Graph, Learned};
 use crate::inventory::{Inventory, MeshService, Port};
+use crate::names::{EgressHost, Workload};
 use crate::resolve::{self, Question, Target};
 use crate::resource::Mode;
 use crate::scope::{self, Policy};
@@ -40,19 +41,47 @@ pub fn decide(
 ) -> Outcome {
     let target = resolve::resolve(inventory, question);
     let mode = policy.mode(inventory, &question.source);
+    match admitted(graph, mode, &question.source, learn(&target)) {
+        None => limit(),
+        Some(learned) => Outcome {
+            decision: answer(inventory, question, &target),
+            learned,
+        },
+    }
+}
+
+/// Says what a call teaches that has reached this host. Records nothing.
+#[must_use]
+pub fn observe(
+    inventory: &Inventory,
+    graph: &Graph,
+    policy: &Policy,
+    source: &Workload,
+    host: &EgressHost,
+) -> Outcome {
+    let mode = policy.mode(inventory, source);
+    match admitted(graph, mode, source, Learned::Host(host.clone())) {
+        None => limit(),
+        Some(learned) => Outcome {
+            decision: passthrough(PassthroughReason::Plain),
+            learned,
+        },
+    }
+}
+
+/// What may be learned; `None` where there is no room for it.
+fn admitted(graph: &Graph, mode: Mode, source: &Workload, learned: Learned) -> Option<Learned> {
     let learned = match mode {
         Mode::Off => Learned::Nothing,
-        Mode::Learn | Mode::Enforce => learn(&target),
+        Mode::Learn | Mode::Enforce => learned,
     };
-    if !graph.admits(&question.source, &learned, mode) {
-        return Outcome {
-            decision: passthrough(PassthroughReason::Limit),
-            learned: Learned::Nothing,
-        };
-    }
+    graph.admits(source, &learned, mode).then_some(learned)
+}
+
+fn limit() -> Outcome {
     Outcome {
-        decision: answer(inventory, question, &target),
-        learned,
+        decision: passthrough(PassthroughReason::Limit),
+        learned: Learned::Nothing,
     }
 }
 
@@ -138,7 +167,6 @@ mod tests {
 
     use super::*;
     use crate::graph::{Dependency, Limits, Origin};
-    use crate::names::EgressHost;
     use crate::resource::Mesh;
     use crate::resource::Object;
 

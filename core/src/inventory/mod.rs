@@ -238,6 +238,13 @@ impl Inventory {
         selecting.filter_map(|service| Some(services::of_service(service, &self.mesh)?.egress))
     }
 
+    /// The egress host that a client's sidecar has under a name, as its clusters are called: `reviews.shop.svc.cluster.local`.
+    #[must_use]
+    pub fn egress_host_seen(&self, host: &str, client: &str) -> Option<EgressHost> {
+        let service = self.services.visible(&host.to_ascii_lowercase(), client)?;
+        Some(service.egress.clone())
+    }
+
     /// The egress host of a Kubernetes Service, if there is such a Service.
     #[must_use]
     pub fn egress_host_of(&self, namespace: &str, service: &str) -> Option<EgressHost> {

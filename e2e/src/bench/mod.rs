@@ -3,6 +3,7 @@
 //! Every figure is measured beside its baseline in the same run, in turns or side by side, so that a machine whose
 //! speed drifts moves both.
 
+mod als;
 mod filter_memory;
 mod filter_overhead;
 mod first_request;
@@ -29,6 +30,8 @@ pub enum Benchmark {
     FirstRequest,
     /// Throughput of the collector
     Resolve,
+    /// Entries of access logs that the collector takes
+    Als,
     /// Share of real applications' services that stay in every scope
     LazyShare,
     /// Memory of a sidecar without and with the filter
@@ -50,6 +53,7 @@ impl Benchmark {
             Self::FilterOverhead => on_all_cores(filter_overhead::run()),
             Self::FirstRequest => on_all_cores(first_request::run()),
             Self::Resolve => resolve::run(),
+            Self::Als => als::run(),
             Self::LazyShare => lazy_share::run(),
             Self::FilterMemory => on_all_cores(filter_memory::run()),
             Self::Soak(settings) => on_all_cores(soak::run(settings)),

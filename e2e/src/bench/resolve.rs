@@ -172,7 +172,7 @@ fn question(index: usize) -> Result<Outgoing> {
         .context("request")
 }
 
-fn options(folder: &Path, address: Ipv4Addr) -> Result<Options> {
+pub(super) fn options(folder: &Path, address: Ipv4Addr) -> Result<Options> {
     let options = Options {
         address,
         manifests: folder.join("manifests"),
@@ -227,7 +227,7 @@ async fn connect(address: SocketAddr, count: usize) -> Result<Connections> {
     Connections::over(try_join_all(streams).await?).await
 }
 
-fn stay_on(core: usize) -> Result<()> {
+pub(super) fn stay_on(core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
     sched_setaffinity(None, &cores).context("sched_setaffinity")

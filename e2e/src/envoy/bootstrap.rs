@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
+use lazymesh_envoyfilters::{AccessLog, http_access_log, tcp_access_log};
 use serde_json::{Value, json};
 
 use super::files::Files;
@@ -26,6 +27,8 @@ pub struct Bootstrap {
     pub tcp_filter: Option<Value>,
     /// Whether there is a line for each request in the access log.
     pub access_log: bool,
+    /// The access logs that the collector gets, if any.
+    pub als: Option<AccessLog>,
 }
 
 impl Bootstrap {
@@ -79,6 +82,7 @@ impl Bootstrap {
                 "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
                 "stat_prefix": "PassthroughCluster",
                 "cluster": "PassthroughCluster",
+                "access_log": Vec::from_iter(self.als.as_ref().map(tcp_access_log)),
             },
         });
         let filters: Vec<&Value> = self.tcp_filter.iter().chain([&tcp_proxy]).collect();
@@ -137,21 +141,24 @@ impl Bootstrap {
         })
     }
 
-    fn access_logs(&self) -> Value {
-        if !self.access_log {
-            return json!([]);
-        }
+    fn access_logs(&self) -> Vec<Value> {
+        let file = self.access_log.then(|| self.file_access_log());
+        let als = self.als.as_ref().map(http_access_log);
+        file.into_iter().chain(als).collect()
+    }
+
+    fn file_access_log(&self) -> Value {
         let line = "%START_TIME(%H:%M:%S.%3f)% %REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)% %PROTOCOL% -> \
                     %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %DURATION%ms route=%ROUTE_NAME% \
                     cluster=%UPSTREAM_CLUSTER_RAW% host=%UPSTREAM_HOST% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n";
-        json!([{
+        json!({
             "name": "envoy.access_loggers.file",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
                 "path": self.files.access_log(),
                 "log_format": { "text_format_source": { "inline_string": line } },
             },
-        }])
+        })
     }
 }
 

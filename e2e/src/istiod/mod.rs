@@ -21,6 +21,7 @@ use std::{
 };
 
 use anyhow::Result;
+use lazymesh_envoyfilters::AccessLog;
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
@@ -112,6 +113,8 @@ pub struct Config {
     pub workload: String,
     /// Outbound traffic policy of the mesh.
     pub policy: OutboundTrafficPolicy,
+    /// The access logs that the collector gets, if any.
+    pub als: Option<AccessLog>,
     /// The attachment, if there is one.
     pub patches: Option<Patches>,
     /// Where Sidecars are published.
@@ -184,7 +187,10 @@ impl Config {
             .map(|cluster| sources.swap(cluster))
             .collect();
         files::replace(&self.files.cds(), &clusters)?;
-        files::replace(&self.files.lds(), &listeners::all(&entries))?;
+        files::replace(
+            &self.files.lds(),
+            &listeners::all(&entries, self.als.as_ref()),
+        )?;
         for port in &self.http_ports {
             let table = routes::table(*port, &entries, self);
             files::replace(&self.files.rds(&port.to_string()), &[table])?;

@@ -50,6 +50,7 @@ pub struct MeshBuilder {
     pub(super) collector: CollectorKind,
     pub(super) concurrency: u32,
     pub(super) access_log: bool,
+    pub(super) als: Option<u8>,
 }
 
 impl Default for MeshBuilder {
@@ -64,6 +65,7 @@ impl Default for MeshBuilder {
             collector: CollectorKind::default(),
             concurrency: 2,
             access_log: true,
+            als: None,
         }
     }
 }
@@ -122,6 +124,13 @@ impl MeshBuilder {
     #[must_use]
     pub fn concurrency(mut self, workers: u32) -> Self {
         self.concurrency = workers;
+        self
+    }
+
+    /// Sends so many of a hundred entries of the access log to the collector.
+    #[must_use]
+    pub fn als(mut self, percent: u8) -> Self {
+        self.als = Some(percent);
         self
     }
 

@@ -11,5 +11,9 @@ pub(crate) const COLLECTOR_SERVICE: &str = "lazymesh-collector";
 
 /// Istio's name of the collector's cluster.
 pub(crate) fn collector_cluster() -> String {
-    format!("outbound|8480||{COLLECTOR_SERVICE}.{SYSTEM_NAMESPACE}.svc.cluster.local")
+    format!("outbound|8480||{}", collector_host())
+}
+
+pub(crate) fn collector_host() -> String {
+    format!("{COLLECTOR_SERVICE}.{SYSTEM_NAMESPACE}.svc.cluster.local")
 }

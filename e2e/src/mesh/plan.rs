@@ -5,8 +5,10 @@ use std::{
     net::Ipv4Addr,
 };
 
+use lazymesh_envoyfilters::{ALS_PORT, AccessLog};
 use serde_json::Value;
 
+use super::names::collector_host;
 use super::{COLLECTOR_SERVICE, MeshBuilder, NAMESPACE, SYSTEM_NAMESPACE, WORKLOAD};
 use crate::{
     client::Names,
@@ -109,6 +111,13 @@ impl Plan {
         known.map(Service::egress_host).collect()
     }
 
+    /// The access logs that the collector gets.
+    pub(super) fn als(&self) -> Option<AccessLog> {
+        let host = collector_host();
+        let percent = self.builder.als?;
+        Some(AccessLog { host, percent })
+    }
+
     /// Ports that have an HTTP listener.
     pub(super) fn http_ports(&self) -> BTreeSet<u16> {
         let services = self.services.values().map(|placed| &placed.service);
@@ -128,28 +137,25 @@ impl Plan {
 
     /// All that istiod knows of it.
     pub(super) fn istiod(&self, state: &State, patches: Option<Patches>) -> Config {
-        let collector = self.collector();
-        let collector = Entry {
+        let address = self.collector();
+        let ports = [(8480, Protocol::Http1), (ALS_PORT, Protocol::Http2)];
+        let collector = ports.map(|(port, protocol)| Entry {
             namespace: SYSTEM_NAMESPACE.to_owned(),
             name: COLLECTOR_SERVICE.to_owned(),
-            port: 8480,
-            cluster_ip: collector,
-            endpoint: (collector, 8480).into(),
+            port,
+            cluster_ip: address,
+            endpoint: (address, port).into(),
             service_account: None,
-            protocol: Protocol::Http1,
-        };
+            protocol,
+        });
         Config {
-            registry: self
-                .services
-                .values()
-                .map(entry)
-                .chain([collector])
-                .collect(),
+            registry: self.services.values().map(entry).chain(collector).collect(),
             http_ports: self.http_ports(),
             namespace: NAMESPACE.to_owned(),
             workload: WORKLOAD.to_owned(),
             policy: self.builder.policy,
             patches,
+            als: self.als(),
             sidecars: state.sidecars(),
             files: Files::new(state.envoy()),
         }

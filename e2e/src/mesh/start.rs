@@ -4,6 +4,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use lazymesh_envoyfilters::ALS_PORT;
 use serde_json::json;
 
 use super::{
@@ -63,6 +64,7 @@ impl MeshBuilder {
             http_filter,
             tcp_filter,
             access_log: plan.builder.access_log,
+            als: plan.als(),
         };
         files::write(&files.bootstrap(), &bootstrap.render())?;
         let envoy = Envoy::start(files, plan.builder.concurrency).await?;
@@ -133,7 +135,13 @@ impl Plan {
             store: state.store(),
             log: state.root().join("collector.log"),
             always: self.always(),
-            flags: Vec::new(),
+            flags: match self.builder.als {
+                Some(_) => vec![
+                    "--als".to_owned(),
+                    format!("{}:{ALS_PORT}", self.collector()),
+                ],
+                None => Vec::new(),
+            },
         };
         match &self.builder.collector {
             CollectorKind::Real => Ok((Some(Collector::start(options).await?), None)),

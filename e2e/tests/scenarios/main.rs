@@ -1,6 +1,7 @@
 //! What lazymesh does on a real Envoy, one behaviour a module.
 
 mod absent;
+mod access_log;
 mod concurrent;
 mod direct;
 mod header;
