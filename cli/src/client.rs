@@ -110,10 +110,14 @@ impl Client {
     }
 
     /// All items of a list, page by page.
-    pub(crate) async fn list(&self, path: &[&str]) -> anyhow::Result<Vec<Value>> {
+    pub(crate) async fn list(
+        &self,
+        path: &[&str],
+        filter: &[(&str, &str)],
+    ) -> anyhow::Result<Vec<Value>> {
         let (mut items, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let mut query = vec![("limit", PAGE)];
+            let mut query = [&[("limit", PAGE)], filter].concat();
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
             let response = self.get(path, &query).await?;
             let page: Page = response

@@ -2,7 +2,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     collector, completions, forget, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push,
-    oci_sign, oci_verify, sidecar, workloads,
+    oci_sign, oci_verify, plan, sidecar, workloads,
 };
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Graph(graph::Args),
     /// List workloads, or show one with what it depends on
     Workloads(workloads::Args),
+    /// Show what enforcing would leave of each workload's scope
+    Plan(plan::Args),
     /// Show a workload's Sidecar as the collector publishes it
     Sidecar(sidecar::Args),
     /// Forget what a workload has learned

@@ -20,6 +20,7 @@ mod oci_registry;
 mod oci_sign;
 mod oci_verify;
 mod output;
+mod plan;
 mod sidecar;
 mod uninstall;
 mod workloads;
@@ -52,6 +53,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Manifests(args) => manifests::run(&args),
         Command::Graph(args) => graph::run(args),
         Command::Workloads(args) => workloads::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Sidecar(args) => sidecar::run(args),
         Command::Forget(args) => forget::run(args),
         Command::Push(args) => oci_push::run(*args),

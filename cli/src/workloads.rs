@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let client = args.collector.client()?;
     match &args.workload {
         None => {
-            let items = client.list(&["v1", "workloads"]).await?;
+            let items = client.list(&["v1", "workloads"], &[]).await?;
             args.output.print(&items, || list(&items))
         }
         Some(workload) => {
@@ -69,7 +69,7 @@ async fn detail(client: &Client, workload: &Workload) -> anyhow::Result<Value> {
     let path = ["v1", "workloads", &workload.namespace, &workload.name];
     let mut detail = client.json(&path).await?;
     let dependencies = client
-        .list(&[&path[..], &["dependencies"]].concat())
+        .list(&[&path[..], &["dependencies"]].concat(), &[])
         .await?;
     if let Value::Object(fields) = &mut detail {
         fields.insert("dependencies".to_owned(), json!(dependencies));

@@ -78,7 +78,7 @@ pub use resource::{
     Presence, Service, ServiceEntry, Sidecar, VirtualService,
 };
 pub use scope::{
-    AlwaysVisible, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Filters, Plan, Policy, Reason,
-    Rollout, SidecarSpec, Transit, Visibility, always_visible, obstacle, plan, roll_out,
-    sidecar_name,
+    AlwaysVisible, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate, Filters, Footprint,
+    Limit, Plan, Policy, Reason, Rollout, SidecarSpec, Transit, Visibility, always_visible,
+    estimate, obstacle, plan, roll_out, sidecar_name,
 };

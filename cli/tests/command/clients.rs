@@ -91,6 +91,29 @@ fn forget() {
 }
 
 #[test]
+fn plan() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let table = run(&["plan", "shop", url]).ok();
+    let rows = rows(&table);
+    let headers = ["WORKLOAD", "MODE", "SERVICES", "CLUSTERS", "ENDPOINTS"];
+    assert_eq!(rows[0][..5], headers);
+    assert!(rows.iter().skip(1).all(|row| row[0].starts_with("shop/")));
+    let json = run(&["plan", "shop/web", "-o", "json", url]).json();
+    assert_eq!(json["dependencies"], 1);
+    let shown = run(&["plan", "shop/web", url]).ok();
+    assert!(
+        shown.contains("Evidence:        1 requests, the first"),
+        "{shown}"
+    );
+    let unknown = run(&["plan", "shop/none", url]).error();
+    assert!(
+        unknown.contains("no pod has that canonical name"),
+        "{unknown}"
+    );
+}
+
+#[test]
 fn graph() {
     let (_mesh, collector) = taught();
     let url = &*collector.url();
@@ -202,6 +225,7 @@ fn a_collector_that_is_not_there_is_explained() {
             &["graph"][..],
             &["workloads"],
             &["workloads", "shop/web"],
+            &["plan"],
             &["sidecar", "shop/web"],
         ] {
             let error = run(&[args, &[url]].concat()).error();

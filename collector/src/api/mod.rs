@@ -11,6 +11,7 @@ mod ingest;
 mod openapi;
 mod operations;
 mod page;
+mod plan;
 mod problem;
 mod responses;
 mod services;
@@ -83,6 +84,7 @@ fn admin_routes() -> OpenApiRouter<Admin> {
         .merge(services::routes())
         .merge(graph::routes())
         .merge(sidecars::routes())
+        .merge(plan::routes())
         .merge(external_hosts::routes())
         .merge(operations::routes())
 }

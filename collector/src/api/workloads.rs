@@ -52,7 +52,7 @@ struct WorkloadDetail {
 
 /// What rules a workload's scope.
 #[derive(Debug, Serialize, ToSchema)]
-struct SidecarSummary {
+pub(super) struct SidecarSummary {
     state: SidecarState,
     /// The Sidecar's name: lazymesh's own when `managed`, the user's when `user-managed`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ struct SidecarSummary {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum SidecarState {
+pub(super) enum SidecarState {
     /// A Sidecar that lazymesh publishes.
     Managed,
     /// A Sidecar of somebody else, which lazymesh leaves alone.
@@ -247,7 +247,7 @@ async fn dependencies(
     Ok(Json(page.map(DependencyView::from)))
 }
 
-fn require(view: &View, workload: &Workload) -> Result<(), Problem> {
+pub(super) fn require(view: &View, workload: &Workload) -> Result<(), Problem> {
     let known = view.graph.has(workload) || view.inventory.is_running(workload);
     if known {
         return Ok(());

@@ -112,6 +112,8 @@ fn every_route_is_in_it() {
         "GET /readyz",
         "GET /v1/external-hosts",
         "GET /v1/graph",
+        "GET /v1/plan",
+        "GET /v1/plan/{namespace}/{name}",
         "GET /v1/services/{namespace}/{name}/dependents",
         "GET /v1/sidecars/{namespace}/{name}",
         "GET /v1/workloads",

@@ -13,6 +13,7 @@ mod ingest;
 mod mesh;
 mod operations;
 mod paging;
+mod plan;
 mod sidecars;
 mod store;
 mod token;

@@ -72,6 +72,16 @@ impl RuleIndex {
         rules.peek().is_some() && rules.all(|rule| rule.subsets.iter().any(|own| own == subset))
     }
 
+    /// How many subsets a client's sidecar has of a host.
+    pub(crate) fn subsets(&self, host: &str, client: &str, service: &str, root: &str) -> usize {
+        let place = |rule: &&Rule| {
+            let mut places = [client, service, root].into_iter();
+            places.position(|place| place == rule.namespace)
+        };
+        let rule = self.of(host, client, service, root).min_by_key(place);
+        rule.map_or(0, |rule| rule.subsets.len())
+    }
+
     /// Whether any of the rules has the host's routes choose endpoints by what requests say.
     pub(crate) fn hashes(&self, host: &str, client: &str, service: &str, root: &str) -> bool {
         self.of(host, client, service, root).any(|rule| rule.hashes)

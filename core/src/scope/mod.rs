@@ -9,6 +9,7 @@
 
 mod always;
 mod closure;
+mod estimate;
 mod manifest;
 mod owner;
 mod policy;
@@ -26,6 +27,7 @@ use crate::resource::Mode;
 
 pub use self::always::{AlwaysVisible, always_visible};
 use self::closure::Closure;
+pub use self::estimate::{Estimate, Footprint, Limit, estimate};
 pub(crate) use self::owner::user_sidecar_of;
 pub use self::owner::{DEFAULT_NAME, sidecar_name};
 pub use self::policy::{Filters, Policy, Visibility};

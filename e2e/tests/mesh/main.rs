@@ -21,6 +21,7 @@ mod mtls;
 mod names;
 mod neighbours;
 mod outside;
+mod plan;
 mod registry_down;
 mod registry_only;
 mod reporters;

@@ -1,0 +1,204 @@
+//! Shows what enforcing would leave of each workload's scope.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use lazymesh_core::{Footprint, Limit, Subject, Workload, estimate};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::Admin;
+use crate::api::extract::{Named, Query};
+use crate::api::page::{Page, PageQuery};
+use crate::api::problem::{Kind, Problem};
+use crate::api::responses::{ItemProblems, ListProblems};
+use crate::api::views::ModeView;
+use crate::api::workloads::{SidecarSummary, require};
+use crate::state::{SharedView, View};
+
+pub(crate) fn routes() -> OpenApiRouter<Admin> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(show))
+}
+
+/// Whose plans are listed.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PlanQuery {
+    /// Only workloads of this namespace.
+    namespace: Option<String>,
+}
+
+/// What enforcing would leave of a workload's scope, whatever its mode is now.
+#[derive(Debug, Serialize, ToSchema)]
+struct WorkloadPlan {
+    namespace: String,
+    /// Canonical name.
+    name: String,
+    mode: ModeView,
+    sidecar: SidecarSummary,
+    full: FootprintView,
+    scoped: FootprintView,
+    /// Egress hosts that it was seen to call.
+    dependencies: usize,
+    /// Egress hosts in the scope without having been called; 0 where the scope is the full one.
+    always_visible: usize,
+    /// Egress hosts that come along with others; 0 where the scope is the full one.
+    along: usize,
+    /// What keeps the scope large, or a pod from having it.
+    limits: Vec<LimitView>,
+    evidence: EvidenceView,
+}
+
+/// What a scope holds.
+#[derive(Debug, Serialize, ToSchema)]
+struct FootprintView {
+    /// Hosts of Services and ServiceEntries.
+    services: usize,
+    /// Outbound clusters: one for each port, and for each port of each subset.
+    clusters: usize,
+    /// Endpoints of Kubernetes Services in these clusters.
+    endpoints: usize,
+}
+
+/// What keeps a scope large, or a pod from having it.
+#[derive(Debug, Serialize, ToSchema)]
+struct LimitView {
+    /// In one word: `proxyless`, `full` or `unlabelled`.
+    limit: &'static str,
+    /// For a person.
+    detail: String,
+}
+
+/// What a plan rests on.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct EvidenceView {
+    /// Requests and connections that taught its dependencies.
+    count: u64,
+    /// Milliseconds since 1970; absent where nothing was learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_seen_ms: Option<u64>,
+    /// Milliseconds since 1970; absent where nothing was learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_ms: Option<u64>,
+    /// Whether it has pods now. A Job that runs once a week calls nothing until then.
+    running: bool,
+}
+
+impl WorkloadPlan {
+    fn new(view: &View, workload: &Workload) -> Self {
+        let View {
+            inventory,
+            graph,
+            policy,
+        } = view;
+        let estimate = estimate(inventory, graph, &policy.visibility, workload);
+        Self {
+            namespace: workload.namespace.clone(),
+            name: workload.name.clone(),
+            mode: policy.mode(inventory, workload).into(),
+            sidecar: view.plan(&Subject::Workload(workload.clone())).into(),
+            full: estimate.full.into(),
+            scoped: estimate.scoped.into(),
+            dependencies: graph.dependencies(workload).count(),
+            always_visible: estimate.always_visible,
+            along: estimate.along,
+            limits: estimate.limits.into_iter().map(LimitView::from).collect(),
+            evidence: EvidenceView::new(view, workload),
+        }
+    }
+}
+
+impl EvidenceView {
+    fn new(view: &View, workload: &Workload) -> Self {
+        let dependencies = || view.graph.dependencies(workload);
+        Self {
+            count: dependencies().fold(0, |sum, it| sum.saturating_add(it.count)),
+            first_seen_ms: dependencies().map(|it| it.first_seen_ms).min(),
+            last_seen_ms: dependencies().map(|it| it.last_seen_ms).max(),
+            running: view.inventory.is_running(workload),
+        }
+    }
+}
+
+impl From<Footprint> for FootprintView {
+    fn from(footprint: Footprint) -> Self {
+        Self {
+            services: footprint.services,
+            clusters: footprint.clusters,
+            endpoints: footprint.endpoints,
+        }
+    }
+}
+
+impl From<Limit> for LimitView {
+    fn from(limit: Limit) -> Self {
+        Self {
+            limit: limit.word(),
+            detail: limit.to_string(),
+        }
+    }
+}
+
+/// List plans
+///
+/// What enforcing would leave of each workload's scope, whatever its mode is now.
+#[utoipa::path(
+    get,
+    path = "/v1/plan",
+    operation_id = "list_plans",
+    tag = "sidecars",
+    params(PageQuery, PlanQuery),
+    responses((status = 200, description = "A page", body = Page<WorkloadPlan>), ListProblems),
+)]
+async fn list(
+    State(view): State<Arc<SharedView>>,
+    Query(page): Query<PageQuery>,
+    Query(PlanQuery { namespace }): Query<PlanQuery>,
+) -> Result<Json<Page<WorkloadPlan>>, Problem> {
+    let cut = page.cut::<Workload>()?;
+    let work = spawn_blocking(move || {
+        let page = {
+            let view = view.look();
+            let after = cut.after().map(|after| after.namespace.as_str());
+            let from = after.max(namespace.as_deref());
+            let workloads = view.workloads_from(from);
+            let is_listed =
+                |it: &Workload| namespace.as_ref().is_none_or(|only| it.namespace == *only);
+            cut.page(workloads.filter(is_listed), Workload::clone)
+        };
+        // The view is looked at anew for each, so that nobody waits for all of them.
+        page.map(|workload| WorkloadPlan::new(&view.look(), &workload))
+    });
+    let page = work.await.map_err(|error| {
+        tracing::error!(%error, "cannot plan");
+        Problem::new(Kind::Internal, "the plans could not be made")
+    })?;
+    Ok(Json(page))
+}
+
+/// Show a workload's plan
+#[utoipa::path(
+    get,
+    path = "/v1/plan/{namespace}/{name}",
+    operation_id = "show_plan",
+    tag = "sidecars",
+    params(
+        ("namespace" = String, Path, description = "Kubernetes namespace"),
+        ("name" = String, Path, description = "Canonical name"),
+    ),
+    responses((status = 200, description = "The plan", body = WorkloadPlan), ItemProblems),
+)]
+async fn show(
+    State(view): State<Arc<SharedView>>,
+    Named(workload): Named,
+) -> Result<Json<WorkloadPlan>, Problem> {
+    let view = view.look();
+    require(&view, &workload)?;
+    Ok(Json(WorkloadPlan::new(&view, &workload)))
+}
