@@ -53,3 +53,18 @@ metrics! {
     HoldTime, Histogram, "lazymesh_hold_ms", "Milliseconds that held requests and connections waited for their cluster.";
     BreakersOpen, Gauge, "lazymesh_breaker_open", "Workers whose circuit breaker is not closed.";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_documented() {
+        let page = include_str!("../../docs/metrics.md");
+        for metric in Metric::ALL {
+            let kind = format!("{:?}", metric.kind()).to_lowercase();
+            let row = format!("| `{}` | {kind} | ", metric.name());
+            assert!(page.contains(&row), "docs/metrics.md has no {row:?}");
+        }
+    }
+}

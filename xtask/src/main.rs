@@ -13,6 +13,7 @@ mod git;
 mod go_tools;
 mod lab;
 mod mesh_lab;
+mod module;
 mod packages;
 mod release;
 mod reproducible;
@@ -77,9 +78,8 @@ enum Task {
     },
     /// Tries what is generated until something is wrong, or the time is over; prints it as small as it gets
     Fuzz {
-        /// `equivalence`: meshes, on which lazymesh is held against istiod's own code
         target: FuzzTarget,
-        /// Of the fuzzer: `--seconds N`, `--seed N`, `--except KIND`
+        /// Of the fuzzer: `equivalence --seconds N --seed N --except KIND`, `module --calls N --seed N`, `hosts --hosts N`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -102,7 +102,12 @@ enum Task {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum FuzzTarget {
+    /// Meshes, on which lazymesh is held against istiod's own code
     Equivalence,
+    /// Distinct hosts and destinations, which the filter's memory must bear
+    Hosts,
+    /// The filter as it is compiled, in a host that answers anything
+    Module,
 }
 
 fn main() -> ExitCode {
@@ -139,10 +144,11 @@ fn run(task: Task) -> anyhow::Result<()> {
             arguments,
         } => run::bench(&root, &name, json, &arguments),
         Task::Equivalence { paths } => equivalence::run(&root, "cases", &paths),
-        Task::Fuzz {
-            target: FuzzTarget::Equivalence,
-            arguments,
-        } => equivalence::run(&root, "fuzz", &arguments),
+        Task::Fuzz { target, arguments } => match target {
+            FuzzTarget::Equivalence => equivalence::run(&root, "fuzz", &arguments),
+            FuzzTarget::Hosts => module::run(&root, "flood", &arguments),
+            FuzzTarget::Module => module::run(&root, "fuzz", &arguments),
+        },
         Task::Lab { arguments } => mesh_lab::run(&root, &arguments),
         Task::Release { dry_run } => release::run(&root, dry_run),
         Task::Tools => tools::print_all(),

@@ -91,7 +91,7 @@ impl Selection {
 }
 
 /// Test targets of the tiers; every other one is of the first.
-const ENVOY: [&str; 2] = ["durability", "scenarios"];
+const ENVOY: [&str; 3] = ["durability", "module", "scenarios"];
 const INTEROP: [&str; 2] = ["clients", "interop"];
 const MESH: [&str; 4] = ["equivalence", "kubernetes", "lab", "mesh"];
 
