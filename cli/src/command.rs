@@ -1,8 +1,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    collector, completions, forget, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push,
-    oci_sign, oci_verify, plan, sidecar, workloads,
+    always_visible, collector, completions, forget, graph, manifests, oci_copy, oci_inspect,
+    oci_pull, oci_push, oci_sign, oci_verify, plan, sidecar, workloads,
 };
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Plan(plan::Args),
     /// Show a workload's Sidecar as the collector publishes it
     Sidecar(sidecar::Args),
+    /// List the hosts that stay in every scope, with the reason for each
+    AlwaysVisible(always_visible::Args),
     /// Forget what a workload has learned
     Forget(forget::Args),
     /// Push the filter to a registry, or a directory that stands for one

@@ -2,6 +2,7 @@
 //!
 //! Every subcommand is a module with its arguments and its `run`.
 
+mod always_visible;
 mod client;
 mod collector;
 mod command;
@@ -55,6 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Workloads(args) => workloads::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Sidecar(args) => sidecar::run(args),
+        Command::AlwaysVisible(args) => always_visible::run(args),
         Command::Forget(args) => forget::run(args),
         Command::Push(args) => oci_push::run(*args),
         Command::Pull(args) => oci_pull::run(args),

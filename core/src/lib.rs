@@ -80,5 +80,5 @@ pub use resource::{
 pub use scope::{
     AlwaysVisible, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate, Filters, Footprint,
     Limit, Plan, Policy, Reason, Rollout, SidecarSpec, Transit, Visibility, always_visible,
-    estimate, obstacle, plan, roll_out, sidecar_name,
+    always_visible_anywhere, estimate, obstacle, plan, roll_out, sidecar_name,
 };

@@ -37,7 +37,7 @@ struct Wanted {
     at: u64,
     hosts: BTreeSet<EgressHost>,
     #[serde(default)]
-    beyond_http: BTreeSet<EgressHost>,
+    undecided: BTreeSet<EgressHost>,
     #[serde(default)]
     routed: BTreeSet<EgressHost>,
 }
@@ -89,7 +89,7 @@ fn run(input: &str) -> Result<String> {
             namespace: "shop".to_owned(),
             name: "lazymesh-web".to_owned(),
             hosts: now.hosts,
-            beyond_http: now.beyond_http,
+            undecided: now.undecided,
             routed: now.routed,
             ..SidecarSpec::default()
         };

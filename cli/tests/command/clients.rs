@@ -79,6 +79,21 @@ fn one_workload() {
 }
 
 #[test]
+fn always_visible() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let table = run(&["always-visible", url]).ok();
+    let rows = rows(&table);
+    assert_eq!(rows[0], ["HOST", "STAYS BECAUSE"]);
+    let own = "lazymesh-system/lazymesh-collector.lazymesh-system.svc.cluster.local";
+    assert_eq!(rows[1][0], own);
+    assert!(rows[1][1].starts_with("every sidecar needs it"));
+    let json = run(&["always-visible", "-o", "json", url]).json();
+    assert_eq!(json[0]["reason"], "listed");
+    assert_eq!(run(&["always-visible", "-o", "yaml", url]).yaml(), json);
+}
+
+#[test]
 fn forget() {
     let (_mesh, collector) = taught();
     let url = &*collector.url();

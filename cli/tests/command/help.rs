@@ -9,6 +9,7 @@ fn every_command_helps() {
         "graph",
         "workloads",
         "sidecar",
+        "always-visible",
         "forget",
         "push",
         "pull",
@@ -86,6 +87,7 @@ fn completions_know_every_command() {
             "graph",
             "workloads",
             "sidecar",
+            "always-visible",
             "push",
             "copy",
         ] {

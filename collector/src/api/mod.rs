@@ -3,6 +3,7 @@
 //! Handlers translate between HTTP and the view, and each takes only what it needs; no rule of lazymesh is in here.
 
 mod access_log;
+mod always_visible;
 mod body;
 mod external_hosts;
 mod extract;
@@ -85,6 +86,7 @@ fn admin_routes() -> OpenApiRouter<Admin> {
         .merge(graph::routes())
         .merge(sidecars::routes())
         .merge(plan::routes())
+        .merge(always_visible::routes())
         .merge(external_hosts::routes())
         .merge(operations::routes())
 }

@@ -2,7 +2,7 @@
 //!
 //! Separate from the types of `lazymesh_core`, so that those can change without changing the API.
 
-use lazymesh_core::{Dependency, ExternalHost, Mode, Origin, Workload};
+use lazymesh_core::{AlwaysVisible, Dependency, EgressHost, ExternalHost, Mode, Origin, Workload};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -83,6 +83,29 @@ impl From<&Dependency> for DependencyView {
                 Origin::Learned => OriginView::Learned,
                 Origin::Pinned => OriginView::Pinned,
             },
+        }
+    }
+}
+
+/// A host that stays in every scope.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AlwaysVisibleView {
+    /// The egress host, as a Sidecar names it: `<namespace>/<host>`.
+    #[schema(example = "data/mysql.data.svc.cluster.local")]
+    host: String,
+    /// Why, in one word.
+    #[schema(example = "shares-http-port")]
+    reason: &'static str,
+    /// Why, in a sentence.
+    detail: String,
+}
+
+impl From<(&EgressHost, &AlwaysVisible)> for AlwaysVisibleView {
+    fn from((host, why): (&EgressHost, &AlwaysVisible)) -> Self {
+        Self {
+            host: host.to_string(),
+            reason: why.word(),
+            detail: why.to_string(),
         }
     }
 }

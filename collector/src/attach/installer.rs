@@ -58,8 +58,8 @@ pub struct AttachConfig {
         requires = "attach"
     )]
     pub istio: Option<IstioVersion>,
-    /// Whether to decide connections that are not HTTP, and to record the hosts outside the mesh that they go to. A WasmPlugin
-    /// that is there for it stays, without effect
+    /// Whether to decide connections that are not HTTP, and to record the hosts outside the mesh that they go to. Without this, hosts
+    /// that have such ports are in every Sidecar; a WasmPlugin that is there for it stays, without effect
     #[arg(
         long,
         value_name = "BOOL",

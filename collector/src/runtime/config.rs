@@ -1,5 +1,6 @@
 //! Holds everything that can be said to a collector on its command line or in its environment.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -106,6 +107,10 @@ pub struct MeshConfig {
         env = "LAZYMESH_ROOT_NAMESPACE"
     )]
     pub root_namespace: String,
+    /// The mesh closes what Istio knows no host for (outboundTrafficPolicy REGISTRY_ONLY). Where --kubernetes is given the mesh
+    /// configuration says it
+    #[arg(long, env = "LAZYMESH_REGISTRY_ONLY")]
+    pub registry_only: bool,
 }
 
 impl From<MeshConfig> for Mesh {
@@ -117,6 +122,7 @@ impl From<MeshConfig> for Mesh {
             trust_domain: config.trust_domain,
             trust_domain_aliases: config.trust_domain_alias,
             root_namespace: config.root_namespace,
+            registry_only: config.registry_only,
             default_export_to: DefaultExportTo::default(),
             discovery_selectors: Vec::new(),
         }
@@ -143,10 +149,6 @@ pub struct VisibilityConfig {
         value_delimiter = ','
     )]
     pub always_visible: Vec<EgressHost>,
-    /// Take ports whose protocol Istio detects for HTTP. Without this their hosts are in every Sidecar, as all are that
-    /// have a port which does not speak HTTP, for the filter learns only what does
-    #[arg(long, env = "LAZYMESH_ASSUME_HTTP")]
-    pub assume_http: bool,
     /// What lazymesh does where neither a namespace nor a pod has the label lazymesh.io/mode: learn, enforce or off
     #[arg(
         long,
@@ -183,12 +185,20 @@ impl Home<'_> {
 }
 
 impl Config {
+    /// What every sidecar sees.
+    pub(crate) fn visibility(&self, home: Home<'_>) -> Visibility {
+        Visibility {
+            always: self.visibility.always(home),
+            http_only: !self.kubernetes.attach.attach_tcp,
+        }
+    }
+
     /// What every sidecar sees, and who may be lazy.
     pub(crate) fn policy(&self, home: Home<'_>) -> Policy {
         let kubernetes = &self.kubernetes;
         let requires_filters = kubernetes.kubernetes && !kubernetes.enforce_unheard;
         Policy {
-            visibility: self.visibility.visibility(home),
+            visibility: self.visibility(home),
             off: false,
             default_mode: self.visibility.default_mode,
             filters: match requires_filters {
@@ -210,13 +220,10 @@ impl VisibilityConfig {
         given.unwrap_or_else(|| home.host("lazymesh-ports"))
     }
 
-    pub(crate) fn visibility(&self, home: Home<'_>) -> Visibility {
+    fn always(&self, home: Home<'_>) -> BTreeSet<EgressHost> {
         let own = [self.collector_host(home), self.anchor_host(home)];
-        let always = own.into_iter().chain(self.always_visible.iter().cloned());
-        Visibility {
-            always: always.collect(),
-            assume_http: self.assume_http,
-        }
+        let listed = self.always_visible.iter().cloned();
+        own.into_iter().chain(listed).collect()
     }
 }
 

@@ -75,7 +75,7 @@ impl Link {
         let options = config.kubernetes.source(&cluster_domain);
         let source = KubernetesSource::start(&self.client, options, Arc::clone(&self.cache));
         let attachment = installer.is_some().then_some(attachment);
-        let visibility = config.visibility.visibility(home);
+        let visibility = config.visibility(home);
         let mut follower = collector.follower(
             source,
             config.mesh.cluster_id.clone(),

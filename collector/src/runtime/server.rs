@@ -256,7 +256,7 @@ async fn follow_manifests(
     tasks: &mut JoinSet<&'static str>,
 ) -> Result<(), ServerError> {
     let mesh = Mesh::from(config.mesh.clone());
-    let visibility = config.visibility.visibility(Home {
+    let visibility = config.visibility(Home {
         namespace: NAMESPACE,
         cluster_domain: &mesh.cluster_domain,
     });

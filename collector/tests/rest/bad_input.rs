@@ -377,6 +377,7 @@ async fn paths_and_queries_that_cannot_be_read() {
             Some("cursor"),
         ),
         ("/v1/external-hosts?cursor=shop/web", 422, Some("cursor")),
+        ("/v1/always-visible?cursor=x", 422, Some("cursor")),
         ("/v1/graph?format=svg", 422, Some("format")),
         ("/v1/sidecars/shop/%1b%5b31m", 404, None),
     ];

@@ -110,6 +110,7 @@ fn every_route_is_in_it() {
         "GET /metrics",
         "GET /openapi.json",
         "GET /readyz",
+        "GET /v1/always-visible",
         "GET /v1/external-hosts",
         "GET /v1/graph",
         "GET /v1/plan",

@@ -3,6 +3,7 @@
 //! Whatever a test asks, [`api::Api`] also checks the answer against the OpenAPI document.
 
 mod access_log;
+mod always_visible;
 mod api;
 mod bad_input;
 mod document;

@@ -11,6 +11,8 @@ pub(crate) fn objects() -> Vec<Object> {
         service("shop", "reviews", "10.96.0.10"),
         service("shop", "ratings", "10.96.0.11"),
         service("bank", "ledger", "10.96.0.12"),
+        tcp_service("data", "mysql", "10.96.0.13", 80),
+        tcp_service("data", "redis", "10.96.0.14", 6379),
         pod("shop", "web", "web-account"),
         pod("shop", "custom", "custom"),
         pod("bank", "teller", "teller"),
@@ -38,11 +40,19 @@ fn namespace(name: &str, mode: Option<&str>) -> Value {
 }
 
 fn service(namespace: &str, name: &str, ip: &str) -> Value {
+    with_port(namespace, name, ip, json!({"name": "http", "port": 80}))
+}
+
+fn tcp_service(namespace: &str, name: &str, ip: &str, port: u16) -> Value {
+    with_port(namespace, name, ip, json!({"name": "tcp", "port": port}))
+}
+
+fn with_port(namespace: &str, name: &str, ip: &str, port: Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"clusterIP": ip, "clusterIPs": [ip], "ports": [{"name": "http", "port": 80}]},
+        "spec": {"clusterIP": ip, "clusterIPs": [ip], "ports": [port]},
     })
 }
 

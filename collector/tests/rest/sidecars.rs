@@ -15,6 +15,8 @@ fn hosts(yaml: &str) -> Vec<String> {
 }
 
 const COLLECTOR: &str = "lazymesh-system/collector.lazymesh-system.svc.cluster.local";
+/// What is in every scope besides.
+const MYSQL: &str = "data/mysql.data.svc.cluster.local";
 
 #[tokio::test]
 async fn a_sidecar_is_shown_as_it_is_published() {
@@ -24,11 +26,11 @@ async fn a_sidecar_is_shown_as_it_is_published() {
     assert_eq!(answer.header("content-type"), "application/yaml");
     assert_eq!(
         hosts(answer.text()),
-        [COLLECTOR, "shop/reviews.shop.svc.cluster.local"]
+        [MYSQL, COLLECTOR, "shop/reviews.shop.svc.cluster.local"]
     );
     assert_eq!(
         hosts(api.get("/v1/sidecars/shop/lazymesh-default").await.text()),
-        [COLLECTOR]
+        [MYSQL, COLLECTOR]
     );
 }
 
@@ -43,7 +45,7 @@ async fn a_name_that_is_not_its_workloads_is_found_all_the_same() {
         .to_owned();
     assert_ne!(name, "lazymesh-default");
     let answer = api.get(&format!("/v1/sidecars/shop/{name}")).await;
-    assert_eq!(hosts(answer.text()).len(), 2);
+    assert_eq!(hosts(answer.text()).len(), 3);
 }
 
 #[tokio::test]

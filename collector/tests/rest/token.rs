@@ -38,6 +38,7 @@ async fn only_the_token_opens_the_admin_port() {
     ] {
         for path in [
             "/v1/workloads",
+            "/v1/always-visible",
             "/v1/graph",
             "/v1/external-hosts",
             "/metrics",

@@ -7,10 +7,10 @@ mod cluster;
 mod direct;
 mod route_match;
 
-use lazymesh_protocol::{Decision, MAX_SHARES, PassthroughReason, Share};
+use lazymesh_protocol::{Decision, MAX_SHARES, PassthroughReason, Protocol, Share};
 
 use crate::graph::{Graph, Learned};
-use crate::inventory::{Inventory, MeshService, Port};
+use crate::inventory::{Inventory, MeshService, Port, Spoken};
 use crate::names::{EgressHost, Workload};
 use crate::resolve::{self, Question, Target};
 use crate::resource::Mode;
@@ -124,6 +124,10 @@ fn to_service(
         return hold(cluster::of_route(inventory, question, route)).filter(|_| routable);
     }
     let port = port_of(inventory, question, service)?;
+    if question.protocol != Protocol::Http && port.protocol == Spoken::Http {
+        // Where HTTP is declared, Istio passes anything else through.
+        return None;
+    }
     let direct = direct::decide(inventory, question, service, port);
     direct.or_else(|| {
         hold(cluster::of_service(inventory, question, service, port)).filter(|_| routable)
@@ -162,7 +166,7 @@ fn passthrough(reason: PassthroughReason) -> Decision {
 
 #[cfg(test)]
 mod tests {
-    use lazymesh_protocol::{MAX_SUBJECT_ALT_NAMES, Protocol, Source};
+    use lazymesh_protocol::{MAX_SUBJECT_ALT_NAMES, Source};
     use serde_json::{Value, json};
 
     use super::*;

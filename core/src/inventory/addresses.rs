@@ -65,22 +65,27 @@ impl<T: Ranked> AddressIndex<T> {
         }
     }
 
-    /// The things whose blocks hold an address, smallest block first; with each, whether it is the very address.
-    pub(crate) fn covering(&self, address: IpAddr) -> impl Iterator<Item = (&Arc<T>, bool)> {
+    /// The things whose blocks hold an address, smallest block first; with each, how many bits its block leaves open.
+    pub(crate) fn covering(&self, address: IpAddr) -> impl Iterator<Item = (&Arc<T>, u8)> {
         let family = address.is_ipv6();
         self.lengths
             .range((family, 0)..=(family, u8::MAX))
             .rev()
             .filter_map(move |(&(_, length), _)| {
                 let block = IpNet::new(address, length).ok()?.trunc();
-                let single = block.prefix_len() == block.max_prefix_len();
-                Some(
-                    self.blocks
-                        .get(&block)?
-                        .iter()
-                        .map(move |thing| (thing, single)),
-                )
+                let open = block.max_prefix_len() - block.prefix_len();
+                let things = self.blocks.get(&block)?;
+                Some(things.iter().map(move |thing| (thing, open)))
             })
             .flatten()
+    }
+
+    /// The things with blocks that have addresses in common with a block.
+    pub(crate) fn overlapping(&self, block: IpNet) -> impl Iterator<Item = &Arc<T>> {
+        let single = block.prefix_len() == block.max_prefix_len();
+        let wider = self.covering(block.addr()).map(|(thing, _)| thing);
+        let inside = self.blocks.iter().filter(move |_| !single);
+        let inside = inside.filter(move |(other, _)| block.contains(*other));
+        wider.chain(inside.flat_map(|(_, things)| things))
     }
 }

@@ -38,7 +38,7 @@ impl<T> Clusters<T> {
         self.clusters.iter()
     }
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> + Clone {
         self.clusters.values()
     }
 }

@@ -52,8 +52,9 @@ pub(crate) use self::canonical::CANONICAL_NAME_LABEL;
 pub use self::change::Change;
 pub(crate) use self::endpoints::Endpoint;
 pub(crate) use self::pods::Pod;
+pub(crate) use self::protocol::Protocol as Spoken;
 pub(crate) use self::routes::{Route, binds_sidecars};
-pub(crate) use self::services::{Form, MeshService, Port};
+pub(crate) use self::services::{Form, MeshService, Passing, Port, ToldBy};
 pub use self::user_sidecars::MANAGED_BY;
 
 /// All objects, by what questions ask for.

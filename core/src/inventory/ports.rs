@@ -3,40 +3,49 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::protocol::Protocol;
-use super::{Inventory, MeshService};
+use super::{Inventory, MeshService, Port};
 use crate::names::EgressHost;
 
 /// Ports on which the mesh speaks HTTP, or may speak it because Istio detects the protocol, with how many hosts do.
 #[derive(Debug, Default)]
 pub(crate) struct PortIndex {
-    http: BTreeMap<u16, usize>,
+    http: BTreeMap<u16, Hosts>,
+}
+
+/// How many hosts may speak HTTP on a port, and how many of them are declared to.
+#[derive(Debug, Default)]
+struct Hosts {
+    all: usize,
+    declared: usize,
 }
 
 impl PortIndex {
     pub(crate) fn insert(&mut self, service: &MeshService) {
         for port in http_ports(service) {
-            *self.http.entry(port).or_default() += 1;
+            let hosts = self.http.entry(port.number).or_default();
+            hosts.all += 1;
+            hosts.declared += usize::from(port.protocol == Protocol::Http);
         }
     }
 
     pub(crate) fn remove(&mut self, service: &MeshService) {
         for port in http_ports(service) {
-            let Some(count) = self.http.get_mut(&port) else {
+            let Some(hosts) = self.http.get_mut(&port.number) else {
                 continue;
             };
-            *count -= 1;
-            if *count == 0 {
-                self.http.remove(&port);
+            hosts.all -= 1;
+            hosts.declared -= usize::from(port.protocol == Protocol::Http);
+            if hosts.all == 0 {
+                self.http.remove(&port.number);
             }
         }
     }
 }
 
 /// Kubernetes takes no port 0; a manifest may have one.
-fn http_ports(service: &MeshService) -> impl Iterator<Item = u16> {
+fn http_ports(service: &MeshService) -> impl Iterator<Item = &Port> {
     let ports = service.ports.iter();
-    let http = ports.filter(|port| port.protocol != Protocol::Tcp && port.number != 0);
-    http.map(|port| port.number)
+    ports.filter(|port| port.protocol.may_be_http() && port.number != 0)
 }
 
 impl Inventory {
@@ -45,6 +54,17 @@ impl Inventory {
     #[must_use]
     pub fn http_ports(&self) -> BTreeSet<u16> {
         self.ports.http.keys().copied().collect()
+    }
+
+    /// Whether the mesh declares HTTP on a port, for which Istio has a listener of all addresses.
+    pub(crate) fn declares_http(&self, port: u16) -> bool {
+        let hosts = self.ports.http.get(&port);
+        hosts.is_some_and(|hosts| hosts.declared > 0)
+    }
+
+    /// Whether the port anchor has a port, so that its listener waits for what a client says first.
+    pub(crate) fn anchors(&self, port: u16) -> bool {
+        self.ports.http.contains_key(&port)
     }
 
     /// Every egress host of this very name, whatever its namespace.
@@ -86,14 +106,6 @@ mod tests {
                 json!({}),
                 json!([{ "port": 80, "name": "tcp-db" }, { "port": 5432, "name": "tcp" }]),
             ),
-            json!({
-                "apiVersion": "v1", "kind": "Service",
-                "metadata": {
-                    "name": "own", "namespace": "shop",
-                    "annotations": { "networking.istio.io/exportTo": "." },
-                },
-                "spec": { "clusterIP": "10.0.0.2", "ports": [{ "port": 80, "name": "tcp" }] },
-            }),
             service(
                 "dns",
                 json!({}),
@@ -125,22 +137,6 @@ mod tests {
         assert_eq!(inventory.http_ports(), [80, 9000].into());
         inventory.apply(ObjectKey::new(Kind::Service, "shop", "web"));
         assert!(inventory.http_ports().is_empty());
-    }
-
-    #[test]
-    fn what_may_not_be_http_is_found() {
-        let check = |client, assume_http, expect: &[&str]| {
-            let inventory = inventory();
-            let hosts = inventory.services.beyond_http(client, assume_http);
-            let hosts: Vec<_> = hosts.map(ToString::to_string).collect();
-            assert_eq!(hosts, expect);
-        };
-        let (out, db) = ("shop/a.example", "shop/db.shop.svc.cluster.local");
-        let web = "shop/web.shop.svc.cluster.local";
-        let own = "shop/own.shop.svc.cluster.local";
-        check("shop", true, &[out, db, own]);
-        check("shop", false, &[out, db, own, web]);
-        check("other", true, &[out, db]);
     }
 
     #[test]

@@ -10,32 +10,42 @@ pub(crate) enum Protocol {
     Http,
     /// Istio finds out, connection by connection; it may be HTTP.
     Detected,
-    /// Anything else, TLS included.
+    /// TLS that the application speaks itself: the client is the first to say something.
+    Tls,
+    /// Anything else; the server may be the first.
     Tcp,
 }
 
 impl Protocol {
-    /// Of a Service's port: `appProtocol` says it, else the name up to the first `-`.
-    pub(crate) fn of_service(number: u16, name: &str, app_protocol: Option<&str>) -> Self {
+    /// Of a Service's port: `appProtocol` says it, else the name up to the first `-`. None where that is UDP, whatever Kubernetes
+    /// takes it for: Istio has no listener for it.
+    pub(crate) fn of_service(number: u16, name: &str, app_protocol: Option<&str>) -> Option<Self> {
         let said = app_protocol.unwrap_or(name);
         let protocol = match said {
             "kubernetes.io/h2c" | "kubernetes.io/ws" if app_protocol.is_some() => Self::Http,
-            "kubernetes.io/wss" if app_protocol.is_some() => Self::Tcp,
-            _ => Self::parse(said.split_once('-').map_or(said, |(prefix, _)| prefix)),
+            "kubernetes.io/wss" if app_protocol.is_some() => Self::Tls,
+            _ => Self::parse(said.split_once('-').map_or(said, |(prefix, _)| prefix))?,
         };
         if protocol == Self::Detected && SERVER_FIRST.contains(&number) {
-            return Self::Tcp;
+            return Some(Self::Tcp);
         }
-        protocol
+        Some(protocol)
     }
 
-    /// Of its name in Istio; an unknown or empty one is left to detection.
-    pub(crate) fn parse(name: &str) -> Self {
-        match name.to_ascii_lowercase().as_str() {
+    /// Of its name in Istio; an unknown or empty one is left to detection. None for UDP.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "udp" => return None,
             "http" | "http2" | "http_proxy" | "grpc" | "grpc-web" => Self::Http,
-            "tcp" | "https" | "tls" | "mongo" | "redis" | "mysql" => Self::Tcp,
+            "https" | "tls" => Self::Tls,
+            "tcp" | "mongo" | "redis" | "mysql" => Self::Tcp,
             _ => Self::Detected,
-        }
+        })
+    }
+
+    /// Whether there may be requests on it, so that Istio makes routes for them.
+    pub(crate) fn may_be_http(self) -> bool {
+        matches!(self, Self::Http | Self::Detected)
     }
 }
 
@@ -47,20 +57,21 @@ mod tests {
     fn ports_speak_what_istio_says() {
         let check = |number, name, app_protocol, expect| {
             let found = Protocol::of_service(number, name, app_protocol);
-            assert_eq!(found, expect, "{number} {name:?} {app_protocol:?}");
+            assert_eq!(found, Some(expect), "{number} {name:?} {app_protocol:?}");
         };
+        assert_eq!(Protocol::of_service(80, "udp-web", None), None);
         check(80, "http", None, Protocol::Http);
         check(80, "HTTP2-web", None, Protocol::Http);
         check(80, "grpc-web", None, Protocol::Http);
         check(80, "grpc-web-2", None, Protocol::Http);
-        check(443, "https", None, Protocol::Tcp);
+        check(443, "https", None, Protocol::Tls);
         check(80, "tcp-http", None, Protocol::Tcp);
         check(80, "", None, Protocol::Detected);
         check(80, "web", None, Protocol::Detected);
         check(80, "tcp", Some("http"), Protocol::Http);
         check(80, "http", Some("tcp"), Protocol::Tcp);
         check(80, "", Some("kubernetes.io/h2c"), Protocol::Http);
-        check(80, "", Some("kubernetes.io/wss"), Protocol::Tcp);
+        check(80, "", Some("kubernetes.io/wss"), Protocol::Tls);
         check(80, "http", Some("example.com/own"), Protocol::Detected);
         check(3306, "db", None, Protocol::Tcp);
         check(3306, "http", None, Protocol::Http);

@@ -133,7 +133,12 @@ impl RouteIndex {
         self.preferred(self.hosts.exact(host), client)
     }
 
-    /// Those that cover a host by name or by wildcard, most specific first.
+    /// Those that cover a host by name or by wildcard, whoever obeys them.
+    pub(crate) fn named(&self, host: &str) -> impl Iterator<Item = &Route> {
+        self.hosts.covering(host).flatten().map(Arc::as_ref)
+    }
+
+    /// Those of them that a client obeys, most specific first.
     pub(crate) fn covering(&self, host: &str, client: &str) -> impl Iterator<Item = &Route> {
         let hosts = self.hosts.covering(host);
         hosts.flat_map(move |routes| self.preferred(routes, client))

@@ -53,6 +53,11 @@ impl RuleIndex {
         self.hosts.remove(&host, &rule);
     }
 
+    /// Whether there are rules for a host, whoever obeys them.
+    pub(crate) fn has(&self, host: &str) -> bool {
+        self.hosts.covering(host).flatten().next().is_some()
+    }
+
     /// Whether a client's sidecar could reach a host by a rule's policy. Istio looks for one in the client's
     /// namespace, the service's and the root namespace, and takes the first; here any of them counts.
     pub(crate) fn shapes(&self, host: &str, client: &str, service: &str, root: &str) -> bool {

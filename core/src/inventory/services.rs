@@ -14,7 +14,7 @@ use super::hosts::{HostIndex, Rank, Ranked};
 use super::protocol::Protocol;
 use crate::names::{ClusterId, EgressHost};
 use crate::resource::Mesh;
-use crate::resource::{Service, ServiceEntry};
+use crate::resource::{Service, ServiceEntry, ServiceEntrySpec};
 
 /// One host of the mesh.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,8 +29,34 @@ pub(crate) struct MeshService {
     pub(crate) form: Form,
     pub(crate) ports: Vec<Port>,
     addresses: Vec<IpNet>,
+    /// What Istio tells its connections by.
+    pub(crate) told_by: ToldBy,
+    /// What passing a connection through would do.
+    pub(crate) passing: Passing,
     export_to: ExportTo,
     created: String,
+}
+
+/// What Istio tells the connections of a host by, where its protocol leaves it nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToldBy {
+    /// Addresses that nothing else has: its own, or its pods'.
+    Address,
+    /// Blocks of addresses; within them, TLS by the name of its server.
+    Block,
+    /// TLS by the name of its server, anything else by the port alone.
+    Name,
+}
+
+/// What passing a connection through would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passing {
+    /// Something else than Istio does.
+    Differs,
+    /// What Istio does with TLS for that very host: look its name up.
+    SameForTls,
+    /// What Istio does: go where it was dialled.
+    Same,
 }
 
 /// What stands behind a host.
@@ -83,37 +109,43 @@ impl MeshService {
         self.addresses.contains(&IpNet::from(address))
     }
 
-    pub(crate) fn is_visible_to(&self, namespace: &str) -> bool {
-        self.export_to.allows(namespace)
+    /// Whether Istio tells its connections by addresses that nothing else has, and that do not come and go.
+    pub(crate) fn has_own_addresses(&self) -> bool {
+        self.told_by == ToldBy::Address && self.form != Form::Headless && !self.addresses.is_empty()
     }
 
     /// Whether istiod may give it virtual hosts: where a port speaks HTTP, or may do so. An ExternalName has those of what it
     /// stands for.
     pub(crate) fn has_virtual_hosts(&self) -> bool {
-        let http = |port: &Port| port.protocol != Protocol::Tcp;
-        matches!(self.form, Form::ExternalName(_)) || self.ports.iter().any(http)
+        let mut ports = self.ports.iter();
+        matches!(self.form, Form::ExternalName(_)) || ports.any(|port| port.protocol.may_be_http())
     }
 
     /// The ports on which istiod may give it virtual hosts.
     pub(crate) fn http_ports(&self) -> impl Iterator<Item = u16> {
-        let http = self
-            .ports
-            .iter()
-            .filter(|port| port.protocol != Protocol::Tcp);
+        let http = self.ports.iter().filter(|port| port.protocol.may_be_http());
         http.map(|port| port.number)
     }
 
-    /// `assume_http`: whether ports whose protocol Istio detects are taken for HTTP.
-    pub(crate) fn may_speak_beyond_http(&self, assume_http: bool) -> bool {
-        self.ports.iter().any(|port| match port.protocol {
-            Protocol::Http => false,
-            Protocol::Detected => !assume_http,
-            Protocol::Tcp => true,
-        })
+    /// Its ports on which something else than HTTP is spoken, or may be. Those of an ExternalName have no listener.
+    pub(crate) fn ports_beyond_http(&self) -> impl Iterator<Item = &Port> {
+        let has_listeners = !matches!(self.form, Form::ExternalName(_));
+        let ports = self.ports.iter().filter(move |_| has_listeners);
+        ports.filter(|port| port.protocol != Protocol::Http)
     }
 
     pub(crate) fn is_kubernetes(&self) -> bool {
         self.form != Form::Entry
+    }
+
+    /// Where istiod lists it for a client: before others of the same address.
+    fn place(&self, client: &str) -> impl Ord + use<'_> {
+        let name = match self.form {
+            Form::Entry => &self.egress.host,
+            _ => &self.name,
+        };
+        let nearness = self.export_to.nearness(self.namespace(), client);
+        (nearness, self.created.as_str(), name, self.namespace())
     }
 
     fn source(&self) -> Source {
@@ -141,7 +173,7 @@ pub(crate) struct ServiceIndex {
     /// Of ServiceEntries.
     entries: AddressIndex<MeshService>,
     bounds: Bounds,
-    /// Those with a port that is not declared to be HTTP.
+    /// Those with a port on which something else than HTTP is spoken, or may be.
     beyond_http: BTreeMap<Source, Arc<MeshService>>,
 }
 
@@ -155,7 +187,7 @@ impl ServiceIndex {
         for &block in &service.addresses {
             self.addresses_of(&service).insert(block, &service);
         }
-        if service.may_speak_beyond_http(false) {
+        if service.ports_beyond_http().next().is_some() {
             self.beyond_http.insert(service.source(), service);
         }
     }
@@ -175,21 +207,9 @@ impl ServiceIndex {
         }
     }
 
-    /// Hosts of a client that speak something else than HTTP on one of their ports, or may do so. The filter sees only
-    /// HTTP, so they could never be learned: out of scope they would be called in plain text, past their VirtualServices,
-    /// for ever.
-    pub(crate) fn beyond_http(
-        &self,
-        client: &str,
-        assume_http: bool,
-    ) -> impl Iterator<Item = &EgressHost> {
-        let visible = self
-            .beyond_http
-            .values()
-            .filter(move |service| self.owns(service, client));
-        visible
-            .filter(move |service| service.may_speak_beyond_http(assume_http))
-            .map(|service| &service.egress)
+    /// Those with a port on which something else than HTTP is spoken, or may be, sorted by host.
+    pub(crate) fn beyond_http(&self) -> impl Iterator<Item = &MeshService> {
+        self.beyond_http.values().map(Arc::as_ref)
     }
 
     /// The service that a client's sidecar takes for this very host, of all that have it.
@@ -244,8 +264,8 @@ impl ServiceIndex {
         below.filter_map(move |services| pick(services, client, &self.bounds))
     }
 
-    /// The service that has an address in a cluster; of several, the one with the port. With it, whether it is its very
-    /// address, not only in a block of its.
+    /// The service that has an address in a cluster; of several, the one that Istio's listener for the port is of. With it,
+    /// whether it is its very address, not only in a block of its.
     pub(crate) fn at(
         &self,
         cluster: &ClusterId,
@@ -253,20 +273,48 @@ impl ServiceIndex {
         port: u16,
         client: &str,
     ) -> Option<(&MeshService, bool)> {
-        let mut without_port = None;
         let own = self.addresses.get(cluster);
         let own = own.into_iter().flat_map(|own| own.covering(address));
-        // The address of a Kubernetes Service is a block of one, the smallest there is.
-        for (service, single) in own.chain(self.entries.covering(address)) {
-            if !service.is_visible_to(client) || !self.owns(service, client) {
-                continue;
-            }
-            if service.has_port(port) {
-                return Some((service, single));
-            }
-            without_port = without_port.or(Some((service.as_ref(), single)));
-        }
-        without_port
+        let found = own.chain(self.entries.covering(address));
+        let seen = found.filter(|(service, _)| self.owns(service, client));
+        // A port of HTTP has no listener on the address.
+        let listens = |service: &MeshService| {
+            let mut ports = service.ports_beyond_http();
+            ports.any(|own| own.number == port)
+        };
+        let (service, open) = seen.min_by_key(|&(service, open)| {
+            let listens = listens(service);
+            let has_port = listens || service.has_port(port);
+            (!has_port, open, !listens, service.place(client))
+        })?;
+        Some((service, open == 0))
+    }
+
+    /// The services of a client that have an address and a port in common with one, so that of all of them one has the
+    /// listener.
+    pub(crate) fn sharing(
+        &self,
+        service: &MeshService,
+        client: &str,
+    ) -> impl Iterator<Item = &MeshService> {
+        let port = |port: &Port| port.number;
+        let ports: Vec<_> = service.ports_beyond_http().map(port).collect();
+        let blocks = service.addresses.iter().filter(|_| !ports.is_empty());
+        let of_clusters = self.addresses.values();
+        let found: Vec<_> = blocks
+            .flat_map(|&block| {
+                let indexes = of_clusters.clone().chain([&self.entries]);
+                indexes.flat_map(move |index| index.overlapping(block))
+            })
+            .filter(|other| {
+                other
+                    .ports_beyond_http()
+                    .any(|own| ports.contains(&own.number))
+            })
+            .filter(|other| self.owns(other, client))
+            .map(Arc::as_ref)
+            .collect();
+        found.into_iter()
     }
 }
 
@@ -310,13 +358,18 @@ pub(crate) fn of_service(service: &Service, mesh: &Mesh) -> Option<MeshService> 
         },
         ports: (spec.ports.iter())
             .filter(|port| tcp(&port.protocol))
-            .map(|port| Port {
-                number: port.port,
-                name: port.name.clone(),
-                protocol: Protocol::of_service(port.port, &port.name, port.app_protocol.as_deref()),
+            .filter_map(|port| {
+                let said = port.app_protocol.as_deref();
+                Some(Port {
+                    number: port.port,
+                    name: port.name.clone(),
+                    protocol: Protocol::of_service(port.port, &port.name, said)?,
+                })
             })
             .collect(),
         addresses: blocks(spec.cluster_ips.iter().chain([&spec.cluster_ip])),
+        told_by: ToldBy::Address,
+        passing: Passing::Differs,
         export_to: ExportTo::new(
             namespace,
             exported.into_iter().flat_map(|list| list.split(',')),
@@ -342,13 +395,17 @@ pub(crate) fn of_entry(entry: &ServiceEntry, mesh: &Mesh) -> impl Iterator<Item 
             name: metadata.name.clone(),
             form: Form::Entry,
             ports: (spec.ports.iter())
-                .map(|port| Port {
-                    number: port.number,
-                    name: String::new(),
-                    protocol: Protocol::parse(&port.protocol),
+                .filter_map(|port| {
+                    Some(Port {
+                        number: port.number,
+                        name: String::new(),
+                        protocol: Protocol::parse(&port.protocol)?,
+                    })
                 })
                 .collect(),
             addresses: blocks(spec.addresses.iter().chain(allocated)),
+            told_by: told_by(&spec.addresses),
+            passing: passing(spec, host),
             export_to: ExportTo::new(
                 namespace,
                 spec.export_to.iter().map(String::as_str),
@@ -357,6 +414,27 @@ pub(crate) fn of_entry(entry: &ServiceEntry, mesh: &Mesh) -> impl Iterator<Item 
             created: metadata.creation_timestamp.clone(),
         })
     })
+}
+
+/// What istiod allocated does not count: nobody dials it whose DNS is not Istio's.
+fn told_by(addresses: &[String]) -> ToldBy {
+    let blocks = blocks(addresses.iter());
+    let is_single = |block: &IpNet| block.prefix_len() == block.max_prefix_len();
+    match blocks.iter().all(is_single) {
+        _ if blocks.is_empty() => ToldBy::Name,
+        true => ToldBy::Address,
+        false => ToldBy::Block,
+    }
+}
+
+fn passing(spec: &ServiceEntrySpec, host: &str) -> Passing {
+    let is_outside = matches!(spec.location.as_str(), "" | "MESH_EXTERNAL");
+    match spec.resolution.as_str() {
+        _ if !is_outside || spec.endpoints || spec.workload_selector => Passing::Differs,
+        "" | "NONE" => Passing::Same,
+        "DNS" | "DNS_ROUND_ROBIN" if !host.starts_with('*') => Passing::SameForTls,
+        _ => Passing::Differs,
+    }
 }
 
 fn blocks<'a>(addresses: impl Iterator<Item = &'a String>) -> Vec<IpNet> {
@@ -392,8 +470,8 @@ mod tests {
         index.insert(of_entry());
         index.insert(of_service());
         index.remove(&of_service());
-        assert_eq!(index.beyond_http("shop", false).count(), 1);
+        assert_eq!(index.beyond_http().count(), 1);
         index.remove(&of_entry());
-        assert_eq!(index.beyond_http("shop", false).count(), 0);
+        assert_eq!(index.beyond_http().count(), 0);
     }
 }

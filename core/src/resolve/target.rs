@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lazymesh_protocol::Protocol;
 
 use super::question::Question;
-use crate::inventory::{Form, Inventory, MeshService, Route};
+use crate::inventory::{Form, Inventory, MeshService, Route, Spoken};
 use crate::names::{Authority, ClusterId, EgressHost, Host};
 
 /// Longest chain of ExternalNames that is followed. Kubernetes answers NXDOMAIN to a loop.
@@ -42,25 +42,30 @@ pub(crate) fn resolve<'a>(inventory: &'a Inventory, question: &Question) -> Targ
         _ => None,
     };
     own_address(inventory, question)
-        .or_else(|| by_name(inventory, question, name?))
+        .or_else(|| {
+            Some(bound(
+                inventory,
+                question,
+                by_name(inventory, question, name?)?,
+            ))
+        })
         .or_else(|| {
             addresses(question).find_map(|(ip, port)| by_address(inventory, question, ip, port))
         })
         .unwrap_or_else(|| Target::External(external(question)))
 }
 
-/// The service whose own address a connection goes to. Istio gives that address a listener, which takes any name of a
-/// server; it tells by name only what comes to the addresses of others.
+/// The service whose own address was dialled. Istio gives that address a listener, which takes any name, but for ports that
+/// are declared to speak HTTP; it tells by name only what comes to the addresses of others.
 fn own_address<'a>(inventory: &'a Inventory, question: &Question) -> Option<Target<'a>> {
-    if question.protocol == Protocol::Http {
-        return None;
-    }
     let (destination, client) = (question.destination?, &question.source.namespace);
-    let port = destination.port();
+    let number = destination.port();
     let cluster = inventory.cluster_of(&question.cluster);
-    let (service, own) = (inventory.services).at(cluster, destination.ip(), port, client)?;
+    let (service, own) = (inventory.services).at(cluster, destination.ip(), number, client)?;
+    let port = service.ports.iter().find(|port| port.number == number)?;
+    let by_name = question.protocol == Protocol::Http && port.protocol == Spoken::Http;
     let routable = true;
-    (own && service.has_port(port)).then_some(Target::Service { service, routable })
+    (own && !by_name).then_some(Target::Service { service, routable })
 }
 
 /// The addresses that a question names, the authority's first.
@@ -108,6 +113,31 @@ fn by_name<'a>(inventory: &'a Inventory, question: &Question, name: &str) -> Opt
         }
     }
     without_port
+}
+
+/// What was found by its name. A port that is not declared to speak HTTP has its listener on the service's own addresses; on
+/// others the name is known only where Istio detects the protocol, and another service declares HTTP on that port.
+fn bound<'a>(inventory: &'a Inventory, question: &Question, target: Target<'a>) -> Target<'a> {
+    let (Target::Service { service, .. }, Some(destination)) = (&target, question.destination)
+    else {
+        return target;
+    };
+    let client = &question.source.namespace;
+    let Some(behind) = concrete(inventory, service, client) else {
+        return target;
+    };
+    let mut ports = behind.ports_beyond_http();
+    let port = ports.find(|port| port.number == destination.port());
+    let is_bound = behind.has_own_addresses()
+        && port.is_some_and(|port| {
+            port.protocol != Spoken::Detected || !inventory.declares_http(port.number)
+        });
+    let mut owners = inventory.services.named(behind.key());
+    if !is_bound || owners.any(|owner| owner.has_address(destination.ip())) {
+        return target;
+    }
+    let routable = false;
+    Target::Service { service, routable }
 }
 
 /// Whoever may have a name, in the order in which Envoy prefers virtual hosts: exact ones, then wildcards, a headless

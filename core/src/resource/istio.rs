@@ -37,9 +37,15 @@ pub struct ServiceEntrySpec {
     /// How its addresses are found: `NONE` (also when empty), `STATIC`, `DNS` and others.
     #[serde(deserialize_with = "or_default")]
     pub resolution: String,
+    /// Whether it is part of the mesh: `MESH_EXTERNAL` (also when empty) or `MESH_INTERNAL`.
+    #[serde(deserialize_with = "or_default")]
+    pub location: String,
     /// Whether it says where its endpoints are.
     #[serde(deserialize_with = "is_there")]
     pub endpoints: bool,
+    /// Whether pods or WorkloadEntries are its endpoints.
+    #[serde(deserialize_with = "is_there")]
+    pub workload_selector: bool,
     /// Namespaces that may see it; empty for all.
     #[serde(deserialize_with = "or_default")]
     pub export_to: Vec<String>,

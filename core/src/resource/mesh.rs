@@ -18,6 +18,8 @@ pub struct Mesh {
     pub root_namespace: String,
     /// Who may see what says nothing about it.
     pub default_export_to: DefaultExportTo,
+    /// Whether what Istio knows no host for is closed (`outboundTrafficPolicy: REGISTRY_ONLY`).
+    pub registry_only: bool,
     /// Which namespaces are in the mesh: those that any of these selects, or all if there are none.
     pub discovery_selectors: Vec<LabelSelector>,
 }
@@ -54,6 +56,7 @@ impl Default for Mesh {
             trust_domain_aliases: Vec::new(),
             root_namespace: "istio-system".to_owned(),
             default_export_to: DefaultExportTo::default(),
+            registry_only: false,
             discovery_selectors: Vec::new(),
         }
     }

@@ -1,18 +1,25 @@
 //! Lists the hosts that are in the scope of everybody who may see them, and says why.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Visibility, unheld};
+use super::{Visibility, undecided, unheld};
 use crate::inventory::Inventory;
 use crate::names::EgressHost;
 
 /// Why a host is in the scope of everybody who may see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AlwaysVisible {
-    /// Lazymesh itself needs it, or the user listed it.
+    /// Sidecars need it whatever they call.
     Listed,
-    /// It speaks something else than HTTP on one of its ports, or may do so.
-    BeyondHttp,
+    /// It has something else than HTTP on this port, or may have, and filters decide requests only.
+    HttpOnly(u16),
+    /// It has TCP on this port, where others have HTTP.
+    SharesHttpPort(u16),
+    /// Its connections to this port are told by the name of the server, which the filter does not know beforehand.
+    ToldByServerName(u16),
+    /// Its connections to this port are told by the port alone.
+    ToldByPort(u16),
     /// Its routes do more with a request than to send it to clusters by weights.
     Routes,
     /// Only Istio's DNS knows its name.
@@ -25,7 +32,10 @@ impl AlwaysVisible {
     pub fn word(self) -> &'static str {
         match self {
             Self::Listed => "listed",
-            Self::BeyondHttp => "beyond-http",
+            Self::HttpOnly(_) => "http-only",
+            Self::SharesHttpPort(_) => "shares-http-port",
+            Self::ToldByServerName(_) => "told-by-server-name",
+            Self::ToldByPort(_) => "told-by-port",
             Self::Routes => "routes",
             Self::IstioDns => "istio-dns",
         }
@@ -34,17 +44,35 @@ impl AlwaysVisible {
 
 impl fmt::Display for AlwaysVisible {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Listed => "lazymesh itself needs it, or it is listed",
-            Self::BeyondHttp => {
-                "a port of it is not declared to be HTTP, which is all that the filter decides"
+        match self {
+            Self::Listed => out.write_str(
+                "every sidecar needs it: lazymesh itself, a provider of Istio's mesh configuration, or one of --always-visible",
+            ),
+            Self::HttpOnly(port) => write!(
+                out,
+                "port {port} of it is not declared to be HTTP, and the attachment leaves connections alone (attachment.tcp)",
+            ),
+            Self::SharesHttpPort(port) => write!(
+                out,
+                "it has TCP on port {port}, where others have HTTP: their listener waits for the client, and this server may be \
+                 the first to speak",
+            ),
+            Self::ToldByServerName(port) => write!(
+                out,
+                "only the name of the server tells its connections to port {port}, and Istio does with them what would not be \
+                 done without it",
+            ),
+            Self::ToldByPort(port) => {
+                write!(out, "nothing but the port tells its connections to port {port}")
             }
-            Self::Routes => {
+            Self::Routes => out.write_str(
                 "its routes or its DestinationRule do with a request what no first request could have: \
-                 more than to send it to clusters by weights"
-            }
-            Self::IstioDns => "only Istio's DNS knows its name",
-        })
+                 more than to send it to clusters by weights",
+            ),
+            Self::IstioDns => out.write_str(
+                "only Istio's DNS knows its name, for workloads whose sidecars answer DNS",
+            ),
+        }
     }
 }
 
@@ -56,12 +84,29 @@ pub fn always_visible<'a>(
     captures_dns: bool,
 ) -> impl Iterator<Item = (EgressHost, AlwaysVisible)> + 'a {
     let listed = visibility.always.iter().cloned();
-    let beyond_http = inventory
-        .services
-        .beyond_http(namespace, visibility.assume_http);
+    let undecided = undecided::services(inventory, visibility, namespace);
     let of_dns = inventory.hosts_of_istio_dns().filter(move |_| captures_dns);
     (listed.map(|host| (host, AlwaysVisible::Listed)))
-        .chain(beyond_http.map(|host| (host.clone(), AlwaysVisible::BeyondHttp)))
+        .chain(undecided.map(|(service, why)| (service.egress.clone(), why)))
         .chain(unheld::hosts(inventory, namespace).map(|host| (host, AlwaysVisible::Routes)))
         .chain(of_dns.map(|host| (host.clone(), AlwaysVisible::IstioDns)))
 }
+
+/// What the workloads of any namespace see so, each host with its first reason.
+#[must_use]
+pub fn always_visible_anywhere(
+    inventory: &Inventory,
+    visibility: &Visibility,
+) -> BTreeMap<EgressHost, AlwaysVisible> {
+    let mut hosts = BTreeMap::new();
+    for namespace in inventory.namespaces() {
+        let captures_dns = inventory.pods.capture_dns_in(namespace);
+        for (host, why) in always_visible(inventory, visibility, namespace, captures_dns) {
+            hosts.entry(host).or_insert(why);
+        }
+    }
+    hosts
+}
+
+#[cfg(test)]
+mod tests;

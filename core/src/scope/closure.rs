@@ -2,7 +2,7 @@
 //!
 //! A virtual host answers to more names than its service's: alternative names as `reviews.shop`, `*.` of a headless service,
 //! wildcards, and every host of a VirtualService. Such a name never meets the catch-all virtual host, so whatever rules it in a
-//! full scope has to be there, too. Each service and each VirtualService is followed once, so no loop of manifests can make
+//! full scope has to be there, too. So do the services that share an address, of which one has the listener. Each service and each VirtualService is followed once, so no loop of manifests can make
 //! this run long.
 
 use std::collections::BTreeSet;
@@ -115,6 +115,9 @@ impl<'a> Closure<'a> {
     fn follow_service(&mut self, service: &'a MeshService) {
         self.routes_of(service.key(), service.host());
         self.follow_alias(service);
+        for other in self.inventory.services.sharing(service, self.client) {
+            self.service(other);
+        }
         if let Some(suffix) = service.key().strip_prefix('*') {
             self.everything_under(suffix);
         }

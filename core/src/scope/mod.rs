@@ -16,6 +16,7 @@ mod policy;
 mod reason;
 mod rollout;
 mod spec;
+mod undecided;
 mod unheld;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,7 @@ use crate::inventory::{Inventory, Subject};
 use crate::names::{EgressHost, Workload};
 use crate::resource::Mode;
 
-pub use self::always::{AlwaysVisible, always_visible};
+pub use self::always::{AlwaysVisible, always_visible, always_visible_anywhere};
 use self::closure::Closure;
 pub use self::estimate::{Estimate, Footprint, Limit, estimate};
 pub(crate) use self::owner::user_sidecar_of;
@@ -170,9 +171,9 @@ fn of_namespace(
     namespace: &str,
     hosts: BTreeSet<EgressHost>,
 ) -> SidecarSpec {
-    let is_beyond_http = |host: &&EgressHost| {
+    let is_undecided = |host: &&EgressHost| {
         let service = inventory.services.get(host);
-        service.is_some_and(|service| service.may_speak_beyond_http(visibility.assume_http))
+        service.is_some_and(|service| undecided::why(inventory, visibility, service).is_some())
     };
     let is_routed = |host: &&EgressHost| {
         let key = host.key();
@@ -182,7 +183,7 @@ fn of_namespace(
         namespace: namespace.to_owned(),
         name: owner::DEFAULT_NAME.to_owned(),
         workload: None,
-        beyond_http: hosts.iter().filter(is_beyond_http).cloned().collect(),
+        undecided: hosts.iter().filter(is_undecided).cloned().collect(),
         routed: hosts.iter().filter(is_routed).cloned().collect(),
         hosts,
         full: inventory.full_scope(),

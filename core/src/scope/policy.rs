@@ -40,9 +40,9 @@ impl Policy {
 pub struct Visibility {
     /// The collector's host, the port anchors, what the user listed.
     pub always: BTreeSet<EgressHost>,
-    /// Whether ports whose protocol Istio detects speak HTTP. Else their hosts are always visible, too, as are all
-    /// that speak something else.
-    pub assume_http: bool,
+    /// Whether filters decide requests only, and leave connections that are not HTTP alone. Then hosts that have such ports are always
+    /// visible, too.
+    pub http_only: bool,
 }
 
 /// The namespaces that a filter has called from, and whether that matters.

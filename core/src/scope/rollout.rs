@@ -7,8 +7,8 @@
 //!
 //! So a host's clusters come some time before its routes, and stay some time after them: as long as istiod may gather
 //! changes, or both steps would be in one push. In that time the filter does what the routes will do, except for
-//! what VirtualServices say besides weights: their hosts wait only as long as istiod usually takes. What is not HTTP does
-//! not wait.
+//! what VirtualServices say besides weights: their hosts wait only as long as istiod usually takes. What the filter does not
+//! decide does not wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -79,7 +79,7 @@ pub fn roll_out(
 ) -> Rollout {
     let namespace = sidecar.namespace.as_str();
     let desired = entries(&sidecar.hosts);
-    let (at_once, soon) = (entries(&sidecar.beyond_http), entries(&sidecar.routed));
+    let (at_once, soon) = (entries(&sidecar.undecided), entries(&sidecar.routed));
     transit.release(live, &desired, namespace, settle, now);
     let going = transit.going.keys().cloned().collect();
     let before = Before {

@@ -15,9 +15,9 @@ pub struct SidecarSpec {
     pub workload: Option<String>,
     /// Its egress hosts; with none of them the workload sees nothing.
     pub hosts: BTreeSet<EgressHost>,
-    /// Those of them that speak something else than HTTP, which the filter does not see: what it does for a host until its
-    /// routes or listeners are there, it does not do for these.
-    pub beyond_http: BTreeSet<EgressHost>,
+    /// Those of them that the filter does not decide: what it does for a host until its routes or listeners are there, it does
+    /// not do for these.
+    pub undecided: BTreeSet<EgressHost>,
     /// Those of them that a VirtualService rules, which the filter leads past until their routes are there.
     pub routed: BTreeSet<EgressHost>,
     /// What its workloads see without any Sidecar of their namespace.

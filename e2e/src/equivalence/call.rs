@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use lazymesh_core::{Question, Workload};
 use lazymesh_protocol::{Protocol, Source};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a call speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Speaks {
     /// HTTP in plain text.
@@ -54,20 +54,21 @@ impl Call {
         self.host.clone()
     }
 
-    /// What the filter would ask about it; `None` for an authority that it takes for none.
-    pub(super) fn question(&self, source: &Workload) -> Option<Question> {
+    /// What the filter would ask about it, or count, where it takes it for this; `None` for an authority that it takes for none.
+    pub(super) fn question(&self, source: &Workload, speaks: Speaks) -> Option<Question> {
         let source = Source {
             namespace: source.namespace.clone(),
             workload: source.name.clone(),
             cluster: None,
             service_account: None,
         };
-        let protocol = match self.speaks {
+        let protocol = match speaks {
             Speaks::Http => Protocol::Http,
             Speaks::Tcp => Protocol::Tcp,
             Speaks::Tls => Protocol::Tls,
         };
-        let authority = Some(self.host.as_str()).filter(|host| !host.is_empty());
+        let is_named = speaks != Speaks::Tcp && !self.host.is_empty();
+        let authority = Some(self.host.as_str()).filter(|_| is_named);
         let destination = self.destination.to_string();
         Question::new(&source, authority, Some(&destination), protocol).ok()
     }

@@ -46,7 +46,10 @@ pub(super) fn applied(objects: impl IntoIterator<Item = Value>) -> Vec<Value> {
 impl Mesh {
     /// What core makes of the objects. Those that it does not read are istiod's alone.
     pub(super) fn inventory(&self) -> Result<Inventory> {
-        let mut inventory = Inventory::new(self.settings.clone());
+        let mut inventory = Inventory::new(Settings {
+            registry_only: self.registry_only,
+            ..self.settings.clone()
+        });
         for object in &self.objects {
             let read = Object::from_value(object.clone())
                 .with_context(|| format!("{}: core does not read {object}", self.name))?;

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use lazymesh_core::{Inventory, Policy, decide};
 use lazymesh_protocol::{Decision, Share};
 
-use super::call::Call;
+use super::call::{Call, Speaks};
 use super::difference::{Difference, Kind};
 use super::mesh::Mesh;
 use super::scope::Scope;
@@ -45,10 +45,9 @@ fn in_scope(
     });
     let calls = mesh.calls.iter().zip(full).zip(&scoped.verdicts);
     let called = calls.filter_map(|((call, full), verdict)| {
-        let (kind, detail) = if verdict.asks {
-            decided(inventory, mesh, scope, call, full)?
-        } else {
-            routed(verdict)?
+        let (kind, detail) = match verdict.asks {
+            Some(speaks) => decided(inventory, mesh, scope, (call, speaks), full)?,
+            None => routed(verdict)?,
         };
         Some(Difference {
             kind,
@@ -85,16 +84,17 @@ fn decided(
     inventory: &Inventory,
     mesh: &Mesh,
     scope: &Scope,
-    call: &Call,
+    (call, speaks): (&Call, Speaks),
     full: &Full,
 ) -> Option<(Kind, String)> {
-    // The filter asks nothing about an authority that it cannot read.
-    let question = call.question(&mesh.caller);
+    // The filter asks nothing about an authority that it cannot read, nor about connections to where the mesh is not.
+    let is_asked = speaks == Speaks::Http || is_mesh(inventory, call);
+    let question = call.question(&mesh.caller, speaks).filter(|_| is_asked);
     let policy = Policy::default();
     let decision =
         question.map(|question| decide(inventory, &scope.graph, &policy, &question).decision);
     let kind = match &decision {
-        None | Some(Decision::Passthrough { .. }) => passed(full),
+        None | Some(Decision::Passthrough { .. }) => passed(mesh, full),
         Some(Decision::Direct {
             subject_alt_names,
             server_name,
@@ -104,9 +104,16 @@ fn decided(
     Some((kind?, format!("{decision:?}")))
 }
 
-fn passed(full: &Full) -> Option<Kind> {
+fn is_mesh(inventory: &Inventory, call: &Call) -> bool {
+    let prefixes = inventory.mesh_prefixes();
+    let address = call.destination.ip();
+    prefixes.iter().any(|prefix| prefix.contains(&address))
+}
+
+fn passed(mesh: &Mesh, full: &Full) -> Option<Kind> {
     match full.kind {
         FullKind::Passed | FullKind::Closed => None,
+        FullKind::Connected if full.dialled && !mesh.registry_only => None,
         FullKind::Refused => Some(Kind::PassthroughWhereRefused),
         FullKind::Routed | FullKind::Answered | FullKind::Connected => {
             Some(Kind::PassthroughWhereRouted)

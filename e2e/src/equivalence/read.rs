@@ -113,7 +113,7 @@ fn meshes(
             name: format!("{name} as {asker}"),
             settings: settings.clone(),
             lenient: true,
-            registry_only: false,
+            registry_only: settings.registry_only,
             objects: enforced(objects, &caller.namespace),
             learned: learned
                 .iter()

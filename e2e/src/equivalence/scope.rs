@@ -55,7 +55,7 @@ fn taught(inventory: &Inventory, mesh: &Mesh) -> Vec<EgressHost> {
     let questions = mesh
         .calls
         .iter()
-        .filter_map(|call| call.question(&mesh.caller));
+        .filter_map(|call| call.question(&mesh.caller, call.speaks));
     for question in questions {
         if let Learned::Host(host) =
             decide(inventory, &graph, &Policy::default(), &question).learned

@@ -118,6 +118,9 @@ pub(super) struct Full {
     #[serde(default)]
     pub(super) shaped: bool,
     pub(super) plain: Option<Plain>,
+    /// Passing it through would lead to the same place, in the same way.
+    #[serde(default)]
+    pub(super) dialled: bool,
     #[serde(default)]
     pub(super) detail: String,
 }
@@ -140,7 +143,7 @@ pub(super) struct Target {
     pub(super) known: bool,
 }
 
-/// The service behind a plain default route.
+/// The service behind a plain default route, or a plain TCP cluster.
 #[derive(Debug, Deserialize)]
 pub(super) struct Plain {
     pub(super) addresses: Option<Vec<String>>,
@@ -160,8 +163,9 @@ pub(super) struct Scoped {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Verdict {
+    /// What the filter asks about it; `None` where no catch-all takes it.
     #[serde(default)]
-    pub(super) asks: bool,
+    pub(super) asks: Option<Speaks>,
     #[serde(default)]
     pub(super) differs: Vec<String>,
 }

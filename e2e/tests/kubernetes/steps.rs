@@ -53,7 +53,7 @@ fn what_cannot_wait_has_its_routes_soon() -> Result<()> {
         });
         lab.cluster().apply_object(&route).await?;
         let mut tcp = reference("v1", "Service", namespace, "stream");
-        tcp["spec"] = json!({ "ports": [{ "name": "tcp", "port": 5432 }] });
+        tcp["spec"] = json!({ "ports": [{ "name": "tcp", "port": 80 }] });
         lab.cluster().apply_object(&tcp).await?;
         let scope: (&[&str], &[&str]) = (&[&routed, &stream], &[&plain]);
         until_scope(lab, namespace, "lazymesh-web", scope)

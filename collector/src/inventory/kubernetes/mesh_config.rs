@@ -15,11 +15,19 @@ pub(crate) struct MeshConfigMap {
     trust_domain: Option<String>,
     trust_domain_aliases: Vec<String>,
     discovery_selectors: Vec<LabelSelector>,
+    outbound_traffic_policy: OutboundTrafficPolicy,
     extension_providers: Vec<BTreeMap<String, Value>>,
     default_service_export_to: Vec<String>,
     default_virtual_service_export_to: Vec<String>,
     default_destination_rule_export_to: Vec<String>,
     default_config: ProxyConfig,
+}
+
+/// Of Istio's `OutboundTrafficPolicy`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct OutboundTrafficPolicy {
+    mode: String,
 }
 
 /// Of Istio's `ProxyConfig`.
@@ -29,6 +37,8 @@ struct ProxyConfig {
     proxy_metadata: BTreeMap<String, String>,
 }
 
+/// The mode in which Istio closes what it knows no host for.
+const REGISTRY_ONLY: &str = "REGISTRY_ONLY";
 /// Proxy metadata by which sidecars answer DNS. Pods say it themselves; this is for what is not a pod, and for the time
 /// before the first one.
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
@@ -60,6 +70,7 @@ impl MeshConfigMap {
                 virtual_services: self.default_virtual_service_export_to.clone(),
                 destination_rules: self.default_destination_rule_export_to.clone(),
             },
+            registry_only: self.outbound_traffic_policy.mode == REGISTRY_ONLY,
             discovery_selectors: self.discovery_selectors.clone(),
         }
     }
@@ -140,6 +151,8 @@ mod tests {
         assert_eq!(mesh("").default_export_to, DefaultExportTo::default());
         let selecting = mesh("discoverySelectors: [{matchLabels: {mesh: \"on\"}}]");
         assert_eq!(selecting.discovery_selectors[0].match_labels["mesh"], "on");
+        assert!(!mesh("outboundTrafficPolicy: {mode: ALLOW_ANY}").registry_only);
+        assert!(mesh("outboundTrafficPolicy: {mode: REGISTRY_ONLY}").registry_only);
     }
 
     #[test]

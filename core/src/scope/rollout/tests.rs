@@ -51,7 +51,7 @@ impl Fixture {
         let sidecar = SidecarSpec {
             namespace: "shop".to_owned(),
             name: "lazymesh-web".to_owned(),
-            beyond_http: of("at-once"),
+            undecided: of("at-once"),
             routed: of(self.soon),
             hosts: hosts.clone(),
             ..SidecarSpec::default()

@@ -13,8 +13,9 @@ import (
 
 // Verdict on one call in one scope.
 type Verdict struct {
-	// Asks: the scope leaves it to the catch-all virtual host, where the filter asks the collector.
-	Asks bool `json:"asks,omitempty"`
+	// Asks: the scope leaves it to a catch-all, where the filter asks the collector: about a request, or about a
+	// connection, whose server's name it knows ("tls") where the listener has read it.
+	Asks string `json:"asks,omitempty"`
 	// Differs tells in what it is not as in the full scope; nothing where it is the same.
 	Differs []string `json:"differs,omitempty"`
 	// Lazy is what becomes of it where it differs.
@@ -32,14 +33,22 @@ func compare(full, lazy sidecar, calls []Call) Scoped {
 
 func judge(full, lazy sidecar, call Call) Verdict {
 	want, found := full.outcome(call), lazy.outcome(call)
-	if found.caught {
-		return Verdict{Asks: true}
+	if call.Protocol == "tcp" && want.Kind == connected && found.waits && !want.waits && !full.speaksTLS(want) {
+		return Verdict{Differs: []string{"expected no wait for the client's first bytes, got one"}, Lazy: &found}
+	}
+	if found.asks != "" {
+		return Verdict{Asks: found.asks}
 	}
 	differs := differences(full, lazy, want, found)
 	if len(differs) == 0 {
 		return Verdict{}
 	}
 	return Verdict{Differs: differs, Lazy: &found}
+}
+
+// speaksTLS tells whether the clients of where a call is connected are the first to say something.
+func (sidecar sidecar) speaksTLS(outcome Outcome) bool {
+	return len(outcome.Clusters) > 0 && sidecar.port(outcome.Clusters[0].Cluster).IsTLS()
 }
 
 func differences(full, lazy sidecar, want, found Outcome) []string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -10,8 +11,10 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/pkg/networking/util"
 	"istio.io/istio/pilot/pkg/simulation"
+	xdsfilters "istio.io/istio/pilot/pkg/xds/filters"
 	"istio.io/istio/pkg/wellknown"
 )
 
@@ -46,10 +49,15 @@ type Outcome struct {
 	// Detail is the error of what is refused, and what shapes that which is not plain.
 	Detail string `json:"detail,omitempty"`
 
-	// caught: by the catch-all virtual host, where lazymesh's filter sees it.
-	caught bool
-	chain  *listener.FilterChain
-	host   *route.VirtualHost
+	// Dialled: the cluster connects, in plain text, to where the call was dialled, as passing it through would.
+	Dialled bool `json:"dialled,omitempty"`
+
+	// asks is what lazymesh's filter asks about: the call as it knows it in a catch-all, "" elsewhere.
+	asks string
+	// waits: the listener reads what the client says before it chooses a filter chain.
+	waits bool
+	chain *listener.FilterChain
+	host  *route.VirtualHost
 }
 
 // Share is a cluster with its weight.
@@ -77,8 +85,9 @@ func (sidecar sidecar) outcome(call Call) (outcome Outcome) {
 		outcome.Kind, outcome.Detail = refused, fmt.Sprint(result.Error)
 		return outcome
 	}
+	outcome.waits = sidecar.has(result.ListenerMatched, xdsfilters.HTTPInspector.Name, xdsfilters.TLSInspector.Name)
 	if result.VirtualHostMatched == "" {
-		sidecar.connect(&outcome)
+		sidecar.connect(&outcome, call)
 		return outcome
 	}
 	for _, host := range sidecar.routes[result.RouteConfigMatched].GetVirtualHosts() {
@@ -111,14 +120,32 @@ func (call Call) simulated(matched simulation.CustomFilterChainValidation) simul
 	return simulated
 }
 
+// has tells whether a listener has one of these listener filters.
+func (sidecar sidecar) has(name string, filters ...string) bool {
+	for _, one := range sidecar.listeners {
+		for _, filter := range one.GetListenerFilters() {
+			if one.GetName() == name && slices.Contains(filters, filter.GetName()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // connect tells what a TCP filter chain does.
-func (sidecar sidecar) connect(outcome *Outcome) {
+func (sidecar sidecar) connect(outcome *Outcome, call Call) {
 	proxy := &tcpproxy.TcpProxy{}
 	for _, filter := range outcome.chain.GetFilters() {
 		if filter.Name == wellknown.TCPProxy {
 			if err := filter.GetTypedConfig().UnmarshalTo(proxy); err != nil {
 				panic(err)
 			}
+		}
+	}
+	if isCatchAll(outcome.chain) {
+		outcome.asks = "tcp"
+		if call.Protocol == "tls" && sidecar.has(outcome.Listener, xdsfilters.TLSInspector.Name) {
+			outcome.asks = "tls"
 		}
 	}
 	switch proxy.GetCluster() {
@@ -132,20 +159,27 @@ func (sidecar sidecar) connect(outcome *Outcome) {
 	outcome.Kind = connected
 	if name := proxy.GetCluster(); name != "" {
 		outcome.Clusters = sidecar.shares(name)
+		outcome.Plain, outcome.Detail = sidecar.plainCluster(name, call)
+		outcome.Dialled = sidecar.isDialled(name, call)
 	}
 	for _, weighted := range proxy.GetWeightedClusters().GetClusters() {
 		outcome.Clusters = append(outcome.Clusters, sidecar.share(weighted.Name, weighted.Weight))
 	}
 }
 
+// isCatchAll: the attachment's network filter is in this chain.
+func isCatchAll(chain *listener.FilterChain) bool {
+	return chain.GetName() == model.VirtualOutboundCatchAllTCPFilterChainName || chain.GetName() == util.PassthroughFilterChain
+}
+
 // route tells what the virtual host does.
 func (sidecar sidecar) route(outcome *Outcome, call Call) {
 	switch outcome.VirtualHost {
 	case util.Passthrough:
-		outcome.Kind, outcome.caught = passed, true
+		outcome.Kind, outcome.asks = passed, "http"
 		return
 	case util.BlackHole:
-		outcome.Kind, outcome.caught = closed, true
+		outcome.Kind, outcome.asks = closed, "http"
 		return
 	}
 	taken := first(outcome.host, call)
@@ -161,7 +195,7 @@ func (sidecar sidecar) route(outcome *Outcome, call Call) {
 	}
 	outcome.Kind = routed
 	outcome.Shaped = !proto.Equal(bare(taken), bare(sidecar.defaultRoute))
-	outcome.Plain, outcome.Detail = sidecar.plain(outcome.host, taken)
+	outcome.Plain, outcome.Detail = sidecar.plain(outcome.host, taken, call)
 }
 
 // targets are the clusters that a route sends to; none where it answers itself.

@@ -17,11 +17,15 @@ import (
 // clusterName finds the names of outbound clusters in text, be it JSON in JSON.
 var clusterName = regexp.MustCompile(`outbound\|[0-9]*\|[^|"\\\s]*\|[^|"\\\s]+`)
 
+// statPrefix of the filters of some protocols is the name of the cluster that the application calls.
+var statPrefix = regexp.MustCompile(`"statPrefix":\s*"[^"]*"`)
+
 // ownClusters are those that the sidecar's filters themselves call, not its application.
 func ownClusters(full sidecar) sets.String {
 	own := sets.New[string]()
 	find := func(message proto.Message) {
-		own.InsertAll(clusterName.FindAllString(protojson.Format(message), -1)...)
+		text := statPrefix.ReplaceAllString(protojson.Format(message), "")
+		own.InsertAll(clusterName.FindAllString(text, -1)...)
 	}
 	for _, extension := range full.extensions {
 		find(extension)
@@ -45,8 +49,7 @@ func withoutTargets(filter *listener.Filter) proto.Message {
 		manager.RouteSpecifier = nil
 		return manager
 	case config.UnmarshalTo(proxy) == nil:
-		// The prefix of its statistics is the cluster's name, too.
-		proxy.ClusterSpecifier, proxy.StatPrefix = nil, ""
+		proxy.ClusterSpecifier = nil
 		return proxy
 	}
 	return filter

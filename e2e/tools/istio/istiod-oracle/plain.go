@@ -15,7 +15,7 @@ import (
 	"istio.io/istio/pilot/pkg/model"
 )
 
-// Service is what stands behind a plain default route.
+// Service is what stands behind a plain default route, or a plain TCP cluster.
 type Service struct {
 	// Addresses of the service, as this sidecar sees them.
 	Addresses []string `json:"addresses"`
@@ -28,16 +28,20 @@ type Service struct {
 }
 
 // plain is the service that a route sends to, or what it is that shapes the requests.
-func (sidecar sidecar) plain(host *route.VirtualHost, taken *route.Route) (*Service, string) {
+func (sidecar sidecar) plain(host *route.VirtualHost, taken *route.Route, call Call) (*Service, string) {
 	if len(host.Routes) != 1 || taken.Name != "default" || taken.GetMetadata() != nil || taken.GetMatch().GetPrefix() != "/" {
 		return nil, "routes"
 	}
-	name := taken.GetRoute().GetCluster()
+	return sidecar.plainCluster(taken.GetRoute().GetCluster(), call)
+}
+
+// plainCluster is the service that a cluster sends to, or what it is that shapes the traffic.
+func (sidecar sidecar) plainCluster(name string, call Call) (*Service, string) {
 	target, known := sidecar.clusters[name]
 	if !known {
 		return nil, "no cluster"
 	}
-	if isRuled(target) && (sidecar.unruled == nil || !sidecar.unruled().has(target, sidecar.endpoints[name])) {
+	if isRuled(target) && (sidecar.unruled == nil || !sidecar.unruled().hasCluster(target, sidecar.endpoints[name])) {
 		return nil, "DestinationRule"
 	}
 	if _, subset, _, _ := model.ParseSubsetKey(name); subset != "" {
@@ -49,7 +53,28 @@ func (sidecar sidecar) plain(host *route.VirtualHost, taken *route.Route) (*Serv
 			return nil, "locality"
 		}
 	}
-	return sidecar.service(target, assignment), ""
+	return sidecar.service(target, assignment, call), ""
+}
+
+// isDialled tells whether a cluster connects a call to where it was dialled, as it is: to that very address, or to one that
+// the name of its server has.
+func (sidecar sidecar) isDialled(name string, call Call) bool {
+	target := sidecar.clusters[name]
+	if isRuled(target) || target.GetTransportSocket() != nil || len(target.GetTransportSocketMatches()) > 0 {
+		return false
+	}
+	switch target.GetType() {
+	case cluster.Cluster_ORIGINAL_DST:
+		return true
+	case cluster.Cluster_STRICT_DNS, cluster.Cluster_LOGICAL_DNS:
+		groups := target.GetLoadAssignment().GetEndpoints()
+		if len(groups) != 1 || len(groups[0].GetLbEndpoints()) != 1 {
+			return false
+		}
+		address := groups[0].GetLbEndpoints()[0].GetEndpoint().GetAddress().GetSocketAddress()
+		return address.GetAddress() == call.Host && int(address.GetPortValue()) == call.Port
+	}
+	return false
 }
 
 func isRuled(target *cluster.Cluster) bool {
@@ -57,8 +82,8 @@ func isRuled(target *cluster.Cluster) bool {
 	return ruled
 }
 
-// has tells whether the sidecar has this very cluster, but for what it says about itself.
-func (sidecar sidecar) has(target *cluster.Cluster, assignment *endpoint.ClusterLoadAssignment) bool {
+// hasCluster tells whether the sidecar has this very cluster, but for what it says about itself.
+func (sidecar sidecar) hasCluster(target *cluster.Cluster, assignment *endpoint.ClusterLoadAssignment) bool {
 	own, known := sidecar.clusters[target.Name]
 	if !known {
 		return false
@@ -68,8 +93,11 @@ func (sidecar sidecar) has(target *cluster.Cluster, assignment *endpoint.Cluster
 	return proto.Equal(own, target) && proto.Equal(sidecar.endpoints[target.Name], assignment)
 }
 
-func (sidecar sidecar) service(target *cluster.Cluster, assignment *endpoint.ClusterLoadAssignment) *Service {
+func (sidecar sidecar) service(target *cluster.Cluster, assignment *endpoint.ClusterLoadAssignment, call Call) *Service {
 	service := &Service{Addresses: sidecar.addresses(target.Name), Mutual: true}
+	if target.GetType() == cluster.Cluster_ORIGINAL_DST {
+		service.Endpoints = []string{net.JoinHostPort(call.Address, strconv.Itoa(call.Port))}
+	}
 	for _, group := range assignment.GetEndpoints() {
 		for _, one := range group.GetLbEndpoints() {
 			address := one.GetEndpoint().GetAddress().GetSocketAddress()

@@ -15,6 +15,7 @@ import (
 	"istio.io/istio/pilot/pkg/simulation"
 	"istio.io/istio/pilot/pkg/xds/endpoints"
 	"istio.io/istio/pilot/test/xdstest"
+	"istio.io/istio/pkg/config/protocol"
 	"istio.io/istio/pkg/test"
 )
 
@@ -32,6 +33,8 @@ type sidecar struct {
 	addresses  func(cluster string) []string
 	// defaultRoute is that of a service without any rule.
 	defaultRoute *route.Route
+	// port is what is spoken on a cluster's port.
+	port func(cluster string) protocol.Instance
 	// unruled is the full sidecar in the mesh without DestinationRules; nil for a scoped one.
 	unruled func() sidecar
 }
@@ -69,6 +72,18 @@ func (server istiod) sidecar(t test.Failer, caller Caller, scope *int) sidecar {
 			}
 			return service.GetAllAddressesForProxy(proxy)
 		},
+	}
+	made.port = func(name string) protocol.Instance {
+		_, _, host, number := model.ParseSubsetKey(name)
+		service := proxy.SidecarScope.GetService(host)
+		if service == nil {
+			return protocol.Unsupported
+		}
+		port, known := service.Ports.GetByPort(number)
+		if !known {
+			return protocol.Unsupported
+		}
+		return port.Protocol
 	}
 	routes := server.RoutesFromListeners(proxy, listeners)
 	made.routes = xdstest.ExtractRouteConfigurations(routes)
