@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use serde_json::json;
@@ -215,6 +216,7 @@ fn a_token_is_sent_and_asked_for() {
     let mesh = Mesh::new();
     let token = mesh.path("token");
     fs::write(&token, "correct-horse-battery\n").expect("a file");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("permitted");
     let file = token.display().to_string();
     let collector = Process::start(&mesh, &["--admin-token-file", &file]);
     let url = &*collector.url();

@@ -261,5 +261,5 @@ fn mistakes_are_explained() {
         ])
         .output();
     let open = Run::from(open.expect("it runs")).error();
-    assert!(open.contains("--admin-token-file"), "{open}");
+    assert!(open.contains("expected an address on loopback"), "{open}");
 }

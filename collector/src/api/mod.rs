@@ -8,6 +8,7 @@ mod body;
 mod external_hosts;
 mod extract;
 mod graph;
+mod host;
 mod ingest;
 mod openapi;
 mod operations;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::FromRef;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{BoxError, Router};
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -39,6 +41,7 @@ pub use self::token::{Token, TokenError};
 pub(crate) use self::access_log::{LogStations, routes as access_log};
 pub(crate) use self::ingest::{Ingest, Stations};
 use self::problem::Kind;
+use self::token::Guard;
 use crate::learn::Forgetter;
 use crate::publish::scopes::PublishedScopes;
 use crate::runtime::metrics::Metrics;
@@ -107,13 +110,19 @@ pub(crate) fn ingest(ingest: Ingest) -> Router {
 pub(crate) fn admin(admin: Admin, token: Option<Token>) -> Router {
     let (mut routes, _) = admin_routes().split_for_parts();
     if let Some(token) = token {
-        let token = axum::middleware::from_fn_with_state(Arc::new(token), token::require);
-        routes = routes.route_layer(token);
+        let metrics = Arc::clone(&admin.metrics);
+        let guard = Arc::new(Guard { token, metrics });
+        routes = routes.route_layer(from_fn_with_state(guard, token::require));
     }
     let (probes, _) = described_probes().split_for_parts();
     let readiness = Arc::clone(&admin.readiness);
     let routes = shedding(routes.with_state(admin), ADMIN_REQUESTS);
     with_fallbacks(routes.merge(probes.with_state(readiness)))
+}
+
+/// A router that takes only what is meant for this machine.
+pub(crate) fn for_this_machine(router: Router) -> Router {
+    router.layer(from_fn(host::require_local))
 }
 
 /// The router of the port for probes.

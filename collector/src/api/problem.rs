@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     MalformedRequest,
     Unauthorized,
     Identity,
+    Misdirected,
     NotFound,
     MethodNotAllowed,
     Timeout,
@@ -54,6 +55,11 @@ impl Kind {
                 StatusCode::FORBIDDEN,
                 "tag:lazymesh.io,2026:identity",
                 "The caller may not speak for that workload",
+            ),
+            Self::Misdirected => (
+                StatusCode::MISDIRECTED_REQUEST,
+                "tag:lazymesh.io,2026:misdirected",
+                "The request is for another host",
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,

@@ -21,31 +21,31 @@ pub(crate) struct ProbeProblems;
 
 impl IntoResponses for IngestProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 403, 408, 413, 415, 422, 503])
+        problems(&[400, 403, 408, 413, 415, 421, 422, 503])
     }
 }
 
 impl IntoResponses for ListProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 422, 503])
+        problems(&[400, 401, 421, 422, 503])
     }
 }
 
 impl IntoResponses for ItemProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 404, 422, 503])
+        problems(&[400, 401, 404, 421, 422, 503])
     }
 }
 
 impl IntoResponses for PlainProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[401, 503])
+        problems(&[401, 421, 503])
     }
 }
 
 impl IntoResponses for ProbeProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[503])
+        problems(&[421, 503])
     }
 }
 
@@ -75,6 +75,7 @@ fn meaning(status: u16) -> &'static str {
         408 => "The body took too long to arrive",
         413 => "The body is too large",
         415 => "The body is not application/json",
+        421 => "The request is for another host",
         422 => "A value is not valid; `field` names it",
         _ => "Not now; ask again after the seconds in `retry-after`",
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use lazymesh_core::MODE_LABEL;
 use serde_json::json;
 use thiserror::Error;
@@ -14,8 +14,9 @@ use crate::kubernetes::KubernetesError;
 use crate::kubernetes::apply::Applier;
 use crate::kubernetes::error::ask;
 use crate::kubernetes::kinds::{
-    ApiKind, DEPLOYMENT, ENVOY_FILTER, NAMESPACE, SERVICE, SIDECAR, WASM_PLUGIN,
+    ApiKind, DEPLOYMENT, ENVOY_FILTER, LEASE, NAMESPACE, SERVICE, SIDECAR, WASM_PLUGIN,
 };
+use crate::kubernetes::lease;
 use crate::publish::kubernetes::owner::{FIELD_MANAGER, Owner, selector};
 
 /// Nothing of ours has come back for so long: longer than a collector needs to see that it is switched off.
@@ -68,12 +69,12 @@ impl Uninstall {
             revision: self.revision.clone(),
         };
         let removal = Removal { client, owner };
-        let sidecars = removal.find(&SIDECAR, &SIDECAR.all(client)).await?.len();
+        let sidecars = removal.find(&SIDECAR, Place::Anywhere).await?.len();
         if self.switch(client, Some("off")).await? {
             tell(&format!("namespace {}: {MODE_LABEL}: off", self.namespace));
         }
         // The collector, if it runs, is about to withdraw them as well.
-        removal.clear(&SIDECAR, None, &mut tell).await?;
+        removal.clear(&SIDECAR, Place::Anywhere, &mut tell).await?;
         if sidecars > 0 {
             tell(&format!(
                 "Sidecars: all {sidecars} gone; waiting {} s for istiod to give sidecars their full scope",
@@ -82,16 +83,24 @@ impl Uninstall {
             sleep(self.settle).await;
         }
         // A WasmPlugin without its EnvoyFilter would run on every request.
-        removal
-            .clear(&WASM_PLUGIN, Some(&self.root_namespace), &mut tell)
-            .await?;
-        removal
-            .clear(&ENVOY_FILTER, Some(&self.root_namespace), &mut tell)
-            .await?;
-        removal
-            .clear(&SERVICE, Some(&self.namespace), &mut tell)
-            .await?;
+        for (kind, namespace, names) in [
+            (
+                WASM_PLUGIN,
+                &self.root_namespace,
+                &["lazymesh", "lazymesh-tcp"][..],
+            ),
+            (ENVOY_FILTER, &self.root_namespace, &["lazymesh"]),
+            (SERVICE, &self.namespace, &["lazymesh-ports"]),
+        ] {
+            let place = Place::Named { namespace, names };
+            removal.clear(&kind, place, &mut tell).await?;
+        }
         if self.stop(client).await? {
+            let place = Place::Named {
+                namespace: &self.namespace,
+                names: &[lease::NAME],
+            };
+            removal.clear(&LEASE, place, &mut tell).await?;
             tell(&format!(
                 "Deployment {}/{}: stopped",
                 self.namespace, self.deployment
@@ -168,6 +177,18 @@ fn replicas(deployment: &DynamicObject) -> u64 {
     replicas.and_then(serde_json::Value::as_u64).unwrap_or(0)
 }
 
+/// Where objects of ours are.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    /// In all namespaces, by their label.
+    Anywhere,
+    /// Under these names, which are all that the chart grants to delete.
+    Named {
+        namespace: &'a str,
+        names: &'a [&'a str],
+    },
+}
+
 struct Removal<'a> {
     client: &'a Client,
     owner: Owner,
@@ -178,18 +199,14 @@ impl Removal<'_> {
     async fn clear(
         &self,
         kind: &ApiKind,
-        namespace: Option<&str>,
+        place: Place<'_>,
         tell: &mut impl FnMut(&str),
     ) -> Result<(), UninstallError> {
         let deadline = Instant::now() + PATIENCE;
-        let api = match namespace {
-            Some(namespace) => kind.within(self.client, namespace),
-            None => kind.all(self.client),
-        };
         // The first look finds nothing while the collector puts something back.
         let mut last = Instant::now();
         loop {
-            let found = self.find(kind, &api).await?;
+            let found = self.find(kind, place).await?;
             let now = Instant::now();
             if found.is_empty() && now > last + QUIET {
                 return Ok(());
@@ -218,22 +235,39 @@ impl Removal<'_> {
     async fn find(
         &self,
         kind: &ApiKind,
-        api: &Api<DynamicObject>,
+        place: Place<'_>,
     ) -> Result<Vec<DynamicObject>, KubernetesError> {
-        match ask(
-            kind.kind,
-            api.list(&ListParams::default().labels(&selector())),
-        )
-        .await
-        {
-            Ok(list) => Ok(list
-                .items
-                .into_iter()
-                .filter(|object| self.owner.owns(object))
-                .collect()),
+        let found = match place {
+            Place::Anywhere => {
+                let ours = ListParams::default().labels(&selector());
+                ask(kind.kind, kind.all(self.client).list(&ours))
+                    .await
+                    .map(|list| list.items)
+            }
+            Place::Named { namespace, names } => self.named(kind, namespace, names).await,
+        };
+        match found {
+            Ok(mut found) => {
+                found.retain(|object| self.owner.owns(object));
+                Ok(found)
+            }
             Err(error) if error.is_not_found() => Ok(Vec::new()),
             Err(error) => Err(error),
         }
+    }
+
+    async fn named(
+        &self,
+        kind: &ApiKind,
+        namespace: &str,
+        names: &[&str],
+    ) -> Result<Vec<DynamicObject>, KubernetesError> {
+        let api = kind.within(self.client, namespace);
+        let mut found = Vec::new();
+        for name in names {
+            found.extend(ask(kind.kind, api.get_opt(name)).await?);
+        }
+        Ok(found)
     }
 
     async fn remove(

@@ -18,6 +18,17 @@ pub enum KubernetesError {
         /// Kind, namespace and name.
         place: String,
     },
+    /// Another collector works here.
+    #[error(
+        "{place}: expected no other collector, got {holder}, which keeps it; stop that one, or give this one a \
+         --namespace of its own"
+    )]
+    Held {
+        /// Kind, namespace and name of the Lease.
+        place: String,
+        /// Who holds it.
+        holder: String,
+    },
     /// Kubernetes or Istio would not take the attachment.
     #[error("attachment: {0}")]
     Attachment(#[from] lazymesh_envoyfilters::AttachmentError),

@@ -39,6 +39,7 @@ pub(crate) const POD: ApiKind = ApiKind::of(Kind::Pod);
 pub(crate) const SIDECAR: ApiKind = ApiKind::of(Kind::Sidecar);
 pub(crate) const CONFIG_MAP: ApiKind = kind("", "v1", "ConfigMap", "configmaps");
 pub(crate) const DEPLOYMENT: ApiKind = kind("apps", "v1", "Deployment", "deployments");
+pub(crate) const LEASE: ApiKind = kind("coordination.k8s.io", "v1", "Lease", "leases");
 pub(crate) const ENVOY_FILTER: ApiKind = kind(
     "networking.istio.io",
     "v1alpha3",

@@ -11,6 +11,7 @@ pub(crate) mod error;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod kinds;
+pub(crate) mod lease;
 
 pub use self::config::KubernetesConfig;
 pub use self::connect::ConnectConfig;

@@ -113,3 +113,47 @@ fn is_known(graph: &Graph, change: &Change) -> bool {
         Change::RemoveDependency { .. } | Change::RemoveExternal { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeInclusive;
+
+    use lazymesh_core::{Dependency, Graph, Inventory, Limits, Mesh, Origin, Policy};
+
+    use super::*;
+    use crate::runtime::metrics::Metrics;
+    use crate::runtime::readiness::Readiness;
+    use crate::state::View;
+    use crate::store::SledStore;
+
+    /// A record that was last used at 50: whether it is written by a flush for these times.
+    #[test]
+    fn what_is_used_later_than_now_is_not_written_again_and_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Arc::new(SledStore::open(dir.path()).expect("a store"));
+        let recorder = Recorder::new(store, Arc::new(Metrics::new()), Arc::new(Readiness::new()));
+        let mut graph = Graph::new(Limits::default());
+        let source = Workload::new("shop", "web").expect("a name");
+        graph.insert(Dependency {
+            source: source.clone(),
+            host: "shop/a".parse().expect("a host"),
+            first_seen_ms: 50,
+            last_seen_ms: 50,
+            count: 1,
+            origin: Origin::Learned,
+        });
+        let view = Arc::new(SharedView::new(View {
+            inventory: Inventory::new(Mesh::default()),
+            graph,
+            policy: Policy::default(),
+        }));
+        let usage = Usage::new(view, Arc::new(recorder));
+        let check = |times: RangeInclusive<u64>, expect: usize| {
+            assert_eq!(usage.used(&source, &times).len(), expect, "{times:?}");
+        };
+        check(40..=60, 1);
+        check(0..=50, 1);
+        check(51..=60, 0);
+        check(0..=49, 0);
+    }
+}

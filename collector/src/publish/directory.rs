@@ -1,9 +1,10 @@
 //! Writes Sidecars as files: `<namespace>/<name>.yaml`, each whole or not there, whatever happens in between.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use lazymesh_core::{EgressScope, MANAGED_BY, SidecarSpec, is_object_name};
@@ -29,17 +30,20 @@ const TEMPORARY_PREFIX: &str = ".lazymesh-";
 #[derive(Clone, Debug)]
 pub(crate) struct DirectorySink {
     root: PathBuf,
+    /// The directory itself, locked: a file for it would end up in somebody's git.
+    _lock: Arc<File>,
 }
 
 impl DirectorySink {
     /// Publishes below this directory, which is created when it is missing. Blocks.
     ///
     /// # Errors
-    /// [`SinkError::Io`] when the directory cannot be created or read.
+    /// [`SinkError::Io`] when the directory cannot be created or read, [`SinkError::Locked`] when another collector has it.
     pub(crate) fn open(root: &Path) -> Result<Self, SinkError> {
         fsync::create_dir_all(root).map_err(SinkError::io(root))?;
         let sink = Self {
             root: root.to_owned(),
+            _lock: Arc::new(lock(root)?),
         };
         sink.remove_leftovers()?;
         Ok(sink)
@@ -163,6 +167,16 @@ impl Sink for DirectorySink {
         self.blocking(move || sink.remove(&namespace, &name)).await
     }
 
+    async fn vanished(&self, places: Vec<Published>) -> Vec<Published> {
+        let sink = self.clone();
+        let is_empty = move |place: &Published| {
+            let path = sink.path(&place.namespace, &place.name);
+            path.is_ok_and(|path| !path.exists())
+        };
+        let look = spawn_blocking(move || places.into_iter().filter(is_empty).collect());
+        look.await.unwrap_or_default()
+    }
+
     async fn list(&self) -> Result<Vec<Published>, SinkError> {
         let sink = self.clone();
         self.blocking(move || sink.find()).await
@@ -213,6 +227,18 @@ fn is_ours(text: &str) -> bool {
         && documents
             .iter()
             .all(|found| found.as_ref().is_ok_and(is_ours))
+}
+
+/// Held while this process publishes there.
+fn lock(root: &Path) -> Result<File, SinkError> {
+    let dir = File::open(root).map_err(SinkError::io(root))?;
+    match dir.try_lock() {
+        Ok(()) => Ok(dir),
+        Err(TryLockError::WouldBlock) => Err(SinkError::Locked {
+            dir: root.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(SinkError::io(root)(source)),
+    }
 }
 
 fn render(manifest: &Value, path: &Path) -> Result<String, SinkError> {

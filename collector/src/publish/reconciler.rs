@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backon::Retryable;
 use lazymesh_core::{DEFAULT_SIDECAR, Subject};
@@ -20,6 +20,9 @@ use crate::state::Event;
 
 /// Most namespaces that are worked on at once.
 const MAX_WORKERS: usize = 32;
+
+/// How often to look whether what was published is still there.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Follows the view and has Sidecars follow it.
 pub(crate) struct Reconciler {
@@ -62,6 +65,7 @@ impl Reconciler {
         self.note_running();
         // After a restart there may be Sidecars that lost their reason in the meantime.
         self.enqueue(Event::Everything);
+        let mut look = tokio::time::interval(LOOK);
         loop {
             self.start_what_is_due();
             let next = self.next();
@@ -79,6 +83,7 @@ impl Reconciler {
                     }
                 },
                 () = sleep_until(next) => {}
+                _ = look.tick() => self.put_back().await,
             }
         }
     }
@@ -104,6 +109,17 @@ impl Reconciler {
         for default in there.into_iter().filter(|it| it.name == DEFAULT_SIDECAR) {
             let namespace = self.idle.entry(default.namespace.clone()).or_default();
             namespace.found_default(default);
+        }
+    }
+
+    /// Publishes again what somebody has deleted.
+    async fn put_back(&mut self) {
+        let places = self.tools.published.places();
+        let vanished = self.tools.sink.vanished(places).await;
+        let namespaces: HashSet<String> = vanished.into_iter().map(|it| it.namespace).collect();
+        for namespace in namespaces {
+            let subjects = self.tools.view.look().subjects_in(&namespace);
+            self.add(subjects, Instant::now());
         }
     }
 

@@ -18,6 +18,10 @@ impl PublishedScopes {
         self.scopes.lock().get(place).cloned()
     }
 
+    pub(crate) fn places(&self) -> Vec<Published> {
+        self.scopes.lock().keys().cloned().collect()
+    }
+
     pub(crate) fn insert(&self, place: Published, scope: EgressScope) {
         self.scopes.lock().insert(place, scope);
     }

@@ -56,6 +56,14 @@ pub enum SinkError {
     /// The Kubernetes API refused, or did not answer.
     #[error("{0}")]
     Kubernetes(String),
+    /// Another collector publishes there.
+    #[error(
+        "expected to be the only one that publishes to {dir}, got another collector; stop it, or publish elsewhere"
+    )]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// A file or directory could not be used.
     #[error("{path}: {source}")]
     Io {
@@ -109,6 +117,11 @@ pub(crate) trait Sink: Send + Sync {
     /// # Errors
     /// [`SinkError::NotOurs`] when what is there is not ours, and others.
     async fn withdraw(&self, namespace: &str, name: &str) -> Result<bool, SinkError>;
+
+    /// Those of these places that are empty, where nobody else tells.
+    async fn vanished(&self, _places: Vec<Published>) -> Vec<Published> {
+        Vec::new()
+    }
 
     /// Everything of ours that is in place, sorted, whoever put it there and when: what a collector that was
     /// restarted has to withdraw when nobody needs it any more.

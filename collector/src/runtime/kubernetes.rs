@@ -1,6 +1,7 @@
 //! Puts the parts on Kubernetes together.
 
 use std::sync::Arc;
+use std::{fs, path};
 
 use kube::Client;
 use tokio::sync::watch;
@@ -10,6 +11,7 @@ use crate::attach::{Desired, Installer};
 use crate::inventory::kubernetes::cluster_domain;
 use crate::inventory::kubernetes::source::KubernetesSource;
 use crate::kubernetes::KubernetesError;
+use crate::kubernetes::lease::Lease;
 use crate::publish::kubernetes::KubernetesSink;
 use crate::publish::kubernetes::cache::SidecarCache;
 use crate::runtime::collector::Collector;
@@ -34,6 +36,25 @@ impl Link {
             cache: Arc::default(),
             config: config.clone(),
         })
+    }
+
+    /// The right to write to the cluster, which one collector has at a time; none where it writes nothing.
+    ///
+    /// # Errors
+    /// [`KubernetesError::Held`] when another collector has it.
+    pub(crate) async fn lease(&self) -> Result<Option<Lease>, KubernetesError> {
+        let Config {
+            places, kubernetes, ..
+        } = &self.config;
+        if places.publish_dir.is_some() && kubernetes.attach.attach.is_none() {
+            return Ok(None);
+        }
+        // A collector that was killed comes back under the same name, and has its Lease at once.
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let data = path::absolute(&places.data_dir).unwrap_or_else(|_| places.data_dir.clone());
+        let holder = format!("{}:{}", host.trim(), data.display());
+        let lease = Lease::acquire(&self.client, &kubernetes.namespace, holder).await?;
+        Ok(Some(lease))
     }
 
     pub(crate) fn publisher(&self) -> KubernetesSink {

@@ -31,7 +31,7 @@ pub struct ListenConfig {
     /// Address of a port that takes the access logs of sidecars: gRPC, in plain HTTP/2, from the same callers as --ingest
     #[arg(long, value_name = "IP:PORT", env = "LAZYMESH_ALS")]
     pub als: Option<SocketAddr>,
-    /// Address of the port for people and programs
+    /// Address of the port for people and programs, on loopback: it speaks plain HTTP
     #[arg(
         long,
         value_name = "IP:PORT",
@@ -55,7 +55,7 @@ pub struct ListenConfig {
         required_if_eq("ingest_identity", "xfcc")
     )]
     pub spiffe_id: Option<String>,
-    /// File with the bearer token of the admin port; needed unless --admin is on loopback
+    /// File with the bearer token of the admin port, for where others reach it through what speaks TLS, as a sidecar
     #[arg(long, value_name = "FILE", env = "LAZYMESH_ADMIN_TOKEN_FILE")]
     pub admin_token_file: Option<PathBuf>,
     /// Write the bound addresses into this file, as JSON; of use with port 0
@@ -75,12 +75,23 @@ pub enum IdentityFrom {
 /// Why the listeners cannot be had.
 #[derive(Debug, Error)]
 pub enum ListenError {
-    /// The admin port would be open to everybody.
+    /// The admin port would be open to everybody, or its token would cross the network in plain text.
     #[error(
-        "--admin {0} is not on loopback, so everybody who reaches it could read who calls whom; \
-         give --admin-token-file, or listen on 127.0.0.1"
+        "--admin: expected an address on loopback, got {0}: the port speaks plain HTTP, so everybody on the way could read \
+         its token; listen on 127.0.0.1 behind what speaks TLS, as a sidecar, an ssh tunnel or kubectl port-forward"
     )]
     AdminOpen(SocketAddr),
+    /// Anybody who reaches a port of filters could say who it is.
+    #[error(
+        "{flag}: expected an address on loopback with --ingest-identity xfcc, got {address}: whoever reaches the port past the \
+         sidecar could forge the identity that the sidecar tells; listen on 127.0.0.1 and have the sidecar forward to it"
+    )]
+    IngestForged {
+        /// The flag.
+        flag: &'static str,
+        /// What it says.
+        address: SocketAddr,
+    },
     /// A port would take reports from anybody without that having been asked for.
     #[error(
         "{flag} {address} is not on loopback, so it must be said who may report: give --ingest-identity xfcc \
@@ -159,9 +170,6 @@ impl ListenConfig {
         addresses.als = bound;
         let (probes, bound) = bind_optional(self.probes).await?.unzip();
         addresses.probes = bound;
-        if let Some(path) = &self.address_file {
-            addresses.write(path)?;
-        }
         Ok(Listeners {
             ingest,
             admin,
@@ -173,18 +181,28 @@ impl ListenConfig {
         })
     }
 
+    /// Writes the address file, if one is asked for.
+    pub(crate) fn tell(&self, addresses: &Addresses) -> Result<(), ListenError> {
+        match &self.address_file {
+            Some(path) => addresses.write(path),
+            None => Ok(()),
+        }
+    }
+
     fn identity(&self) -> Result<IngestIdentity, ListenError> {
+        let als = self.als.map(|als| ("--als", als));
+        let mut ports = [("--ingest", self.ingest)].into_iter().chain(als);
+        let open = ports.find(|(_, address)| !is_loopback(*address));
         match self.ingest_identity {
-            None => {
-                let als = self.als.map(|als| ("--als", als));
-                let mut ports = [("--ingest", self.ingest)].into_iter().chain(als);
-                match ports.find(|(_, address)| !is_loopback(*address)) {
-                    None => Ok(IngestIdentity::None),
-                    Some((flag, address)) => Err(ListenError::IngestOpen { flag, address }),
-                }
-            }
+            None => match open {
+                None => Ok(IngestIdentity::None),
+                Some((flag, address)) => Err(ListenError::IngestOpen { flag, address }),
+            },
             Some(IdentityFrom::None) => Ok(IngestIdentity::None),
             Some(IdentityFrom::Xfcc) => {
+                if let Some((flag, address)) = open {
+                    return Err(ListenError::IngestForged { flag, address });
+                }
                 let id = self.spiffe_id.clone().ok_or(ListenError::SpiffeId)?;
                 if Spiffe::parse(&id).is_none() {
                     return Err(ListenError::SpiffeId);
@@ -195,15 +213,16 @@ impl ListenConfig {
     }
 
     fn token(&self) -> Result<Option<Token>, ListenError> {
-        match &self.admin_token_file {
-            Some(path) => Ok(Some(Token::read(path)?)),
-            None if is_loopback(self.admin) => Ok(None),
-            None => Err(ListenError::AdminOpen(self.admin)),
+        if !is_loopback(self.admin) {
+            return Err(ListenError::AdminOpen(self.admin));
         }
+        let token = self.admin_token_file.as_deref().map(Token::read);
+        Ok(token.transpose()?)
     }
 }
 
-fn is_loopback(address: SocketAddr) -> bool {
+/// Whether only this machine reaches an address.
+pub(crate) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 

@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) access_log_accepted: Counter,
     pub(crate) access_log_rejected: Counter,
     pub(crate) identity_refused: Counter,
+    pub(crate) admin_unauthorized: Counter,
     pub(crate) learned: Counter,
     pub(crate) forgotten: Counter,
     /// Time of one durable write, as a caller waits for it.
@@ -98,6 +99,11 @@ impl Metrics {
                 &mut registry,
                 "identity_refused",
                 "Ingest requests whose caller may not speak for the reported workload",
+            ),
+            admin_unauthorized: counter(
+                &mut registry,
+                "admin_unauthorized",
+                "Admin requests without the token",
             ),
             learned: counter(
                 &mut registry,

@@ -5,20 +5,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use lazymesh_core::Mesh;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::api::for_this_machine;
+use crate::ingest::IngestIdentity;
 use crate::inventory::Manifests;
 use crate::inventory::directory::SourceError;
 use crate::kubernetes::KubernetesError;
+use crate::kubernetes::lease::Lease;
 use crate::publish::directory::DirectorySink;
 use crate::publish::sink::{Sink, SinkError};
 use crate::runtime::collector::Collector;
 use crate::runtime::config::{Config, Home, NAMESPACE};
 use crate::runtime::kubernetes::Link;
-use crate::runtime::listen::{Addresses, ListenError, Listeners};
+use crate::runtime::listen::{Addresses, ListenError, Listeners, is_loopback};
 use crate::runtime::serve::{self, Room};
 use crate::store::{SledStore, StoreError};
 
@@ -87,6 +91,7 @@ pub struct Server {
     config: Config,
     publisher: Option<Arc<dyn Sink>>,
     link: Option<Link>,
+    lease: Option<Lease>,
 }
 
 impl Server {
@@ -115,6 +120,10 @@ impl Server {
             true => Some(Link::prepare(&config).await?),
             false => None,
         };
+        let lease = match &link {
+            Some(link) => link.lease().await?,
+            None => None,
+        };
         let publisher = publisher.or_else(|| Some(Arc::new(link.as_ref()?.publisher())));
         let mesh = Mesh::from(config.mesh.clone());
         let home = Home {
@@ -125,12 +134,15 @@ impl Server {
         let policy = config.policy(home);
         let limits = config.limits.clone().into();
         let collector = Collector::new(Arc::new(store), mesh, limits, policy);
+        // Of two collectors the one that is refused leaves the other's file alone.
+        config.listen.tell(&listeners.addresses)?;
         Ok(Self {
             collector,
             listeners,
             config,
             publisher,
             link,
+            lease,
         })
     }
 
@@ -152,6 +164,7 @@ impl Server {
             config,
             publisher,
             link,
+            lease,
         } = self;
         let origin = match &config.places.manifests {
             Some(manifests) => Some(Origin::Directory(manifests.clone())),
@@ -166,6 +179,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         let result = tokio::select! {
             result = live(&collector, &config, origin, publisher, &mut tasks) => result,
+            error = keep(lease.as_ref()) => Err(error.into()),
             reason = readiness.died() => Err(ServerError::StoreDied(reason)),
             () = shutdown => Ok(()),
         };
@@ -174,8 +188,26 @@ impl Server {
         while servers.join_next().await.is_some() {}
         tasks.shutdown().await;
         let closed = collector.close().await;
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
         result?;
         Ok(closed?)
+    }
+}
+
+/// Ends when another collector has the Lease.
+async fn keep(lease: Option<&Lease>) -> KubernetesError {
+    match lease {
+        Some(lease) => lease.keep().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn guarded(router: Router, is_open: bool) -> Router {
+    match is_open {
+        true => for_this_machine(router),
+        false => router,
     }
 }
 
@@ -191,12 +223,15 @@ fn spawn_servers(
         probes,
         identity,
         token,
-        ..
+        addresses,
     } = listeners;
+    // Who is on this machine alone may call without being asked who it is, but not on behalf of a web page.
+    let is_open = matches!(identity, IngestIdentity::None) && is_loopback(addresses.ingest);
+    let router = guarded(collector.ingest(identity.clone()), is_open);
     let mut servers = JoinSet::new();
-    let router = collector.ingest(identity.clone());
     servers.spawn(serve::http1(ingest, router, INGEST_ROOM, stopped.clone()));
-    let router = collector.admin(token);
+    let is_open = token.is_none();
+    let router = guarded(collector.admin(token), is_open);
     servers.spawn(serve::http1(admin, router, ADMIN_ROOM, stopped.clone()));
     if let Some(als) = als {
         let router = collector.access_logs(identity, stopped.clone());

@@ -48,14 +48,28 @@ async fn requests_in_flight_finish_before_it_stops() {
 async fn one_data_directory_serves_one_collector() {
     let mesh = Mesh::new();
     let collector = Running::start(&mesh).await;
-    let second = Server::start(config(&mesh, &[]))
+    let file = mesh.path("addresses");
+    let flag = format!("--address-file={}", file.display());
+    let second = Server::start(config(&mesh, &[&flag]))
         .await
         .err()
         .expect("a refusal");
+    assert!(!file.exists(), "the first one's file would be overwritten");
     assert!(
         matches!(second, ServerError::Store(StoreError::Locked { .. })),
         "{second}"
     );
+    collector.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn one_directory_of_sidecars_has_one_collector() {
+    let mesh = Mesh::new();
+    let collector = Running::start(&mesh).await;
+    let elsewhere = format!("--data-dir={}", mesh.path("other").display());
+    let second = Server::start(config(&mesh, &[&elsewhere])).await.err();
+    let second = second.expect("a refusal").to_string();
+    assert!(second.contains("another collector"), "{second}");
     collector.stop().await.expect("a clean end");
 }
 

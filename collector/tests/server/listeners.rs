@@ -1,4 +1,5 @@
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use lazymesh_collector::{Addresses, Server};
 
@@ -19,8 +20,9 @@ async fn start(mesh: &Mesh, flags: &[&str]) -> Result<Addresses, String> {
 async fn an_open_port_must_be_asked_for() {
     let mesh = Mesh::new();
     fs::write(mesh.path("token"), "correct-horse-battery").expect("a file");
+    fs::set_permissions(mesh.path("token"), Permissions::from_mode(0o600)).expect("permitted");
     let token = format!("--admin-token-file={}", mesh.path("token").display());
-    let cases: [(&[&str], Option<&str>); 12] = [
+    let cases: [(&[&str], Option<&str>); 14] = [
         (&[], None),
         (&["--ingest=[::1]:0", "--admin=[::1]:0"], None),
         (&["--ingest=0.0.0.0:0"], Some("--ingest-identity")),
@@ -28,15 +30,26 @@ async fn an_open_port_must_be_asked_for() {
         (&["--ingest=0.0.0.0:0", "--ingest-identity=none"], None),
         (
             &["--ingest=0.0.0.0:0", "--ingest-identity=xfcc", SPIFFE],
+            Some("could forge the identity"),
+        ),
+        (
+            &["--ingest=127.0.0.1:0", "--ingest-identity=xfcc", SPIFFE],
             None,
         ),
         (
             &["--ingest-identity=xfcc", "--spiffe-id=me"],
             Some("--spiffe-id must be"),
         ),
-        (&["--admin=0.0.0.0:0"], Some("--admin-token-file")),
-        (&["--admin=[::ffff:0.0.0.0]:0"], Some("--admin-token-file")),
-        (&["--admin=0.0.0.0:0", &token], None),
+        (
+            &["--admin=0.0.0.0:0"],
+            Some("expected an address on loopback"),
+        ),
+        (
+            &["--admin=[::ffff:0.0.0.0]:0"],
+            Some("expected an address on loopback"),
+        ),
+        (&["--admin=0.0.0.0:0", &token], Some("speaks plain HTTP")),
+        (&[&token], None),
         (
             &["--admin-token-file=/nowhere"],
             Some("cannot read the token file"),
@@ -82,6 +95,46 @@ async fn probes_have_a_port_of_their_own() {
     ] {
         let answer = reqwest::get(format!("http://{probes}{path}")).await;
         assert_eq!(answer.expect("an answer").status(), status, "{path}");
+    }
+    collector.stop().await.expect("a clean end");
+}
+
+/// A web page may have its name point to loopback, and then calls what listens there as its own server.
+#[tokio::test]
+async fn a_port_without_a_secret_takes_only_what_is_for_this_machine() {
+    let mesh = Mesh::new();
+    let collector = Running::start(&mesh).await;
+    let Addresses { ingest, admin, .. } = collector.addresses;
+    let http = reqwest::Client::new();
+    for (host, expect) in [
+        (None, 200),
+        (Some("localhost:8481"), 200),
+        (Some("lazymesh-collector"), 200),
+        (Some("evil.example:8481"), 421),
+    ] {
+        let question = serde_json::json!({
+            "source": {"namespace": "shop", "workload": "web"},
+            "authority": "reviews",
+            "protocol": "http",
+        });
+        let post = http.post(format!("http://{ingest}/v1/resolve"));
+        for request in [
+            http.get(format!("http://{admin}/v1/graph")),
+            http.delete(format!("http://{admin}/v1/workloads/shop/nobody")),
+            post.json(&question),
+        ] {
+            let request = match host {
+                Some(host) => request.header("host", host),
+                None => request,
+            };
+            let request = request.build().expect("a request");
+            let expect = match *request.method() == reqwest::Method::DELETE && expect == 200 {
+                true => 404,
+                false => expect,
+            };
+            let answer = http.execute(request).await.expect("an answer");
+            assert_eq!(answer.status(), expect, "{host:?} {}", answer.url());
+        }
     }
     collector.stop().await.expect("a clean end");
 }

@@ -148,8 +148,11 @@ async fn scopes_change_in_steps_and_rest_tells_of_both() {
         let text = collector.text("/v1/sidecars/shop/lazymesh-web").await;
         serde_saphyr::from_multiple::<Value>(&text).expect("YAML")
     };
+    let has_reviews =
+        |sidecar: &Value| sidecar["spec"]["egress"][1].to_string().contains("reviews");
     until("what is published is shown", async || {
-        shown().await.len() == 2
+        let shown = shown().await;
+        shown.len() == 2 && has_reviews(&shown[0])
     })
     .await;
     let [published, desired] = shown().await.try_into().expect("two Sidecars");
@@ -182,5 +185,20 @@ async fn what_has_no_label_is_as_configured() {
 
     let collector = Running::start_with(&mesh, &["--default-mode=enforce"]).await;
     until_published(&mesh, "lazymesh-web", "reviews").await;
+    collector.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_deletes_comes_back() {
+    let mesh = Mesh::new();
+    let collector = Running::start(&mesh).await;
+    collector.resolve("web", "reviews").await;
+    until_published(&mesh, "lazymesh-web", "reviews").await;
+    let folder = mesh.path("sidecars/shop");
+    fs::remove_file(folder.join("lazymesh-web.yaml")).expect("a file");
+    until_published(&mesh, "lazymesh-web", "reviews").await;
+    fs::remove_dir_all(folder).expect("a folder");
+    until_published(&mesh, "lazymesh-web", "reviews").await;
+    until_published(&mesh, "lazymesh-default", "lazymesh-collector").await;
     collector.stop().await.expect("a clean end");
 }

@@ -23,21 +23,23 @@ struct Command {
 /// The configuration that a command line gives, on free ports of loopback unless it says other.
 pub(crate) fn config(mesh: &Mesh, flags: &[&str]) -> Config {
     let path = |name| mesh.path(name).display().to_string();
-    let own = [
-        "collector".to_owned(),
+    let defaults = [
         format!("--data-dir={}", path("data")),
         format!("--manifests={}", path("manifests")),
         format!("--publish-dir={}", path("sidecars")),
+        "--ingest=127.0.0.1:0".to_owned(),
+        "--admin=127.0.0.1:0".to_owned(),
+        "--settle=0s".to_owned(),
     ];
-    let defaults = ["--ingest=127.0.0.1:0", "--admin=127.0.0.1:0", "--settle=0s"];
-    let defaults = defaults.iter().filter(|default| {
+    let defaults = defaults.into_iter().filter(|default| {
         let flag = default.split('=').next().unwrap_or_default();
         !flags
             .iter()
             .any(|given| given.split('=').next() == Some(flag))
     });
-    let flags = defaults.chain(flags).map(|&flag| flag.to_owned());
-    Command::try_parse_from(own.into_iter().chain(flags))
+    let flags = flags.iter().map(|&flag| flag.to_owned());
+    let own = std::iter::once("collector".to_owned());
+    Command::try_parse_from(own.chain(defaults).chain(flags))
         .expect("a valid command line")
         .config
 }

@@ -171,6 +171,13 @@ fn the_chart_is_fit_for_production() -> Result<()> {
                 "limits": { "memory": "512Mi" },
             },
         },
+        "PeerAuthentication": {
+            "/spec/mtls/mode": "STRICT",
+        },
+        "Sidecar": {
+            "/spec/ingress/0/defaultEndpoint": "127.0.0.1:8480",
+            "/spec/ingress/1/defaultEndpoint": "127.0.0.1:8481",
+        },
         "PodDisruptionBudget": { "/spec/maxUnavailable": 1 },
         "NetworkPolicy": { "/spec/ingress/0/ports": [{ "port": 8480 }] },
         "ServiceMonitor": {

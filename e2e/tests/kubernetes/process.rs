@@ -34,6 +34,8 @@ pub(crate) struct Collector {
 impl Collector {
     /// Starts one with every right that waits for no filter, for there is none, and waits until it is ready.
     pub(crate) async fn start(lab: &Lab, flags: &[&str]) -> Result<Self> {
+        lab.namespace(lazymesh_e2e::lab::LAZYMESH_NAMESPACE, &[])
+            .await?;
         let flags = [&["--enforce-unheard"], flags].concat();
         Self::start_as(&lab.kubeconfig(), &flags).await
     }

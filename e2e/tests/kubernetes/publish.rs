@@ -37,6 +37,7 @@ fn a_namespace_waits_for_its_first_filter_once() -> Result<()> {
         // What one that waits for nothing publishes shows that the other has had its chance.
         let other = format!("{namespace}-other");
         lab.namespace(&other, &[]).await?;
+        lab.namespace(lab::LAZYMESH_NAMESPACE, &[]).await?;
         let collector = Collector::start_as(&lab.kubeconfig(), &[]).await?;
         set_mode(lab, &other, Some("enforce")).await?;
         // Nor does it have a filter for requests where only connections were counted.

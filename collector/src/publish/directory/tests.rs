@@ -176,7 +176,12 @@ async fn leftovers_of_a_killed_collector_are_removed() {
     let fixture = Fixture::new();
     let leftover = fixture.put(".lazymesh-x1y2", "half");
     let other = fixture.put(".gitkeep", "");
-    DirectorySink::open(&fixture.sink.root).unwrap();
+    let second = DirectorySink::open(&fixture.sink.root).unwrap_err();
+    assert!(matches!(second, SinkError::Locked { .. }), "{second}");
+    assert!(leftover.exists());
+    let Fixture { root, sink } = fixture;
+    drop(sink);
+    DirectorySink::open(&root.path().join("out")).unwrap();
     assert!(!leftover.exists());
     assert!(other.exists());
 }
