@@ -13,7 +13,7 @@ const REQUESTS_A_TICK: u32 = 100;
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flooded {
-    /// Bytes of linear memory after a tenth of the hosts.
+    /// Bytes of linear memory after half of the hosts.
     pub early: usize,
     /// And after all.
     pub memory: usize,
@@ -44,7 +44,7 @@ pub fn flood(compiled: &Compiled, hosts: u32) -> Result<Flooded> {
             vm.call("proxy_on_tick", &[PLUGIN])?;
             answer(&mut vm)?;
         }
-        if number == hosts / 10 {
+        if number == hosts / 2 {
             early = vm.memory();
         }
     }

@@ -53,7 +53,7 @@ fn main() -> Result<()> {
         Task::Flood { hosts } => {
             let flooded = flood(&compiled, hosts)?;
             println!(
-                "{hosts} hosts and destinations: {} KiB of memory, {} KiB after a tenth of them",
+                "{hosts} hosts and destinations: {} KiB of memory, {} KiB after half of them",
                 flooded.memory / 1024,
                 flooded.early / 1024
             );
