@@ -44,6 +44,15 @@ pub(crate) struct Edge {
     pub(crate) host: String,
     pub(crate) last_seen_ms: u64,
     pub(crate) count: u64,
+    #[serde(default)]
+    seen_by: Vec<Sighting>,
+}
+
+/// Who saw a dependency.
+#[derive(Deserialize)]
+struct Sighting {
+    witness: String,
+    last_seen_ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +91,13 @@ fn table(answer: &Value) -> anyhow::Result<String> {
 }
 
 impl Edge {
+    /// Who saw it, and when last.
+    pub(crate) fn witnesses(&self) -> String {
+        let sightings = self.seen_by.iter();
+        let sightings = sightings.map(|it| format!("{} {}", it.witness, ago(it.last_seen_ms)));
+        sightings.collect::<Vec<_>>().join(", ")
+    }
+
     fn row(&self, kind: &str) -> [String; 5] {
         let Source { namespace, name } = &self.source;
         [

@@ -117,9 +117,11 @@ fn show(detail: &Value) -> anyhow::Result<String> {
                 edge.host.clone(),
                 edge.count.to_string(),
                 ago(edge.last_seen_ms),
+                edge.witnesses(),
             ]
         });
-        write!(text, "\n{}", columns(["HOST", "COUNT", "LAST SEEN"], rows))?;
+        let heads = ["HOST", "COUNT", "LAST SEEN", "SEEN BY"];
+        write!(text, "\n{}", columns(heads, rows))?;
     }
     Ok(text)
 }

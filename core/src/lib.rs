@@ -13,8 +13,8 @@
 //!
 //! ```
 //! use lazymesh_core::{
-//!     Dependency, Graph, Inventory, Learned, Limits, Mesh, Object, Origin, Plan, Policy, Question, Subject, decide,
-//!     plan,
+//!     Dependency, Graph, Inventory, Learned, Limits, Mesh, Object, Origin, Plan, Policy, Question, Sightings, Subject,
+//!     decide, plan,
 //! };
 //! use lazymesh_protocol::{Decision, Protocol, ResolveRequest, Source};
 //! use serde_json::json;
@@ -51,6 +51,7 @@
 //!     last_seen_ms: 0,
 //!     count: 1,
 //!     origin: Origin::Learned,
+//!     sightings: Sightings::default(),
 //! });
 //! let plan = plan(&inventory, &graph, &policy, &Subject::Workload(question.source));
 //! assert!(matches!(plan, Plan::Publish(sidecar) if sidecar.hosts.contains(&host)));
@@ -66,7 +67,10 @@ pub mod resource;
 mod scope;
 
 pub use decide::{Outcome, decide, observe};
-pub use graph::{Dependency, ExternalHost, Graph, Learned, Limits, Origin, Picture, Room};
+pub use graph::{
+    Dependency, ExternalHost, Graph, Learned, Limits, Origin, Picture, Room, Seen, Sightings,
+    Witness,
+};
 pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
 pub use names::{
     Authority, AuthorityError, ClusterId, EgressHost, Host, NameError, Workload, is_object_name,

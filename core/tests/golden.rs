@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use lazymesh_core::{
     Dependency, EgressHost, ExternalHost, Graph, Inventory, Learned, Limits, Mesh, Mode, Object,
-    Origin, Plan, Policy, Question, Reason, Subject, Visibility, Workload, decide, plan,
+    Origin, Plan, Policy, Question, Reason, Sightings, Subject, Visibility, Workload, decide, plan,
 };
 use lazymesh_protocol::{Decision, Protocol, Source};
 use serde::{Deserialize, Serialize};
@@ -222,6 +222,7 @@ fn learn(graph: &mut Graph, source: &Workload, learned: Learned) {
                 last_seen_ms,
                 count,
                 origin,
+                sightings: Sightings::default(),
             });
         }
         Learned::External(host) => {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use lazymesh_core::{
     Affected, Authority, Change, Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Mode,
-    Object, Origin, Plan, Policy, Subject, Visibility, Workload, decide, plan,
+    Object, Origin, Plan, Policy, Sightings, Subject, Visibility, Workload, decide, plan,
 };
 use proptest::prelude::*;
 
@@ -165,6 +165,7 @@ fn dependency(source: Workload, host: EgressHost) -> Dependency {
         last_seen_ms: 1,
         count: 1,
         origin,
+        sightings: Sightings::default(),
     }
 }
 

@@ -61,7 +61,7 @@ fn one_workload() {
         "Sidecar:           lazymesh-web (managed)",
         "Service accounts:  web-account",
         "External hosts:    1",
-        "HOST                                 COUNT  LAST SEEN",
+        "HOST                                 COUNT  LAST SEEN  SEEN BY",
     ] {
         assert!(
             shown.lines().any(|found| found == line),

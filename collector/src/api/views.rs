@@ -2,7 +2,9 @@
 //!
 //! Separate from the types of `lazymesh_core`, so that those can change without changing the API.
 
-use lazymesh_core::{AlwaysVisible, Dependency, EgressHost, ExternalHost, Mode, Origin, Workload};
+use lazymesh_core::{
+    AlwaysVisible, Dependency, EgressHost, ExternalHost, Mode, Origin, Seen, Witness, Workload,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -55,6 +57,39 @@ pub(crate) enum OriginView {
     Pinned,
 }
 
+/// What sees calls.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WitnessView {
+    /// The filter: what its sidecar did not know.
+    Filter,
+    /// The sidecar's access log.
+    AccessLog,
+}
+
+/// Who saw a dependency, and when.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SightingView {
+    witness: WitnessView,
+    /// Milliseconds since 1970.
+    first_seen_ms: u64,
+    /// Milliseconds since 1970.
+    last_seen_ms: u64,
+}
+
+impl From<(Witness, Seen)> for SightingView {
+    fn from((witness, seen): (Witness, Seen)) -> Self {
+        Self {
+            witness: match witness {
+                Witness::Filter => WitnessView::Filter,
+                Witness::AccessLog => WitnessView::AccessLog,
+            },
+            first_seen_ms: seen.first_ms,
+            last_seen_ms: seen.last_ms,
+        }
+    }
+}
+
 /// A workload's need for one egress host.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DependencyView {
@@ -69,6 +104,8 @@ pub(crate) struct DependencyView {
     /// Requests or connections that met the host while it was not in scope.
     count: u64,
     origin: OriginView,
+    /// Who saw it, each by itself.
+    seen_by: Vec<SightingView>,
 }
 
 impl From<&Dependency> for DependencyView {
@@ -83,6 +120,11 @@ impl From<&Dependency> for DependencyView {
                 Origin::Learned => OriginView::Learned,
                 Origin::Pinned => OriginView::Pinned,
             },
+            seen_by: dependency
+                .sightings
+                .iter()
+                .map(SightingView::from)
+                .collect(),
         }
     }
 }

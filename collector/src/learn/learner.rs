@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use lazymesh_core::{Dependency, ExternalHost, Graph, Learned, Origin as Kept, Outcome, Workload};
+use lazymesh_core::{
+    Dependency, ExternalHost, Graph, Learned, Origin as Kept, Outcome, Seen, Sightings, Witness,
+    Workload,
+};
 use lazymesh_protocol::{Decision, PassthroughReason};
 
 use crate::learn::observation::{Observation, Origin, What};
@@ -27,6 +30,7 @@ struct Lesson {
     learned: Learned,
     count: u64,
     at_ms: u64,
+    witness: Witness,
     /// Whether a request is held until it is published.
     held: bool,
 }
@@ -108,9 +112,11 @@ impl Learner {
         let (at_ms, count) = (observation.at_ms, observation.count);
         match learned {
             Learned::Nothing => true,
-            Learned::Host(host) => self
-                .view
-                .change(|view| view.graph.touch(source, host, at_ms, count)),
+            Learned::Host(host) => {
+                let witness = observation.origin.witness();
+                self.view
+                    .change(|view| view.graph.touch(source, host, witness, at_ms, count))
+            }
             Learned::External(host) => self
                 .view
                 .change(|view| view.graph.touch_external(source, host, at_ms, count)),
@@ -166,6 +172,7 @@ fn add(lessons: &mut Vec<Lesson>, observation: &Observation, outcome: &Outcome) 
         learned: outcome.learned.clone(),
         count: observation.count,
         at_ms: observation.at_ms,
+        witness: observation.origin.witness(),
         held: is_held && observation.origin == Origin::Request,
     });
 }
@@ -182,6 +189,13 @@ impl Lesson {
                 last_seen_ms,
                 count,
                 origin: Kept::Learned,
+                sightings: Sightings::of(
+                    self.witness,
+                    Seen {
+                        first_ms: first_seen_ms,
+                        last_ms: last_seen_ms,
+                    },
+                ),
             })),
             Learned::External(host) => Some(Change::External(ExternalHost {
                 source,
@@ -206,7 +220,7 @@ fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
         let Some(change) = lesson.change() else {
             continue;
         };
-        if take(&mut view.graph, change) || lesson.held {
+        if take(&mut view.graph, change, lesson.witness) || lesson.held {
             events.push(Event::Learned {
                 source: lesson.source,
                 held: lesson.held,
@@ -220,10 +234,11 @@ fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
 
 /// Whether it is a dependency that is new. Requests for the same host may have been on their way to the disk
 /// together; all of them count.
-fn take(graph: &mut Graph, change: Change) -> bool {
+fn take(graph: &mut Graph, change: Change, witness: Witness) -> bool {
     match change {
         Change::Dependency(new) => {
-            if graph.touch(&new.source, &new.host, new.last_seen_ms, new.count) {
+            let at_ms = new.last_seen_ms;
+            if graph.touch(&new.source, &new.host, witness, at_ms, new.count) {
                 return false;
             }
             graph.insert(new);

@@ -1,6 +1,6 @@
 //! Names what teaches: whatever a collector learns comes as an [`Observation`].
 
-use lazymesh_core::{EgressHost, Question, Workload};
+use lazymesh_core::{EgressHost, Question, Witness, Workload};
 
 /// A workload was seen to call something.
 pub(crate) struct Observation {
@@ -33,6 +33,15 @@ pub(crate) enum Origin {
     Report,
     /// A sidecar's access log.
     AccessLog,
+}
+
+impl Origin {
+    pub(crate) fn witness(self) -> Witness {
+        match self {
+            Self::Request | Self::Report => Witness::Filter,
+            Self::AccessLog => Witness::AccessLog,
+        }
+    }
 }
 
 impl Observation {

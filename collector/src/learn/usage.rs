@@ -118,7 +118,7 @@ fn is_known(graph: &Graph, change: &Change) -> bool {
 mod tests {
     use std::ops::RangeInclusive;
 
-    use lazymesh_core::{Dependency, Graph, Inventory, Limits, Mesh, Origin, Policy};
+    use lazymesh_core::{Dependency, Graph, Inventory, Limits, Mesh, Origin, Policy, Sightings};
 
     use super::*;
     use crate::runtime::metrics::Metrics;
@@ -141,6 +141,7 @@ mod tests {
             last_seen_ms: 50,
             count: 1,
             origin: Origin::Learned,
+            sightings: Sightings::default(),
         });
         let view = Arc::new(SharedView::new(View {
             inventory: Inventory::new(Mesh::default()),

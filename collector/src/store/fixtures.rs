@@ -1,6 +1,8 @@
 //! Records for the tests of the store.
 
-use lazymesh_core::{Dependency, EgressHost, ExternalHost, Origin, Workload};
+use lazymesh_core::{
+    Dependency, EgressHost, ExternalHost, Origin, Seen, Sightings, Witness, Workload,
+};
 
 pub(super) fn workload(name: &str) -> Workload {
     Workload::new("shop", name).unwrap()
@@ -17,6 +19,13 @@ pub(super) fn dependency(source: &str, host: &str) -> Dependency {
         last_seen_ms: 2_000,
         count: 3,
         origin: Origin::Learned,
+        sightings: Sightings::of(
+            Witness::AccessLog,
+            Seen {
+                first_ms: 1_500,
+                last_ms: 2_000,
+            },
+        ),
     }
 }
 

@@ -12,7 +12,9 @@
 
 use std::fmt::Display;
 
-use lazymesh_core::{Dependency, EgressHost, ExternalHost, Origin, Workload};
+use lazymesh_core::{
+    Dependency, EgressHost, ExternalHost, Origin, Seen, Sightings, Witness, Workload,
+};
 use serde::{Deserialize, Serialize};
 
 use super::checked;
@@ -36,6 +38,23 @@ struct DependencyValue {
     last_seen_ms: u64,
     count: u64,
     origin: Origin,
+    /// Absent in what was written when filters alone saw dependencies.
+    #[serde(default)]
+    sightings: Option<Sightings>,
+}
+
+impl DependencyValue {
+    fn sightings(&self) -> Sightings {
+        let seen = Seen {
+            first_ms: self.first_seen_ms,
+            last_ms: self.last_seen_ms,
+        };
+        match (self.sightings, self.origin) {
+            (Some(sightings), _) => sightings,
+            (None, Origin::Learned) => Sightings::of(Witness::Filter, seen),
+            (None, Origin::Pinned) => Sightings::default(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +80,7 @@ pub(super) fn encode(change: &Change) -> Result<Op, StoreError> {
                 last_seen_ms: dependency.last_seen_ms,
                 count: dependency.count,
                 origin: dependency.origin,
+                sightings: Some(dependency.sightings),
             },
         ),
         Change::External(external) => put(
@@ -101,6 +121,7 @@ fn decode_body(snapshot: &mut Snapshot, key: &[u8], body: &[u8]) -> Result<(), S
                 last_seen_ms: value.last_seen_ms,
                 count: value.count,
                 origin: value.origin,
+                sightings: value.sightings(),
             });
         }
         Key::External(source, host) => {
@@ -195,7 +216,7 @@ mod tests {
         assert_eq!(key, b"d/shop/web/prod/reviews.prod.svc.cluster.local");
         assert_eq!(
             checked::unwrap(&key, &value).unwrap(),
-            br#"{"first_seen_ms":1000,"last_seen_ms":2000,"count":3,"origin":"learned"}"#
+            br#"{"first_seen_ms":1000,"last_seen_ms":2000,"count":3,"origin":"learned","sightings":{"access-log":{"first_ms":1500,"last_ms":2000}}}"#
         );
         let back = decode(&key, &value);
         assert_eq!(back.dependencies, [dependency("web", "reviews")]);
@@ -208,6 +229,23 @@ mod tests {
             let back = decode(&key, &value);
             assert_eq!(back.externals, [external("web", host)]);
         }
+    }
+
+    #[test]
+    fn what_was_written_without_sightings_was_seen_by_filters() {
+        let check = |origin: &str, expect: Sightings| {
+            let value =
+                format!(r#"{{"first_seen_ms":1,"last_seen_ms":2,"count":3,"origin":"{origin}"}}"#);
+            let key = b"d/shop/web/prod/a.prod.svc.cluster.local";
+            let back = decode(key, &checked::wrap(key, value.as_bytes()));
+            assert_eq!(back.dependencies[0].sightings, expect, "{origin}");
+        };
+        let seen = Seen {
+            first_ms: 1,
+            last_ms: 2,
+        };
+        check("learned", Sightings::of(Witness::Filter, seen));
+        check("pinned", Sightings::default());
     }
 
     #[test]

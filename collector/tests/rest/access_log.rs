@@ -277,6 +277,25 @@ async fn entries_teach_what_was_called() {
 }
 
 #[tokio::test]
+async fn each_witness_is_remembered_by_itself() {
+    let logs = Logs::start(IngestIdentity::None, true).await;
+    let witnesses = async || {
+        let path = "/v1/workloads/shop/web/dependencies";
+        let answer = logs.api.get(path).await.json();
+        let seen_by = answer["items"][0]["seen_by"].as_array().cloned();
+        let seen_by = seen_by.into_iter().flatten();
+        seen_by
+            .map(|seen| seen["witness"].as_str().expect("a name").to_owned())
+            .collect::<Vec<_>>()
+    };
+    let entries = [of("shop/web", vec![reviews()])];
+    assert_eq!(logs.send(None, &entries).await, 0);
+    assert_eq!(witnesses().await, ["access-log"]);
+    logs.api.resolve("shop/web", "reviews").await;
+    assert_eq!(witnesses().await, ["filter", "access-log"]);
+}
+
+#[tokio::test]
 async fn a_bad_entry_drops_only_itself() {
     let logs = Logs::start(IngestIdentity::None, true).await;
     let bad = [

@@ -12,6 +12,7 @@ async fn the_graph_comes_in_three_forms() {
         "shop/reviews.shop.svc.cluster.local"
     );
     assert_eq!(json["dependencies"][0]["origin"], "learned");
+    assert_eq!(json["dependencies"][0]["seen_by"][0]["witness"], "filter");
     assert_eq!(json["external_hosts"][0]["host"], "api.example.com:8443");
     assert_eq!(api.get("/v1/graph?format=json").await.json(), json);
 

@@ -170,7 +170,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::graph::{Dependency, Limits, Origin};
+    use crate::graph::{Dependency, Limits, Origin, Sightings};
     use crate::resource::Mesh;
     use crate::resource::Object;
 
@@ -308,6 +308,7 @@ mod tests {
             last_seen_ms: 1,
             count: 1,
             origin: Origin::Learned,
+            sightings: Sightings::default(),
         });
         check(&graph, "a", None);
         check(&graph, "example.org", Some(PassthroughReason::Limit));

@@ -4,6 +4,7 @@ mod limits;
 mod record;
 mod render;
 mod room;
+mod sightings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -14,6 +15,7 @@ use self::limits::Share;
 pub use self::limits::{Limits, Room};
 pub use self::record::{Dependency, ExternalHost, Learned, Origin};
 pub use self::render::Picture;
+pub use self::sightings::{Seen, Sightings, Witness};
 
 #[derive(Debug, Default)]
 struct Node {
@@ -59,6 +61,7 @@ impl Graph {
                 known.last_seen_ms = known.last_seen_ms.max(dependency.last_seen_ms);
                 known.count = known.count.max(dependency.count);
                 known.origin = known.origin.max(dependency.origin);
+                known.sightings.merge(dependency.sightings);
             })
             .or_insert(dependency);
         let new = node.dependencies.len() - before;
@@ -139,6 +142,7 @@ impl Graph {
         &mut self,
         workload: &Workload,
         host: &EgressHost,
+        witness: Witness,
         now_ms: u64,
         count: u64,
     ) -> bool {
@@ -148,6 +152,11 @@ impl Graph {
         };
         known.last_seen_ms = now_ms;
         known.count = known.count.saturating_add(count);
+        let seen = Seen {
+            first_ms: now_ms,
+            last_ms: now_ms,
+        };
+        known.sightings.add(witness, seen);
         true
     }
 

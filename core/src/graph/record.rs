@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Sightings;
 use crate::names::{EgressHost, Workload};
 
 /// Where a dependency comes from.
@@ -29,6 +30,8 @@ pub struct Dependency {
     pub count: u64,
     /// Learned or pinned.
     pub origin: Origin,
+    /// Who saw it, and when.
+    pub sightings: Sightings,
 }
 
 /// A host outside the mesh that a workload called. Recorded, never put into a Sidecar.

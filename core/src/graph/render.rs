@@ -97,7 +97,7 @@ fn entities(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Origin;
+    use crate::graph::{Origin, Sightings};
     use crate::names::{EgressHost, Workload};
 
     fn draw(mut picture: Picture, edges: &[(&str, &str)]) -> String {
@@ -116,6 +116,7 @@ mod tests {
                 last_seen_ms: 1,
                 count: 1,
                 origin: Origin::Learned,
+                sightings: Sightings::default(),
             };
             picture.edge(&dependency, &mut out);
         }

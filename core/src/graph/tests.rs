@@ -30,6 +30,7 @@ fn dependency(
         last_seen_ms: seen.end,
         count,
         origin,
+        sightings: Sightings::default(),
     }
 }
 
@@ -38,10 +39,40 @@ fn merges_what_is_known() {
     let mut graph = Graph::new(Limits::default());
     graph.insert(dependency("cart", "a", 5..9, 3, Origin::Pinned));
     graph.insert(dependency("cart", "a", 2..7, 8, Origin::Learned));
-    assert!(graph.touch(&workload("cart"), &host("a"), 20, 2));
-    assert!(!graph.touch(&workload("cart"), &host("b"), 20, 2));
+    assert!(graph.touch(&workload("cart"), &host("a"), Witness::Filter, 20, 2));
+    assert!(!graph.touch(&workload("cart"), &host("b"), Witness::Filter, 20, 2));
     let found: Vec<_> = graph.iter().cloned().collect();
-    assert_eq!(found, [dependency("cart", "a", 2..20, 10, Origin::Pinned)]);
+    let seen = Seen {
+        first_ms: 20,
+        last_ms: 20,
+    };
+    let merged = Dependency {
+        sightings: Sightings::of(Witness::Filter, seen),
+        ..dependency("cart", "a", 2..20, 10, Origin::Pinned)
+    };
+    assert_eq!(found, [merged]);
+}
+
+#[test]
+fn remembers_each_witness_by_itself() {
+    let seen = |first_ms, last_ms| Seen { first_ms, last_ms };
+    let mut graph = Graph::new(Limits::default());
+    graph.insert(Dependency {
+        sightings: Sightings::of(Witness::Filter, seen(5, 9)),
+        ..dependency("cart", "a", 5..9, 1, Origin::Learned)
+    });
+    graph.insert(Dependency {
+        sightings: Sightings::of(Witness::Filter, seen(2, 7)),
+        ..dependency("cart", "a", 2..7, 1, Origin::Learned)
+    });
+    graph.touch(&workload("cart"), &host("a"), Witness::AccessLog, 20, 1);
+    graph.touch(&workload("cart"), &host("a"), Witness::AccessLog, 30, 1);
+    let found: Vec<_> = graph.iter().flat_map(|it| it.sightings.iter()).collect();
+    let expect = [
+        (Witness::Filter, seen(2, 9)),
+        (Witness::AccessLog, seen(20, 30)),
+    ];
+    assert_eq!(found, expect);
 }
 
 #[test]
@@ -268,6 +299,6 @@ fn what_is_removed_leaves_nothing_behind() {
 fn a_use_after_the_clock_was_put_back_is_the_last_one() {
     let mut graph = Graph::new(Limits::default());
     graph.insert(dependency("cart", "a", 50..90, 1, Origin::Learned));
-    assert!(graph.touch(&workload("cart"), &host("a"), 20, 1));
+    assert!(graph.touch(&workload("cart"), &host("a"), Witness::Filter, 20, 1));
     assert_eq!(graph.iter().next().map(|it| it.last_seen_ms), Some(20));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lazymesh_core::{
     Dependency, EgressHost, Graph, Inventory, Learned, Limits, Origin, Plan, Policy, Reason,
-    Subject, Visibility, decide,
+    Sightings, Subject, Visibility, decide,
 };
 use serde_json::Value;
 
@@ -77,6 +77,7 @@ fn plan(inventory: &Inventory, mesh: &Mesh, learned: BTreeSet<EgressHost>) -> Sc
             last_seen_ms: 1,
             count: 1,
             origin: Origin::Learned,
+            sightings: Sightings::default(),
         });
     }
     let domain = &mesh.settings.cluster_domain;

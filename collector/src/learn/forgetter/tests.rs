@@ -1,4 +1,4 @@
-use lazymesh_core::{Dependency, Graph, Inventory, Limits, Mesh, Object, Policy};
+use lazymesh_core::{Dependency, Graph, Inventory, Limits, Mesh, Object, Policy, Sightings};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -38,6 +38,7 @@ impl Shop {
                 first_seen_ms: 1,
                 last_seen_ms: 1,
                 count: 1,
+                sightings: Sightings::default(),
                 origin: match *name {
                     "pinned" => Origin::Pinned,
                     _ => Origin::Learned,

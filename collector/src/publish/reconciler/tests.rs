@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use lazymesh_core::{
-    Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Object, Origin, Policy, Workload,
+    Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Object, Origin, Policy, Sightings,
+    Workload,
 };
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -75,6 +76,7 @@ fn learn(view: &SharedView, namespace: &str, host: &str) {
             last_seen_ms: 1,
             count: 1,
             origin: Origin::Learned,
+            sightings: Sightings::default(),
         });
     });
     view.announce(Event::Learned { source, held: true });

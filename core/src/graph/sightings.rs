@@ -1,0 +1,68 @@
+//! Remembers who saw a dependency, and when: each witness by itself, so that one which was down proves nothing.
+
+use serde::{Deserialize, Serialize};
+
+/// What sees calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// The filter: what its sidecar did not know.
+    Filter,
+    /// The sidecar's access log: a sample of everything.
+    AccessLog,
+}
+
+/// When a witness saw something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// First, in milliseconds since 1970.
+    pub first_ms: u64,
+    /// Last, in milliseconds since 1970.
+    pub last_ms: u64,
+}
+
+/// Who saw a dependency, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Sightings {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<Seen>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_log: Option<Seen>,
+}
+
+impl Sightings {
+    /// Seen by one witness only.
+    #[must_use]
+    pub fn of(witness: Witness, seen: Seen) -> Self {
+        let mut sightings = Self::default();
+        sightings.add(witness, seen);
+        sightings
+    }
+
+    /// What there is, in the order of [`Witness`].
+    pub fn iter(&self) -> impl Iterator<Item = (Witness, Seen)> + use<> {
+        let all = [
+            (Witness::Filter, self.filter),
+            (Witness::AccessLog, self.access_log),
+        ];
+        all.into_iter()
+            .filter_map(|(witness, seen)| Some((witness, seen?)))
+    }
+
+    pub(super) fn add(&mut self, witness: Witness, seen: Seen) {
+        let known = match witness {
+            Witness::Filter => &mut self.filter,
+            Witness::AccessLog => &mut self.access_log,
+        };
+        *known = Some(known.map_or(seen, |known| Seen {
+            first_ms: known.first_ms.min(seen.first_ms),
+            last_ms: known.last_ms.max(seen.last_ms),
+        }));
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for (witness, seen) in other.iter() {
+            self.add(witness, seen);
+        }
+    }
+}
