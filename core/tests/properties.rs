@@ -28,7 +28,7 @@ proptest! {
     #[test]
     fn authority_keeps_what_dns_reads(name in "[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?(\\.[a-z][a-z0-9]{0,10}){0,4}", port in 1..=u16::MAX) {
         let authority: Authority = format!("{}.:{port}", name.to_uppercase()).parse().expect("a host and a port");
-        prop_assert_eq!(authority.to_string(), format!("{name}:{port}"));
+        prop_assert_eq!(authority.to_string(), format!("{name}.:{port}"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! workload of the mesh could answer.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use lazymesh_protocol::{Decision, MAX_SUBJECT_ALT_NAMES};
 
@@ -37,33 +38,27 @@ fn dials(inventory: &Inventory, question: &Question, service: &MeshService, port
             service.has_address(destination.ip()) && destination.port() == port.number
         }
         Form::Headless => {
-            headless_port(inventory, question, service).is_some_and(|found| found == port)
+            destination.port() == port.number
+                && has_endpoint(inventory, question, service, destination.ip())
         }
         Form::ExternalName(_) | Form::Entry => false,
     }
 }
 
-/// The port of a headless service whose endpoint was dialled: nobody translates a headless service's ports, so
-/// what was dialled is the pod's port.
-pub(super) fn headless_port<'a>(
+fn has_endpoint(
     inventory: &Inventory,
     question: &Question,
-    service: &'a MeshService,
-) -> Option<&'a Port> {
-    let destination = question.destination?;
-    if service.form != Form::Headless {
-        return None;
-    }
+    service: &MeshService,
+    address: IpAddr,
+) -> bool {
+    let own = inventory.cluster_of(&question.cluster);
     let mut slices = inventory
         .endpoints
         .slices(service.namespace(), &service.name);
-    let own = inventory.cluster_of(&question.cluster);
-    let (_, slice) = slices.find(|(cluster, slice)| {
+    slices.any(|(cluster, slice)| {
         let mut endpoints = slice.endpoints.iter();
-        *cluster == own && endpoints.any(|endpoint| endpoint.addresses.contains(&destination.ip()))
-    })?;
-    let mut ports = service.ports.iter();
-    ports.find(|port| slice.target_port(&port.name) == Some(destination.port()))
+        cluster == own && endpoints.any(|endpoint| endpoint.addresses.contains(&address))
+    })
 }
 
 fn is_shaped(inventory: &Inventory, question: &Question, service: &MeshService) -> bool {

@@ -102,9 +102,11 @@ fn answer(inventory: &Inventory, question: &Question, target: &Target<'_>) -> De
         _ if scope::user_sidecar_of(inventory, &question.source).is_some() => None,
         Target::Pod => None,
         Target::Route { route, .. } => hold(cluster::of_route(inventory, question, route)),
-        Target::Service { service, routable } => {
-            to_service(inventory, question, service, *routable)
-        }
+        // Where Istio has no route, a request goes as the application sent it.
+        Target::Service {
+            routable: false, ..
+        } => None,
+        Target::Service { service, .. } => to_service(inventory, question, service),
     };
     decision.unwrap_or(passthrough(PassthroughReason::Plain))
 }
@@ -113,7 +115,6 @@ fn to_service(
     inventory: &Inventory,
     question: &Question,
     service: &MeshService,
-    routable: bool,
 ) -> Option<Decision> {
     let client = &question.source.namespace;
     let named = service;
@@ -121,29 +122,23 @@ fn to_service(
     // An ExternalName's own VirtualService rules its name, whatever it stands for.
     let own_route = inventory.routes.covering(named.key(), client).next();
     if let Some(route) = own_route.filter(|_| named.egress != service.egress) {
-        return hold(cluster::of_route(inventory, question, route)).filter(|_| routable);
+        port_of(question, named)?;
+        return hold(cluster::of_route(inventory, question, route));
     }
-    let port = port_of(inventory, question, service)?;
+    let port = port_of(question, service)?;
     if question.protocol != Protocol::Http && port.protocol == Spoken::Http {
         // Where HTTP is declared, Istio passes anything else through.
         return None;
     }
     let direct = direct::decide(inventory, question, service, port);
-    direct.or_else(|| {
-        hold(cluster::of_service(inventory, question, service, port)).filter(|_| routable)
-    })
+    direct.or_else(|| hold(cluster::of_service(inventory, question, service, port)))
 }
 
 /// The service's port that a request goes to: the one that was dialled. Istio ignores the port of an authority
 /// too (`ignore_port_in_host_matching`); it counts only where nothing says what was dialled.
-fn port_of<'a>(
-    inventory: &Inventory,
-    question: &Question,
-    service: &'a MeshService,
-) -> Option<&'a Port> {
+fn port_of<'a>(question: &Question, service: &'a MeshService) -> Option<&'a Port> {
     let number = resolve::port(question)?;
-    let own = service.ports.iter().find(|port| port.number == number);
-    own.or_else(|| direct::headless_port(inventory, question, service))
+    service.ports.iter().find(|port| port.number == number)
 }
 
 /// None where there is nothing to wait for.

@@ -66,7 +66,7 @@ pub(crate) enum Form {
     ClusterIp,
     /// A Kubernetes Service whose addresses are its pods'.
     Headless,
-    /// A Kubernetes Service that is another name for this host.
+    /// A Kubernetes Service that is another name for this host, as it is written: Istio compares it letter by letter.
     ExternalName(String),
     /// A ServiceEntry.
     Entry,
@@ -352,7 +352,7 @@ pub(crate) fn of_service(service: &Service, mesh: &Mesh) -> Option<MeshService> 
         egress: EgressHost::new(namespace.as_str(), host).ok()?,
         name: name.clone(),
         form: match spec.kind.as_str() {
-            "ExternalName" => Form::ExternalName(normalise(&spec.external_name)),
+            "ExternalName" => Form::ExternalName(spec.external_name.clone()),
             _ if spec.cluster_ip == "None" => Form::Headless,
             _ => Form::ClusterIp,
         },

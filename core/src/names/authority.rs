@@ -26,6 +26,8 @@ pub enum Host {
 pub struct Authority {
     /// The host.
     pub host: Host,
+    /// Whether a dot ends it, which resolvers drop and Envoy compares.
+    pub absolute: bool,
     /// The port, never 0.
     pub port: Option<u16>,
 }
@@ -67,6 +69,7 @@ impl FromStr for Authority {
         if let Ok(address) = text.parse::<Ipv6Addr>() {
             return Ok(Self {
                 host: Host::Ip(address.into()),
+                absolute: false,
                 port: None,
             });
         }
@@ -76,6 +79,7 @@ impl FromStr for Authority {
         };
         Ok(Self {
             host: parse_host(host)?,
+            absolute: host.ends_with('.'),
             port,
         })
     }
@@ -91,6 +95,7 @@ fn parse_bracketed(rest: &str) -> Result<Authority, AuthorityError> {
     };
     Ok(Authority {
         host: Host::Ip(address.into()),
+        absolute: false,
         port,
     })
 }
@@ -147,9 +152,13 @@ impl fmt::Display for Host {
 
 impl fmt::Display for Authority {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.host.fmt(out)?;
+        if self.absolute {
+            out.write_str(".")?;
+        }
         match self.port {
-            Some(port) => write!(out, "{}:{port}", self.host),
-            None => self.host.fmt(out),
+            Some(port) => write!(out, ":{port}"),
+            None => Ok(()),
         }
     }
 }
@@ -171,9 +180,9 @@ mod tests {
         check("Reviews.Shop:80", "reviews.shop:80");
         check(
             "reviews.shop.svc.cluster.local.",
-            "reviews.shop.svc.cluster.local",
+            "reviews.shop.svc.cluster.local.",
         );
-        check("reviews.shop.:8080", "reviews.shop:8080");
+        check("Reviews.shop.:8080", "reviews.shop.:8080");
         check("my_db.shop", "my_db.shop");
         check("10.96.0.10:80", "10.96.0.10:80");
         check("[2001:DB8::1]:443", "[2001:db8::1]:443");

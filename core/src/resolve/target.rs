@@ -34,21 +34,8 @@ pub(crate) enum Target<'a> {
 }
 
 pub(crate) fn resolve<'a>(inventory: &'a Inventory, question: &Question) -> Target<'a> {
-    let name = match &question.authority {
-        Some(Authority {
-            host: Host::Name(name),
-            ..
-        }) => Some(name.as_str()),
-        _ => None,
-    };
     own_address(inventory, question)
-        .or_else(|| {
-            Some(bound(
-                inventory,
-                question,
-                by_name(inventory, question, name?)?,
-            ))
-        })
+        .or_else(|| Some(bound(inventory, question, by_name(inventory, question)?)))
         .or_else(|| {
             addresses(question).find_map(|(ip, port)| by_address(inventory, question, ip, port))
         })
@@ -102,9 +89,18 @@ fn default_port(protocol: Protocol) -> Option<u16> {
 
 /// Who has a name, of those that have the dialled port the first: on each port Istio has virtual hosts for these alone. A
 /// service without that port is meant all the same, but only where nothing has both.
-fn by_name<'a>(inventory: &'a Inventory, question: &Question, name: &str) -> Option<Target<'a>> {
+fn by_name<'a>(inventory: &'a Inventory, question: &Question) -> Option<Target<'a>> {
+    let authority = question.authority.as_ref()?;
+    let Host::Name(name) = &authority.host else {
+        return None;
+    };
+    let client = &question.source.namespace;
+    let candidates = match authority.absolute {
+        true => absolute(inventory, name, client),
+        false => candidates(inventory, name, client),
+    };
     let mut without_port = None;
-    for target in candidates(inventory, name, &question.source.namespace) {
+    for target in candidates {
         if serves(inventory, question, &target) {
             return Some(target);
         }
@@ -157,6 +153,19 @@ fn candidates<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<Tar
     );
     found.extend(by_wildcard(inventory, name, client));
     found
+}
+
+/// Whoever may have a name that a dot ends. Istio knows services by their full names with one, and by nothing else.
+fn absolute<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<Target<'a>> {
+    let services = &inventory.services;
+    let hosts = (name.match_indices('.')).filter_map(|(dot, _)| name.get(dot + 1..));
+    let headless = hosts.filter_map(|host| services.visible(host, client));
+    let headless = headless.filter(|service| service.form == Form::Headless);
+    let found = services.visible(name, client).into_iter().chain(headless);
+    found
+        .chain(services.wildcards(name, client))
+        .map(by_its_name)
+        .collect()
 }
 
 /// A name as it stands, then after the search list of a pod.
@@ -245,20 +254,16 @@ fn by_address<'a>(
 ) -> Option<Target<'a>> {
     let client = &question.source.namespace;
     let http = question.protocol == Protocol::Http;
-    let named = matches!(
-        &question.authority,
-        Some(Authority {
-            host: Host::Name(_),
-            ..
-        })
-    );
+    let host = question.authority.as_ref().map(|authority| &authority.host);
+    let named = matches!(host, Some(Host::Name(_)));
     let cluster = inventory.cluster_of(&question.cluster);
     if let Some((service, own)) = inventory.services.at(cluster, ip, port, client) {
         // Istio routes HTTP by name: a ServiceEntry's address says nothing about a name that it does not have.
         if http && named && !service.is_kubernetes() {
             return None;
         }
-        let routable = !http || (own && !named);
+        // Of addresses it knows those of services, as names.
+        let routable = !http || (own && host == Some(&Host::Ip(ip)));
         return Some(Target::Service { service, routable });
     }
     if let Some(service) = by_endpoint(inventory, cluster, ip, port, client) {

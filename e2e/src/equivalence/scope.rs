@@ -23,13 +23,14 @@ pub(super) struct Scope {
     pub(super) sidecar: Option<Value>,
 }
 
-/// The scopes after nothing, each host alone, and everything that the calls teach.
+/// The scopes after nothing, each host alone, every other one, and everything that the calls teach.
 pub(super) fn possible(inventory: &Inventory, mesh: &Mesh) -> Vec<Scope> {
     let before: BTreeSet<_> = mesh.learned.iter().cloned().collect();
     let taught = taught(inventory, mesh);
     let mut learned = vec![before.clone()];
     let singles = taught.iter().filter(|host| !before.contains(host));
     learned.extend(singles.take(MOST).map(|host| with(&before, [host])));
+    learned.extend([0, 1].map(|first| with(&before, taught.iter().skip(first).step_by(2))));
     learned.push(with(&before, &taught));
     let mut scopes: Vec<Scope> = Vec::new();
     for hosts in learned {

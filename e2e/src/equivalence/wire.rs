@@ -1,6 +1,6 @@
 //! What is said to the oracle and by it, as e2e/tools/istio/istiod-oracle reads and writes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lazymesh_core::Inventory;
 use lazymesh_envoyfilters::{Attachment, IstioVersion};
@@ -45,7 +45,7 @@ impl Question {
     pub(super) fn new(inventory: &Inventory, mesh: &Mesh, scopes: &[Scope]) -> Self {
         Self {
             mesh_config: mesh.mesh_config().to_string(),
-            objects: mesh.objects.clone(),
+            objects: discovered(inventory, mesh),
             lenient: mesh.lenient,
             lazymesh: lazymesh(inventory),
             caller: Caller {
@@ -61,6 +61,18 @@ impl Question {
             calls: mesh.calls.iter().map(dialled).collect(),
         }
     }
+}
+
+/// The objects without those of Istio's that discoverySelectors keep from istiod: its tests' store does not ask them.
+fn discovered(inventory: &Inventory, mesh: &Mesh) -> Vec<Value> {
+    let namespaces: BTreeSet<_> = inventory.namespaces().collect();
+    let all = mesh.settings.discovery_selectors.is_empty();
+    let is_there = |object: &&Value| {
+        let namespace = object["metadata"]["namespace"].as_str();
+        let is_istio = (object["apiVersion"].as_str()).is_some_and(|it| it.contains("istio.io/"));
+        all || !is_istio || namespace.is_none_or(|namespace| namespaces.contains(namespace))
+    };
+    mesh.objects.iter().filter(is_there).cloned().collect()
 }
 
 fn dialled(call: &Call) -> Dialled {

@@ -6,7 +6,7 @@ mod routes;
 mod services;
 mod words;
 
-use lazymesh_core::{DefaultExportTo, Mesh as Settings, Workload};
+use lazymesh_core::{DefaultExportTo, LabelSelector, Mesh as Settings, Workload};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -21,8 +21,9 @@ const HOME: &str = "a";
 pub(super) fn mesh() -> impl Strategy<Value = Mesh> {
     let objects = prop::collection::vec(object(), 0..14);
     let export_to = prop_oneof![4 => Just(Vec::new()), 1 => Just(vec![".".to_owned()])];
-    (objects, prop::bool::weighted(0.2), export_to).prop_map(
-        |(objects, registry_only, export_to)| {
+    let (registry_only, selects) = (prop::bool::weighted(0.2), prop::bool::weighted(0.1));
+    (objects, registry_only, export_to, selects).prop_map(
+        |(objects, registry_only, export_to, selects)| {
             let default_export_to = DefaultExportTo {
                 services: export_to.clone(),
                 virtual_services: export_to.clone(),
@@ -32,6 +33,7 @@ pub(super) fn mesh() -> impl Strategy<Value = Mesh> {
                 name: "generated".to_owned(),
                 settings: Settings {
                     default_export_to,
+                    discovery_selectors: discovery_selectors(selects),
                     ..Settings::default()
                 },
                 registry_only,
@@ -50,6 +52,15 @@ pub(super) fn mesh() -> impl Strategy<Value = Mesh> {
     )
 }
 
+/// All namespaces, or all but `b`.
+fn discovery_selectors(selects: bool) -> Vec<LabelSelector> {
+    let selectors = match selects {
+        true => json!([{"matchLabels": {"mesh": "on"}}]),
+        false => json!([]),
+    };
+    serde_json::from_value(selectors).unwrap_or_default()
+}
+
 /// One object, with those that it makes sense with.
 fn object() -> impl Strategy<Value = Vec<Value>> {
     let one = |strategy: BoxedStrategy<Value>| strategy.prop_map(|value| vec![value]).boxed();
@@ -61,17 +72,18 @@ fn object() -> impl Strategy<Value = Vec<Value>> {
         3 => one(policies::destination_rule()),
         1 => one(policies::sidecar()),
         1 => one(policies::peer_authentication()),
-        1 => one(policies::own_callee()),
+        1 => one(policies::filter()),
+        1 => one(policies::plugin()),
+        1 => one(policies::request_authentication()),
     ]
 }
 
 /// What every mesh has: the namespaces, and the pod that calls.
 fn always() -> impl Iterator<Item = Value> {
     let namespaces = words::NAMESPACES.iter().map(|name| {
-        json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name, "lazymesh.io/mode": "enforce"}},
-        })
+        let mesh = if *name == "b" { "off" } else { "on" };
+        let labels = json!({"kubernetes.io/metadata.name": name, "lazymesh.io/mode": "enforce", "mesh": mesh});
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     });
     namespaces.chain([json!({
         "apiVersion": "v1", "kind": "Pod",

@@ -69,7 +69,7 @@ pub(super) fn peer_authentication() -> BoxedStrategy<Value> {
 }
 
 /// An EnvoyFilter whose filter calls a service of the mesh itself.
-pub(super) fn own_callee() -> BoxedStrategy<Value> {
+pub(super) fn filter() -> BoxedStrategy<Value> {
     (metadata(&["f1"]), words::full_host(), select(&words::PORTS))
         .prop_map(|(metadata, host, port)| {
             let service = json!({"envoy_grpc": {"cluster_name": format!("outbound|{port}||{host}")}});
@@ -88,6 +88,36 @@ pub(super) fn own_callee() -> BoxedStrategy<Value> {
                     "patch": {"operation": "INSERT_FIRST", "value": filter},
                 }]},
             })
+        })
+        .boxed()
+}
+
+/// A WasmPlugin that calls a service of the mesh.
+pub(super) fn plugin() -> BoxedStrategy<Value> {
+    (metadata(&["p1"]), words::full_host(), select(&words::PORTS))
+        .prop_map(|(metadata, host, port)| {
+            json!({
+                "apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": metadata,
+                "spec": {
+                    "url": "oci://registry.test/plugin:1",
+                    "pluginConfig": {"upstream": format!("outbound|{port}||{host}")},
+                },
+            })
+        })
+        .boxed()
+}
+
+/// A RequestAuthentication whose keys a service of the mesh, or a host outside of it, has.
+pub(super) fn request_authentication() -> BoxedStrategy<Value> {
+    let selector = prop::option::weighted(0.3, Just(json!({"matchLabels": {"app": "other"}})));
+    (metadata(&["t1"]), words::full_host(), select(&words::PORTS), selector)
+        .prop_map(|(metadata, host, port, selector)| {
+            let rule = json!({"issuer": "issuer.test", "jwksUri": format!("http://{host}:{port}/keys")});
+            let mut spec = json!({"jwtRules": [rule]});
+            if let Some(selector) = selector {
+                spec["selector"] = selector;
+            }
+            json!({"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": metadata, "spec": spec})
         })
         .boxed()
 }

@@ -11,6 +11,13 @@ const PORT_NAMES: [&str; 14] = [
 ];
 const APP_PROTOCOLS: [&str; 5] = ["http", "https", "grpc", "tcp", "kubernetes.io/h2c"];
 
+/// Labels of a Service's that Istio reads.
+const LABELS: [(&str, &str); 3] = [
+    ("istio.io/use-waypoint", "waypoint"),
+    ("istio.io/global", "true"),
+    ("topology.istio.io/network", "other"),
+];
+
 /// A Service with its EndpointSlice and its pod.
 pub(super) fn service() -> BoxedStrategy<Vec<Value>> {
     let form = select(&[
@@ -22,8 +29,12 @@ pub(super) fn service() -> BoxedStrategy<Vec<Value>> {
         "Absent",
     ]);
     let backed = select(&["mtls", "mtls", "mtls", "plain", "mixed", "none"]);
-    (metadata(&words::NAMES), form, ports(), backed, words::export_to())
-        .prop_map(|(mut metadata, form, ports, backed, export_to)| {
+    let label = prop::option::weighted(0.2, select(&LABELS));
+    (metadata(&words::NAMES), form, ports(), backed, words::export_to(), label)
+        .prop_map(|(mut metadata, form, ports, backed, export_to, label)| {
+            if let Some((name, value)) = label {
+                metadata["labels"] = json!({name: value});
+            }
             if let Some(export_to) = export_to {
                 metadata["annotations"] = json!({"networking.istio.io/exportTo": export_to.join(",")});
             }

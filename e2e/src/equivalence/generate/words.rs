@@ -8,7 +8,7 @@ pub(super) const NAMES: [&str; 3] = ["x", "y", "z"];
 pub(super) const PORTS: [u16; 4] = [80, 443, 8080, 9090];
 
 /// Hosts as ServiceEntries and VirtualServices write them.
-const HOSTS: [&str; 14] = [
+const HOSTS: [&str; 15] = [
     "x",
     "y",
     "x.a",
@@ -20,6 +20,7 @@ const HOSTS: [&str; 14] = [
     "api.test",
     "v1.api.test",
     "other.example",
+    "x.b.svc.clusterset.local",
     "*.test",
     "*.api.test",
     "*.b.svc.cluster.local",
