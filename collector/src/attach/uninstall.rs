@@ -89,7 +89,11 @@ impl Uninstall {
                 &self.root_namespace,
                 &["lazymesh", "lazymesh-tcp"][..],
             ),
-            (ENVOY_FILTER, &self.root_namespace, &["lazymesh"]),
+            (
+                ENVOY_FILTER,
+                &self.root_namespace,
+                &["lazymesh", "lazymesh-als"],
+            ),
             (SERVICE, &self.namespace, &["lazymesh-ports"]),
         ] {
             let place = Place::Named { namespace, names };

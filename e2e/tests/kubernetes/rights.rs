@@ -212,6 +212,18 @@ fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
                 lab.cluster().delete_object(&object).await?;
             }
         }
+        // An earlier collector that was told to attach access logs has left this, which goes now.
+        let als = json!({
+            "apiVersion": "networking.istio.io/v1alpha3",
+            "kind": "EnvoyFilter",
+            "metadata": {
+                "name": "lazymesh-als",
+                "namespace": "istio-system",
+                "labels": { "app.kubernetes.io/managed-by": "lazymesh" },
+            },
+            "spec": {},
+        });
+        lab.cluster().apply_object(&als).await?;
         let kubeconfig = become_account(lab, "lazymesh-collector").await?;
         let before = lab.audit_log()?.len();
         let flags = [&ATTACH[..], &["--enforce-unheard"]].concat();
