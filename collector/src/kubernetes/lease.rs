@@ -36,7 +36,8 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Takes it, if nobody holds it: waits for a holder that may be dead.
+    /// Takes it, if nobody holds it: waits for a holder that may be dead, and for an API server that does not answer yet,
+    /// since a pod's network and rights may come later than the pod.
     ///
     /// # Errors
     /// [`KubernetesError::Held`] by somebody who lives.
@@ -52,7 +53,7 @@ impl Lease {
             holder,
             since: Timestamp::now(),
         };
-        let first = lease.live().await?;
+        let first = lease.look().await;
         let deadline = Instant::now() + DURATION;
         let mut live = first.clone();
         loop {
@@ -62,11 +63,11 @@ impl Lease {
                 }
                 Some(_) if Instant::now() < deadline => sleep(LOOK).await,
                 _ => match lease.take(live.as_ref()).await {
-                    Err(error) if error.is_conflict() => {}
-                    taken => return taken.map(|()| lease),
+                    Ok(()) => return Ok(lease),
+                    Err(error) => pause(&error).await,
                 },
             }
-            live = lease.live().await?;
+            live = lease.look().await;
         }
     }
 
@@ -110,6 +111,16 @@ impl Lease {
         let released: Result<(), KubernetesError> = released.await;
         if let Err(error) = released {
             tracing::warn!(%error, "cannot release the Lease; it expires");
+        }
+    }
+
+    /// As [`Lease::live`], at last.
+    async fn look(&self) -> Option<DynamicObject> {
+        loop {
+            match self.live().await {
+                Ok(live) => return live,
+                Err(error) => pause(&error).await,
+            }
         }
     }
 
@@ -160,6 +171,11 @@ impl Lease {
         let taken = self.api.patch(NAME, &params, &patch);
         ask(&self.place, taken).await.map(drop)
     }
+}
+
+async fn pause(error: &KubernetesError) {
+    tracing::warn!(%error, "cannot take the Lease yet");
+    sleep(LOOK).await;
 }
 
 fn version(live: Option<&DynamicObject>) -> Option<&str> {

@@ -73,3 +73,16 @@ async fn a_lease_that_was_deleted_is_made_anew() {
     first.renew().await.expect("renewed");
     assert_eq!(holder(&api), "first");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_does_not_serve_yet_is_waited_for() {
+    let (api, client) = FakeApi::start();
+    api.set_unknown("leases", true);
+    let later = async {
+        sleep(DURATION).await;
+        api.set_unknown("leases", false);
+    };
+    let (taken, ()) = tokio::join!(acquire(&client, "first"), later);
+    taken.expect("it is free");
+    assert_eq!(holder(&api), "first");
+}
