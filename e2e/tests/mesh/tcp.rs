@@ -1,4 +1,4 @@
-//! TCP, which is not lazy yet: what could not be learned is not taken away.
+//! TCP: what a connection's address tells is learned by its first connection, the rest is always in scope.
 
 use anyhow::{Context, Result, ensure};
 use lazymesh_e2e::{
@@ -7,24 +7,56 @@ use lazymesh_e2e::{
 };
 use serde_json::json;
 
-use crate::lazy::Lazy;
+use crate::lazy::{Lazy, host, hosts, until_learned};
+
+/// A port that nobody else of the lab has, for HTTP or other.
+const PORT: u16 = 9_100;
 
 #[test]
-fn a_tcp_service_is_reached_over_mtls_from_a_lazy_client() -> Result<()> {
-    lab::scenario("tcp", is_greeted)
+fn the_first_connection_to_a_server_that_speaks_first_is_greeted() -> Result<()> {
+    lab::scenario("tcp", async |lab, namespace| {
+        service(lab, namespace, PORT).await?;
+        let lazy = Lazy::start(lab, namespace).await?;
+        lab.until_reachable(namespace, "greeter", PORT).await?;
+        let cluster = format!("outbound|{PORT}||{}", host(namespace, "greeter"));
+        ensure!(!lazy.client.has_cluster(&cluster).await?, "{cluster}");
+        for _ in 0..10 {
+            greet(&lazy, PORT)?;
+        }
+        until_learned(lab, namespace, "lazymesh-client", "greeter").await?;
+        wait::until("the cluster to come", async || {
+            ensure!(lazy.client.has_cluster(&cluster).await?, "no {cluster}");
+            Ok(())
+        })
+        .await?;
+        greet(&lazy, PORT)
+    })
 }
 
 #[test]
-fn so_is_one_on_a_port_of_http() -> Result<()> {
+fn on_a_port_of_http_such_a_server_is_in_every_scope() -> Result<()> {
     lab::scenario("tcp-anchored", async |lab, namespace| {
-        let mut service = lab::reference("v1", "Service", namespace, "web");
-        service["spec"] = json!({
+        let mut web = lab::reference("v1", "Service", namespace, "web");
+        web["spec"] = json!({
             "selector": { "app": "server" },
             "ports": [{ "name": "http", "port": lab::GREETING, "targetPort": lab::HTTP }],
         });
-        lab.cluster().apply_object(&service).await?;
+        lab.cluster().apply_object(&web).await?;
         until_anchored(lab, lab::GREETING).await?;
-        is_greeted(lab, namespace).await
+        service(lab, namespace, lab::GREETING).await?;
+        let lazy = Lazy::start(lab, namespace).await?;
+        lab.until_reachable(namespace, "greeter", lab::GREETING)
+            .await?;
+        let host = format!("{namespace}/{}", host(namespace, "greeter"));
+        wait::until("the host to be in scope", async || {
+            let hosts = hosts(lab, namespace, "lazymesh-client").await?;
+            ensure!(hosts.contains(&host), "{hosts:?}");
+            Ok(())
+        })
+        .await?;
+        let listed = lab::lazymesh().await?.admin("/v1/always-visible").await?;
+        ensure!(listed.contains(&host), "{listed}");
+        wait::until("the greeting", async || greet(&lazy, lab::GREETING)).await
     })
 }
 
@@ -41,24 +73,21 @@ async fn until_anchored(lab: &Lab, port: u16) -> Result<()> {
     .await
 }
 
-async fn is_greeted(lab: &Lab, namespace: &str) -> Result<()> {
+async fn service(lab: &Lab, namespace: &str, port: u16) -> Result<()> {
     let mut service = lab::reference("v1", "Service", namespace, "greeter");
     service["spec"] = json!({
         "selector": { "app": "server" },
-        "ports": [{ "name": "tcp", "port": lab::GREETING }],
+        "ports": [{ "name": "tcp", "port": port, "targetPort": lab::GREETING }],
     });
-    lab.cluster().apply_object(&service).await?;
-    let lazy = Lazy::start(lab, namespace).await?;
-    lab.until_reachable(namespace, "greeter", lab::GREETING)
-        .await?;
-    // The server is STRICT and speaks first: it greets nobody who dials in plain text.
-    let dial = format!("timeout 5 head -n1 < /dev/tcp/greeter/{}", lab::GREETING);
-    wait::until("the greeting", async || {
-        let output = lazy.client.command("bash").args(["-c", &dial]).output();
-        let output = output.context("cannot start bash")?;
-        let greeting = String::from_utf8_lossy(&output.stdout);
-        ensure!(greeting.trim() == "hello from server", "{output:?}");
-        Ok(())
-    })
-    .await
+    lab.cluster().apply_object(&service).await.map(drop)
+}
+
+/// The server is STRICT and speaks first: it greets nobody who dials in plain text.
+fn greet(lazy: &Lazy<'_>, port: u16) -> Result<()> {
+    let dial = format!("timeout 5 head -n1 < /dev/tcp/greeter/{port}");
+    let output = lazy.client.command("bash").args(["-c", &dial]).output();
+    let output = output.context("cannot start bash")?;
+    let greeting = String::from_utf8_lossy(&output.stdout);
+    ensure!(greeting.trim() == "hello from server", "{output:?}");
+    Ok(())
 }
