@@ -1,4 +1,4 @@
-use lazymesh_core::{Dependency, ExternalHost};
+use lazymesh_core::{Dependency, ExternalHost, Seen, Sightings, Witness};
 
 use super::*;
 use crate::store::fixtures::{dependency, external};
@@ -110,7 +110,7 @@ async fn a_store_of_an_earlier_version_is_brought_up_to_date() {
         write_raw(dir.path(), &records);
         for _ in 0..2 {
             let found = reopened(dir.path()).await.dependencies;
-            assert_eq!(found, [dependency("web", "old")]);
+            assert_eq!(found, [seen_by_filters("old")]);
         }
         let engine = Engine::open(&dir.path().join("sled")).unwrap();
         assert_eq!(engine.db.get("schema").unwrap().unwrap(), b"2");
@@ -127,7 +127,20 @@ async fn an_upgrade_that_was_cut_short_is_started_again() {
         &[(b"schema", b"1"), (OLD_KEY, &done), (other, OLD_VALUE)],
     );
     let found = reopened(dir.path()).await.dependencies;
-    assert_eq!(found, [dependency("web", "a"), dependency("web", "old")]);
+    assert_eq!(found, [seen_by_filters("a"), seen_by_filters("old")]);
+}
+
+/// What was written when filters alone saw dependencies.
+fn seen_by_filters(host: &str) -> Dependency {
+    let known = dependency("web", host);
+    let seen = Seen {
+        first_ms: known.first_seen_ms,
+        last_ms: known.last_seen_ms,
+    };
+    Dependency {
+        sightings: Sightings::of(Witness::Filter, seen),
+        ..known
+    }
 }
 
 #[tokio::test]
