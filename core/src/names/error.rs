@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-/// What was expected of a text that is not a [`Workload`], an [`EgressHost`] or a [`ClusterId`].
+/// What was expected of a text that is not a [`Workload`](super::Workload), an [`EgressHost`](super::EgressHost)
+/// or a [`ClusterId`](super::ClusterId).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NameError {
     /// The namespace is not a DNS label.
