@@ -12,4 +12,5 @@ mod resolved;
 mod restart;
 mod streams;
 mod tcp;
+mod trapping;
 mod trouble;
