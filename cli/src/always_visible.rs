@@ -24,7 +24,7 @@ struct Item {
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let client = args.collector.client()?;
+    let client = args.collector.client().await?;
     let items = client.list(&["v1", "always-visible"], &[]).await?;
     args.output.print(&items, || table(&items))
 }

@@ -1,5 +1,6 @@
 //! Asks a collector over its admin port.
 
+use std::io::{Write, stderr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,7 +57,8 @@ struct Page {
 }
 
 impl ClientArgs {
-    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+    /// A client. It says on standard error when what is in the mesh is not all known.
+    pub(crate) async fn client(&self) -> anyhow::Result<Client> {
         if self.url.scheme() != "http" {
             bail!(
                 "--url {} is not http://: this build speaks no TLS; use kubectl port-forward or an ssh tunnel",
@@ -69,12 +71,17 @@ impl ClientArgs {
             .no_proxy()
             .build()
             .context("cannot set up the HTTP client")?;
-        Ok(Client {
+        let client = Client {
             http,
             url: self.url.clone(),
             shown: without_login(self.url.as_str()),
             token: self.token()?,
-        })
+        };
+        if let Some(missing) = client.missing().await {
+            // Whoever reads it may be gone.
+            let _ = writeln!(stderr(), "warning: the collector is not ready: {missing}");
+        }
+        Ok(client)
     }
 
     fn token(&self) -> anyhow::Result<Option<String>> {
@@ -87,6 +94,17 @@ impl ClientArgs {
 }
 
 impl Client {
+    /// What a collector that is not ready lacks. One that does not answer is told of by whoever asks it for more.
+    async fn missing(&self) -> Option<String> {
+        let request = self.request(Method::GET, &["readyz"], &[]).ok()?;
+        let response = request.timeout(CONNECT_TIMEOUT).send().await.ok()?;
+        if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+            return None;
+        }
+        let Problem { detail } = response.json().await.ok()?;
+        Some(detail.replace(char::is_control, " "))
+    }
+
     /// A JSON document.
     pub(crate) async fn json(&self, path: &[&str]) -> anyhow::Result<Value> {
         let response = self.get(path, &[]).await?;

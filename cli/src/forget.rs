@@ -18,7 +18,7 @@ pub(crate) struct Args {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let Workload { namespace, name } = &args.workload;
-    let client = args.collector.client()?;
+    let client = args.collector.client().await?;
     client.delete(&["v1", "workloads", namespace, name]).await?;
     print(&format!("Nothing is known of {namespace}/{name} any more."))
 }

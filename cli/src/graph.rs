@@ -63,7 +63,7 @@ struct Source {
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let client = args.collector.client()?;
+    let client = args.collector.client().await?;
     let path = ["v1", "graph"];
     if let Some(format) = args.format {
         let format = match format {

@@ -66,7 +66,7 @@ struct Evidence {
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let client = args.collector.client()?;
+    let client = args.collector.client().await?;
     let whose = args.whose.as_deref();
     match whose.filter(|whose| whose.contains('/')) {
         Some(workload) => {

@@ -33,7 +33,7 @@ enum Form {
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let client = args.collector.client()?;
+    let client = args.collector.client().await?;
     let name = if args.name.name.starts_with("lazymesh-") {
         args.name.name.clone()
     } else {

@@ -51,7 +51,7 @@ struct Sidecar {
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let client = args.collector.client()?;
+    let client = args.collector.client().await?;
     match &args.workload {
         None => {
             let items = client.list(&["v1", "workloads"], &[]).await?;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::collector::Process;
+use crate::collector::{Process, wait_for};
 use crate::lazymesh::{Run, command, run};
 use crate::mesh::Mesh;
 
@@ -92,6 +92,27 @@ fn always_visible() {
     let json = run(&["always-visible", "-o", "json", url]).json();
     assert_eq!(json[0]["reason"], "listed");
     assert_eq!(run(&["always-visible", "-o", "yaml", url]).yaml(), json);
+}
+
+#[test]
+fn what_the_collector_cannot_use_is_told() {
+    let (mesh, collector) = taught();
+    let url = &*collector.url();
+    fs::write(mesh.path("manifests/broken.yaml"), "kind: [\n").expect("a file");
+    let told = || {
+        let output = command()
+            .args(["workloads", url])
+            .output()
+            .expect("it runs");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let told = wait_for("a warning", || Some(told()).filter(|it| !it.is_empty()));
+    assert!(
+        told.starts_with("warning: the collector is not ready: "),
+        "{told}"
+    );
+    assert!(told.contains("broken.yaml:"), "{told}");
 }
 
 #[test]

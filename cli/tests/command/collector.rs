@@ -132,7 +132,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     clippy::disallowed_methods,
     reason = "the pause between two looks at a condition, with a deadline"
 )]
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {

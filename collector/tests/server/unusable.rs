@@ -90,3 +90,22 @@ async fn a_directory_that_goes_away_while_it_runs_is_told_and_forgotten_by_nobod
     check(&collector, "example.com", 200).await;
     collector.stop().await.expect("a clean end");
 }
+
+/// Files beyond the limit are not read, so what stands in them is not known.
+#[tokio::test]
+async fn beyond_the_limit_of_files_nothing_is_called_external() {
+    let mesh = Mesh::new();
+    let many = mesh.path("manifests/many");
+    fs::create_dir(&many).expect("a directory");
+    for n in 0..20_000 {
+        fs::write(many.join(format!("{n}.yaml")), "").expect("a file");
+    }
+    let collector = Running::begin(&mesh, &[]).await;
+    until_told(&collector, "more than 20000 manifest files").await;
+    check(&collector, "example.com", 503).await;
+    assert_eq!(collector.metric("lazymesh_inventory_unusable ").await, 1);
+    fs::remove_dir_all(&many).expect("a directory");
+    until_ready(&collector).await;
+    check(&collector, "example.com", 200).await;
+    collector.stop().await.expect("a clean end");
+}
