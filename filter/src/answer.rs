@@ -178,7 +178,7 @@ mod tests {
             &direct(r#""a,spiffe://b""#, "s"),
             Err("expected SPIFFE identities"),
         );
-        check("200", &direct(r#""a""#, ""), Err("no SNI"));
+        check("200", &direct(r#""a""#, ""), Err("expected an SNI"));
         check(
             "200",
             &direct(&vec![r#""a""#; 33].join(","), "s"),

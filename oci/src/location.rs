@@ -244,7 +244,7 @@ mod tests {
         check("oci-layout:/odd:dir/out", "oci-layout:/odd:dir/out:latest");
         check("oci-layout:out:no tag", "expected a tag");
         check("oci-layout:", "a directory is missing");
-        check("oci-layout:out@sha256:12", "no digest");
+        check("oci-layout:out@sha256:12", "expected sha256");
     }
 
     #[test]
