@@ -181,6 +181,9 @@ mod tests {
             &released.replace("0.2.0", "0.10.0"),
             Err("is at 0.10.0 already"),
         );
-        check(&released.replace("0.2.0", "next"), Err("no version"));
+        check(
+            &released.replace("0.2.0", "next"),
+            Err("expected a version"),
+        );
     }
 }
