@@ -15,9 +15,9 @@ const TLS: u8 = 3;
 
 const DIRECT: u8 = 1;
 const HOLD: u8 = 2;
-const EXTERNAL: u8 = 3;
-const PLAIN: u8 = 4;
-const LIMIT: u8 = 5;
+const EXTERNAL: u8 = 4;
+const PLAIN: u8 = 5;
+const LIMIT: u8 = 6;
 
 /// The decisions as bytes, behind the number of their revision.
 pub(crate) fn encode(revision: u64, decisions: &Decisions) -> Vec<u8> {
