@@ -1,19 +1,12 @@
 //! Whom the filter speaks for, from the proxy's node metadata as Istio's injector and pilot-agent fill it.
 
-use lazymesh_protocol::Source;
+use lazymesh_protocol::{CANONICAL_NAME_LABELS, Source};
 
 use crate::host::Host;
 
-/// Labels that name the workload, in Istio's order (`CanonicalService` in `pkg/kube/labels`).
-const NAMES: [&str; 3] = [
-    "service.istio.io/canonical-name",
-    "app.kubernetes.io/name",
-    "app",
-];
-
 /// The workload of this proxy; `None` while, or where, its metadata does not tell.
 pub(crate) fn source(host: &impl Host) -> Option<Source> {
-    let mut names = NAMES.into_iter();
+    let mut names = CANONICAL_NAME_LABELS.into_iter();
     Some(Source {
         namespace: metadata(host, &["NAMESPACE"])?,
         workload: names

@@ -45,6 +45,14 @@ pub const RESOLVE_PATH: &str = "/v1/resolve";
 /// Path of the collector's ingest endpoint that takes [`Reports`].
 pub const REPORTS_PATH: &str = "/v1/reports";
 
+/// Labels of a pod that name its workload, in Istio's order (`CanonicalService` in `pkg/kube/labels`). The injector writes the
+/// first.
+pub const CANONICAL_NAME_LABELS: [&str; 3] = [
+    "service.istio.io/canonical-name",
+    "app.kubernetes.io/name",
+    "app",
+];
+
 /// Request header by which the filter names the cluster a request leaves through. The catch-all virtual
 /// host has a route with `cluster_header` on it; the header never leaves the sidecar.
 pub const CLUSTER_HEADER: &str = "x-lazymesh-cluster";

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::routing::post;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use lazymesh_core::Workload;
 use lazymesh_protocol::Source;
 use tokio::sync::{Semaphore, watch};
@@ -21,11 +21,8 @@ use tower::service_fn;
 use crate::ingest::access_log::{
     AccessLogs, Calls, StreamAccessLogsMessage, StreamAccessLogsResponse, source,
 };
-use crate::ingest::{Admission, Admitted, IngestIdentity, Pace, Refusal};
+use crate::ingest::{Admitted, Closed, Door, Pace};
 use crate::runtime::clock::now_ms;
-use crate::runtime::metrics::Metrics;
-use crate::runtime::readiness::{NotReady, Readiness};
-use crate::state::SharedView;
 
 const PATH: &str = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 /// Most streams; further ones are told to come back.
@@ -40,11 +37,8 @@ const GATHER: Duration = Duration::from_secs(1);
 
 /// What access logs go through.
 pub(crate) struct LogStations {
-    pub(crate) view: Arc<SharedView>,
-    pub(crate) identity: IngestIdentity,
+    pub(crate) door: Door,
     pub(crate) access_logs: AccessLogs,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) readiness: Arc<Readiness>,
     /// Turns true when the collector shuts down.
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -53,7 +47,6 @@ pub(crate) struct LogStations {
 #[derive(Clone)]
 struct Service {
     stations: Arc<LogStations>,
-    admission: Arc<Admission>,
     pace: Arc<Pace>,
     streams: Arc<Semaphore>,
 }
@@ -62,16 +55,16 @@ struct Service {
 pub(crate) fn routes(stations: LogStations) -> Router {
     Router::new().route(PATH, post(stream)).with_state(Service {
         stations: Arc::new(stations),
-        admission: Arc::default(),
         pace: Arc::default(),
         streams: Arc::new(Semaphore::new(STREAMS)),
     })
 }
 
 async fn stream(State(service): State<Service>, request: Request<Body>) -> Response<Body> {
-    let admitted = match service.admit(request.headers()) {
+    // Who calls is known before a byte of a message is read.
+    let admitted = match service.stations.door.admit(request.headers()) {
         Ok(admitted) => admitted,
-        Err(status) => return status.into_http(),
+        Err(closed) => return Status::from(closed).into_http(),
     };
     let Ok(_stream) = Arc::clone(&service.streams).try_acquire_owned() else {
         return Status::resource_exhausted("there are as many streams as there may be").into_http();
@@ -87,19 +80,6 @@ type Messages = Streaming<StreamAccessLogsMessage>;
 type Taken = tonic::Response<StreamAccessLogsResponse>;
 
 impl Service {
-    /// Who calls is known before a byte of a message is read.
-    fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Status> {
-        let stations = &self.stations;
-        stations.readiness.require().map_err(unavailable)?;
-        let caller = {
-            let view = stations.view.look();
-            stations.identity.caller(headers, view.inventory.mesh())
-        };
-        let caller = caller.map_err(|refusal| self.refuse(refusal))?;
-        let admitted = self.admission.admit(caller, Instant::now());
-        admitted.map_err(|crowded| Status::resource_exhausted(crowded.to_string()))
-    }
-
     /// Learns from a stream until it ends, or the collector does.
     async fn take(&self, admitted: &Admitted, mut messages: Messages) -> Result<Taken, Status> {
         let first = timeout(FIRST, messages.message()).await;
@@ -153,21 +133,18 @@ impl Service {
         let source = node.and_then(source).ok_or_else(|| {
             Status::invalid_argument("the node's metadata do not name a workload, as Istio's do")
         })?;
-        let spoken = {
-            let view = self.stations.view.look();
-            admitted.caller.speaks_for(&source, &view.inventory)
-        };
-        match spoken {
-            Ok(()) => Ok(source),
-            Err(refusal) if self.stations.readiness.is_whole() => Err(self.refuse(refusal)),
-            // The caller may be among what cannot be used.
-            Err(_) => Err(unavailable(NotReady::not_whole())),
-        }
+        self.stations.door.check(admitted, &source)?;
+        Ok(source)
     }
+}
 
-    fn refuse(&self, refusal: Refusal) -> Status {
-        self.stations.metrics.identity_refused.inc();
-        Status::permission_denied(refusal.to_string())
+impl From<Closed> for Status {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::NotReady(missing) => unavailable(missing),
+            Closed::Refused(refusal) => Self::permission_denied(refusal.to_string()),
+            Closed::Crowded(crowded) => Self::resource_exhausted(crowded.to_string()),
+        }
     }
 }
 

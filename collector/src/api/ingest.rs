@@ -1,7 +1,6 @@
 //! Takes the requests of filters.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
@@ -9,7 +8,7 @@ use http::request::Parts;
 use lazymesh_core::{QuestionError, Workload};
 use lazymesh_protocol::{
     MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Protocol, Reports, ReportsResponse, ResolveRequest,
-    ResolveResponse, Source,
+    ResolveResponse,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa_axum::router::OpenApiRouter;
@@ -19,11 +18,10 @@ use crate::api::body::Body;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::IngestProblems;
 use crate::ingest::{
-    Admission, Admitted, Crowd, Crowded, IngestIdentity, Refusal, ReportError, Reporter,
-    ResolveError, Resolver, Turns, filters,
+    Admitted, Closed, Crowd, Crowded, Door, ReportError, Reporter, ResolveError, Resolver, Turns,
+    filters,
 };
 use crate::runtime::clock::now_ms;
-use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::{NotReady, Readiness};
 use crate::state::SharedView;
 
@@ -33,10 +31,9 @@ const REQUESTS: usize = 1_024;
 /// What filters' requests go through.
 pub(crate) struct Stations {
     pub(crate) view: Arc<SharedView>,
-    pub(crate) identity: IngestIdentity,
+    pub(crate) door: Door,
     pub(crate) resolver: Resolver,
     pub(crate) reporter: Reporter,
-    pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
 }
 
@@ -44,7 +41,6 @@ pub(crate) struct Stations {
 #[derive(Clone)]
 pub(crate) struct Ingest {
     stations: Arc<Stations>,
-    admission: Arc<Admission>,
     slots: Arc<Semaphore>,
     turns: Arc<Turns>,
 }
@@ -54,17 +50,7 @@ impl FromRequestParts<Ingest> for Admitted {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, ingest: &Ingest) -> Result<Self, Problem> {
-        // An inventory that is not complete knows no pod of the caller's, which is no reason to refuse it.
-        let stations = &ingest.stations;
-        stations.readiness.require().map_err(not_ready)?;
-        let caller = {
-            let view = stations.view.look();
-            let mesh = view.inventory.mesh();
-            stations.identity.caller(&parts.headers, mesh)
-        };
-        let caller = caller.map_err(|refusal| ingest.refuse(refusal))?;
-        let admitted = ingest.admission.admit(caller, Instant::now());
-        admitted.map_err(Problem::from)
+        Ok(ingest.stations.door.admit(&parts.headers)?)
     }
 }
 
@@ -72,7 +58,6 @@ impl Ingest {
     pub(crate) fn new(stations: Stations) -> Self {
         Self {
             stations: Arc::new(stations),
-            admission: Arc::default(),
             slots: Arc::new(Semaphore::new(REQUESTS)),
             turns: Arc::default(),
         }
@@ -84,26 +69,8 @@ impl Ingest {
         slot.map_err(|_| Problem::overloaded())
     }
 
-    /// Whether the caller is the source's filter.
-    fn check(&self, admitted: &Admitted, source: &Source) -> Result<(), Problem> {
-        let spoken = {
-            let view = self.stations.view.look();
-            admitted.caller.speaks_for(source, &view.inventory)
-        };
-        spoken.map_err(|refusal| match self.stations.readiness.is_whole() {
-            true => self.refuse(refusal),
-            // The caller may be among what cannot be used.
-            false => not_ready(NotReady::not_whole()),
-        })
-    }
-
     pub(crate) fn readiness(&self) -> &Arc<Readiness> {
         &self.stations.readiness
-    }
-
-    fn refuse(&self, refusal: Refusal) -> Problem {
-        self.stations.metrics.identity_refused.inc();
-        Problem::new(Kind::Identity, refusal.to_string())
     }
 }
 
@@ -129,7 +96,7 @@ async fn resolve(
     Body(request): Body<ResolveRequest, MAX_RESOLVE_BYTES>,
 ) -> Result<Json<ResolveResponse>, Problem> {
     let _slot = ingest.slot()?;
-    ingest.check(&admitted, &request.source)?;
+    ingest.stations.door.check(&admitted, &request.source)?;
     let Stations { view, resolver, .. } = &*ingest.stations;
     filters::called_from(view, &request.source.namespace);
     Ok(Json(resolver.resolve(&request, now_ms()).await?))
@@ -150,7 +117,7 @@ async fn reports(
     admitted: Admitted,
     Body(reports): Body<Reports, MAX_REPORTS_BYTES>,
 ) -> Result<Json<ReportsResponse>, Problem> {
-    ingest.check(&admitted, &reports.source)?;
+    ingest.stations.door.check(&admitted, &reports.source)?;
     let source = &reports.source;
     let source = Workload::new(source.namespace.as_str(), source.workload.as_str());
     // A source that is not a name is told so below.
@@ -171,6 +138,16 @@ async fn reports(
 impl From<Crowd> for Problem {
     fn from(crowd: Crowd) -> Self {
         Self::new(Kind::Overloaded, crowd.to_string())
+    }
+}
+
+impl From<Closed> for Problem {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::NotReady(missing) => not_ready(missing),
+            Closed::Refused(refusal) => Self::new(Kind::Identity, refusal.to_string()),
+            Closed::Crowded(crowded) => crowded.into(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod access_log;
 mod admission;
+mod door;
 pub(crate) mod filters;
 mod identity;
 mod pace;
@@ -10,9 +11,9 @@ mod resolve;
 mod turns;
 pub(crate) mod xfcc;
 
-pub(crate) use self::admission::{Admission, Admitted, Crowded};
+pub(crate) use self::admission::{Admitted, Crowded};
+pub(crate) use self::door::{Closed, Door};
 pub use self::identity::IngestIdentity;
-pub(crate) use self::identity::Refusal;
 pub(crate) use self::pace::Pace;
 pub use self::report::ReportError;
 pub(crate) use self::report::Reporter;

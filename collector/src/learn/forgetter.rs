@@ -8,7 +8,7 @@ use lazymesh_core::{Origin, Workload};
 use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
-use crate::learn::recorder::Recorder;
+use crate::learn::recorder::{BATCH, Recorder};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::{Event, SharedView, View};
@@ -19,8 +19,6 @@ const SWEEP: Duration = Duration::from_secs(15);
 const SOON: Duration = Duration::from_secs(1);
 /// How long pods may be gone, at least: for that long a workload may only be restarting.
 const RESTART: Duration = Duration::from_secs(60);
-/// Most changes in one write.
-const BATCH: usize = 250;
 
 /// Takes workloads out of the graph and the store.
 pub(crate) struct Forgetter {

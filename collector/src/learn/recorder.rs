@@ -14,6 +14,9 @@ use crate::store::{Change, Store, StoreError};
 /// overshot by requests that all found room, and is what one group commit can take.
 const MAX_IN_FLIGHT: u32 = 1024;
 
+/// Most changes in one write that nobody waits for: the engine keeps all of them in memory until it is done.
+pub(crate) const BATCH: usize = 250;
+
 /// The right to have so many changes on their way from the graph to the disk, or back.
 pub(crate) type Permit = OwnedSemaphorePermit;
 

@@ -12,13 +12,11 @@ use std::time::Duration;
 use lazymesh_core::{Graph, Workload};
 use tokio::time::MissedTickBehavior;
 
-use crate::learn::recorder::Recorder;
+use crate::learn::recorder::{BATCH, Recorder};
 use crate::runtime::clock::now_ms;
 use crate::state::SharedView;
 use crate::store::{Change, StoreError};
 
-/// Most changes in one write.
-const BATCH: usize = 250;
 /// Pause after each write. 20,000 records take four seconds.
 const PAUSE: Duration = Duration::from_millis(50);
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::api::{self, Admin, Ingest, LogStations, Stations, Token};
 use crate::attach::Desired;
 use crate::ingest::access_log::AccessLogs;
-use crate::ingest::{IngestIdentity, Reporter, Resolver};
+use crate::ingest::{Door, IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
 use crate::learn::{Forgetter, Learner, Recorder, Usage};
 use crate::publish::namespace::Tools;
@@ -88,10 +88,9 @@ impl Collector {
         let reporter = Reporter::new(learner, Arc::clone(readiness), Arc::clone(metrics));
         api::ingest(Ingest::new(Stations {
             view: Arc::clone(&self.view),
-            identity,
+            door: self.door(identity),
             resolver,
             reporter,
-            metrics: Arc::clone(metrics),
             readiness: Arc::clone(readiness),
         }))
     }
@@ -100,13 +99,19 @@ impl Collector {
     pub fn access_logs(&self, identity: IngestIdentity, stopped: watch::Receiver<bool>) -> Router {
         let (view, metrics) = (Arc::clone(&self.view), Arc::clone(&self.metrics));
         api::access_log(LogStations {
-            view: Arc::clone(&self.view),
-            identity,
+            door: self.door(identity),
             access_logs: AccessLogs::new(view, self.learner(), metrics),
-            metrics: Arc::clone(&self.metrics),
-            readiness: Arc::clone(&self.readiness),
             stopped,
         })
+    }
+
+    fn door(&self, identity: IngestIdentity) -> Door {
+        Door::new(
+            Arc::clone(&self.view),
+            identity,
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.readiness),
+        )
     }
 
     fn learner(&self) -> Learner {

@@ -7,7 +7,7 @@ use axum::body::Body;
 use http::Request;
 use lazymesh_collector::api::{Token, TokenError};
 
-use crate::api::Setup;
+use crate::api::{Api, Setup};
 
 const SECRET: &str = "correct-horse-battery";
 
@@ -21,6 +21,17 @@ fn write(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 
 fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("permitted");
+}
+
+/// A collector whose admin port asks for the token of a file.
+async fn guarded(path: &Path) -> Api {
+    let token = Some(Token::read(path).expect("a token"));
+    Setup {
+        token,
+        ..Setup::default()
+    }
+    .start()
+    .await
 }
 
 #[test]
@@ -38,13 +49,7 @@ fn a_file_that_others_can_read_is_no_secret() {
 #[tokio::test]
 async fn a_token_that_is_changed_counts_without_a_restart() {
     let (_dir, path) = write(SECRET);
-    let token = Some(Token::read(&path).expect("a token"));
-    let api = Setup {
-        token,
-        ..Setup::default()
-    }
-    .start()
-    .await;
+    let api = guarded(&path).await;
     let status = async |token: &str| {
         let header = format!("Bearer {token}");
         let request = Request::get("/v1/graph").header("authorization", header);
@@ -81,13 +86,7 @@ async fn a_token_that_is_changed_counts_without_a_restart() {
 #[tokio::test]
 async fn only_the_token_opens_the_admin_port() {
     let (_dir, path) = write(&format!("{SECRET}\n"));
-    let token = Some(Token::read(&path).expect("a token"));
-    let api = Setup {
-        token,
-        ..Setup::default()
-    }
-    .start()
-    .await;
+    let api = guarded(&path).await;
     let right = format!("Bearer {SECRET}");
     for (header, status) in [
         (None, 401),
@@ -124,13 +123,7 @@ async fn only_the_token_opens_the_admin_port() {
 #[tokio::test]
 async fn probes_need_no_token() {
     let (_dir, path) = write(SECRET);
-    let token = Some(Token::read(&path).expect("a token"));
-    let api = Setup {
-        token,
-        ..Setup::default()
-    }
-    .start()
-    .await;
+    let api = guarded(&path).await;
     for path in ["/livez", "/readyz"] {
         assert_eq!(api.get(path).await.status, 200, "{path}");
     }

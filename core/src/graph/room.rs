@@ -15,27 +15,11 @@ impl Graph {
     /// Whether this is known already, or there is room to learn it in a mode.
     #[must_use]
     pub fn admits(&self, workload: &Workload, learned: &Learned, mode: Mode) -> bool {
-        let namespace = &workload.namespace;
-        let Some(node) = self.nodes.get(workload) else {
-            return match learned {
-                Learned::Host(_) => !self.is_full(namespace, mode),
-                Learned::External(_) => {
-                    !self.is_full(namespace, mode) && self.has_room_for_externals(namespace)
-                }
-                Learned::Nothing => true,
-            };
-        };
         match learned {
-            Learned::Host(host) => {
-                node.dependencies.len() < self.limits.dependencies_per_workload
-                    || node.dependencies.contains_key(host)
-            }
+            Learned::Host(host) => self.has_room(workload, mode) || self.knows(workload, host),
             Learned::External(host) => {
-                let most = self.limits.externals_per_workload;
-                // There may be any number of addresses behind one name. They leave room for names.
-                let most = if is_address(host) { most / 2 } else { most };
-                (node.externals.len() < most && self.has_room_for_externals(namespace))
-                    || node.externals.contains_key(host)
+                self.has_room_for_external(workload, host, mode)
+                    || self.knows_external(workload, host)
             }
             Learned::Nothing => true,
         }
@@ -72,6 +56,18 @@ impl Graph {
             Mode::Learn | Mode::Off => self.limits.workloads,
         };
         self.share(namespace).workloads >= most.saturating_sub(self.nodes.len())
+    }
+
+    fn has_room_for_external(&self, workload: &Workload, host: &str, mode: Mode) -> bool {
+        let most = self.limits.externals_per_workload;
+        // There may be any number of addresses behind one name. They leave room for names.
+        let most = if is_address(host) { most / 2 } else { most };
+        let namespace = &workload.namespace;
+        let has_room = match self.nodes.get(workload) {
+            Some(node) => node.externals.len() < most,
+            None => !self.is_full(namespace, mode),
+        };
+        has_room && self.has_room_for_externals(namespace)
     }
 
     fn has_room_for_externals(&self, namespace: &str) -> bool {

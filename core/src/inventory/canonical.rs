@@ -4,13 +4,13 @@
 //! something else put there may lack the label; its workload has a name all the same, which the filter finds by the
 //! same rules in the metadata of its proxy.
 
+use lazymesh_protocol::CANONICAL_NAME_LABELS;
+
 use crate::names::Workload;
 use crate::resource::{OwnerReference, Pod};
 
 /// Label by which the injector says what a pod's workload is called.
-pub(crate) const CANONICAL_NAME_LABEL: &str = "service.istio.io/canonical-name";
-/// Labels that stand for it, in this order.
-const SUBSTITUTES: [&str; 2] = ["app.kubernetes.io/name", "app"];
+pub(crate) const CANONICAL_NAME_LABEL: &str = CANONICAL_NAME_LABELS[0];
 /// Label whose value ends the name of a Deployment's ReplicaSet.
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
@@ -24,7 +24,8 @@ pub(super) fn name(pod: &Pod) -> Option<String> {
         return Some(name.clone());
     }
     pod.spec.proxy.or(pod.spec.native_proxy)?;
-    let substitute = SUBSTITUTES.iter().find_map(|label| labels.get(*label));
+    let mut substitutes = CANONICAL_NAME_LABELS.iter();
+    let substitute = substitutes.find_map(|label| labels.get(*label));
     let name = substitute.cloned().unwrap_or_else(|| made_by(pod));
     Workload::new(pod.metadata.namespace.as_str(), name)
         .ok()

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use futures::future::try_join_all;
 use http::Request;
 use http_body_util::Full;
@@ -55,19 +56,13 @@ async fn measure() -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let options = options(folder.path(), block.address(2))?;
     let ingest = options.ingest();
-    let cores = thread::available_parallelism()?.get();
-    // A child inherits the core of the thread that starts it.
-    stay_on(0)?;
-    let collector = Collector::start(options).await?;
-    stay_on(cores.saturating_sub(1).min(1))?;
+    let collector = start_alone(options).await?;
 
     let mut connections = connect(ingest, CONNECTIONS).await?;
     let mut writers = connect(ingest, WRITERS).await?;
     let mut alone = connect(ingest, 1).await?;
     let known = question(0)?;
-    let live = Request::get("/livez")
-        .header("host", "collector")
-        .body(Full::default())?;
+    let live = livez()?;
     connections.repeat(&known, TURN).await?; // learns it, and warms up
 
     let mut turns = Turns::default();
@@ -227,7 +222,23 @@ async fn connect(address: SocketAddr, count: usize) -> Result<Connections> {
     Connections::over(try_join_all(streams).await?).await
 }
 
-pub(super) fn stay_on(core: usize) -> Result<()> {
+/// Starts a collector on a core of its own, where there are two.
+pub(super) async fn start_alone(options: Options) -> Result<Collector> {
+    let cores = thread::available_parallelism()?.get();
+    // A child inherits the core of the thread that starts it.
+    stay_on(0)?;
+    let collector = Collector::start(options).await?;
+    stay_on(cores.saturating_sub(1).min(1))?;
+    Ok(collector)
+}
+
+/// What is measured beside: the least that a collector can do for a request.
+pub(super) fn livez() -> Result<Request<Full<Bytes>>> {
+    let request = Request::get("/livez").header("host", "collector");
+    Ok(request.body(Full::default())?)
+}
+
+fn stay_on(core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
     sched_setaffinity(None, &cores).context("sched_setaffinity")

@@ -1,22 +1,16 @@
 //! Says which workload a node claims to be. It proves nothing: the certificate does.
 
-use lazymesh_protocol::Source;
+use lazymesh_protocol::{CANONICAL_NAME_LABELS, Source};
 
 use super::message::{Node, Struct};
-
-/// The labels that name a workload, in Istio's order.
-const NAMES: [&str; 3] = [
-    "service.istio.io/canonical-name",
-    "app.kubernetes.io/name",
-    "app",
-];
 
 /// The workload as its sidecar's filter would name it.
 pub(crate) fn source(node: &Node) -> Option<Source> {
     let metadata = node.metadata.as_ref()?;
     let labels = metadata.fields.get("LABELS");
     let labels = labels.and_then(|labels| labels.struct_value.as_ref());
-    let by_label = NAMES.iter().find_map(|name| text(labels?, name));
+    let mut names = CANONICAL_NAME_LABELS.iter();
+    let by_label = names.find_map(|name| text(labels?, name));
     let workload = by_label.or_else(|| text(metadata, "WORKLOAD_NAME"))?;
     Some(Source {
         namespace: text(metadata, "NAMESPACE")?.to_owned(),

@@ -6,7 +6,6 @@ mod message;
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -14,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::{future::try_join_all, stream};
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -22,12 +21,7 @@ use lazymesh_envoyfilters::ALS_PORT;
 use tokio::net::TcpStream;
 
 use super::{load::Connections, resolve, row::Row};
-use crate::{
-    client::Plain,
-    collector::{Collector, Options},
-    network::Block,
-    process::Process,
-};
+use crate::{client::Plain, collector::Options, network::Block, process::Process};
 
 const PATH: &str = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 const ENTRIES: &str = "lazymesh_access_log_entries_total{outcome=\"accepted\"} ";
@@ -57,16 +51,10 @@ async fn measure() -> Result<Vec<Row>> {
         ..resolve::options(folder.path(), address)?
     };
     let ingest = options.ingest();
-    let cores = thread::available_parallelism()?.get();
-    // A child inherits the core of the thread that starts it.
-    resolve::stay_on(0)?;
-    let collector = Collector::start(options).await?;
-    resolve::stay_on(cores.saturating_sub(1).min(1))?;
+    let collector = resolve::start_alone(options).await?;
     let process = collector.process().context("the collector has ended")?;
     let mut live = Connections::over(vec![TcpStream::connect(ingest).await?]).await?;
-    let livez = Request::get("/livez")
-        .header("host", "collector")
-        .body(Full::default())?;
+    let livez = resolve::livez()?;
     let sidecars = Sidecars::connect(als).await?;
 
     sidecars.log(process, collector.admin()).await?; // learns, and warms up
