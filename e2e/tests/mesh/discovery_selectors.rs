@@ -57,6 +57,13 @@ async fn hide(lab: &Lab, namespace: &str, hidden: &str) -> Result<()> {
     .await?;
 
     let url = format!("http://{}/hidden", host(hidden, "server"));
+    // istiod takes the server's own clusters a moment before the listeners that name them.
+    wait::until("the server's sidecar to follow", async || {
+        let reply = full.get(&url).await?;
+        ensure!(reply.status == 200, "{reply:?}");
+        Ok(())
+    })
+    .await?;
     let reply = client.get(&url).await?;
     ensure!(reply.status == 200, "{reply:?}");
     assert_eq!(cluster_of(&client, "/hidden").await?, "PassthroughCluster");
