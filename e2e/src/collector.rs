@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use tokio::process::{Child, Command};
 
-use crate::{client::Plain, envoy, parts, process::Process, wait};
+use crate::{client::Plain, parts, process::Process, simulation::envoy, wait};
 
 /// How a collector is started.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Nothing here needs root, Kubernetes or Go. A [`Mesh`] owns a /24 of `127.0.0.0/8`, in which every service has its
 //! cluster IP and its pod; an application "dials through its sidecar" by telling Envoy the original destination in
-//! a PROXY line, which stands in for iptables; [`istiod`] stands in for istiod: it turns published Sidecars
+//! a PROXY line, which stands in for iptables; [`simulation::istiod`] stands in for istiod: it turns published Sidecars
 //! into file-based CDS and RDS in Istio's naming. What lazymesh itself brings is never imitated: filter,
 //! attachment and collector are the ones that are shipped.
 //!
@@ -14,23 +14,21 @@ pub mod certificates;
 pub mod client;
 pub mod collector;
 pub mod demo;
-pub mod envoy;
 #[cfg(feature = "lab")]
 pub mod equivalence;
 pub mod exit;
 pub mod fake_collector;
-pub mod istiod;
 #[cfg(feature = "lab")]
 pub mod lab;
 mod manifests;
-pub mod mesh;
 pub mod network;
 pub mod parts;
 pub mod process;
 pub mod scenario;
 pub mod service;
+pub mod simulation;
 mod state;
 pub mod wait;
 
-pub use mesh::{CollectorKind, Filter, Mesh, MeshBuilder};
 pub use service::{Exposure, External, Service};
+pub use simulation::{CollectorKind, Filter, Mesh, MeshBuilder};

@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    envoy::files,
     service::{Exposure, Placed, TARGET_PORT},
+    simulation::envoy::files,
 };
 
 /// Writes manifests into a directory.

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use crate::{mesh::names::NAMESPACE, network::Block};
+use crate::{network::Block, simulation::names::NAMESPACE};
 
 /// Port on which every workload listens, behind its service's own port.
 pub const TARGET_PORT: u16 = 8080;

@@ -55,7 +55,7 @@ fn shape(host: &str) -> Value {
     json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "DestinationRule",
-        "metadata": { "name": host, "namespace": crate::mesh::NAMESPACE },
+        "metadata": { "name": host, "namespace": crate::simulation::NAMESPACE },
         "spec": {
             "host": host,
             "trafficPolicy": { "connectionPool": { "http": { "http1MaxPendingRequests": 100 } } },

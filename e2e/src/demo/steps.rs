@@ -8,8 +8,7 @@ use super::{
 };
 use crate::{
     Mesh, Service,
-    istiod::Scope,
-    mesh::{NAMESPACE, WORKLOAD},
+    simulation::{NAMESPACE, WORKLOAD, istiod::Scope},
     wait,
 };
 

@@ -91,9 +91,9 @@ impl Selection {
 }
 
 /// Test targets of the tiers; every other one is of the first.
-const ENVOY: [&str; 3] = ["durability", "module", "scenarios"];
+const ENVOY: [&str; 3] = ["durability", "module", "simulation"];
 const INTEROP: [&str; 2] = ["clients", "interop"];
-const MESH: [&str; 4] = ["equivalence", "kubernetes", "lab", "mesh"];
+const MESH: [&str; 4] = ["equivalence", "kubernetes", "lab", "lab_command"];
 
 fn unit(root: &Path) -> Result<Vec<String>> {
     let targets = test_targets(root)?;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::names::collector_cluster;
 use crate::{
     fake_collector::Behaviour,
-    istiod::OutboundTrafficPolicy,
     service::{External, Service},
+    simulation::istiod::OutboundTrafficPolicy,
 };
 
 /// What the sidecar has of the filter.

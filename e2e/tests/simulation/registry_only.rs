@@ -1,7 +1,9 @@
 //! Under `REGISTRY_ONLY` services of the mesh work as under `ALLOW_ANY`; the rest is refused, as Istio does it.
 
 use http::StatusCode;
-use lazymesh_e2e::{External, Mesh, Service, istiod::OutboundTrafficPolicy, scenario::scenario};
+use lazymesh_e2e::{
+    External, Mesh, Service, scenario::scenario, simulation::istiod::OutboundTrafficPolicy,
+};
 
 #[test]
 fn mesh_hosts_are_reached_and_others_refused() {

@@ -27,7 +27,7 @@ use tokio::task::AbortHandle;
 
 pub use scope::Scope;
 
-use crate::envoy::{Sources, files, files::Files};
+use crate::simulation::envoy::{Sources, files, files::Files};
 
 /// istiod waits that long after a change for another one (`PILOT_DEBOUNCE_AFTER`).
 const DEBOUNCE: Duration = Duration::from_millis(100);

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::{Filter, plan::Plan};
 use crate::{
-    envoy::{Sources, files, files::Files},
-    istiod::Patches,
     parts,
+    simulation::envoy::{Sources, files, files::Files},
+    simulation::istiod::Patches,
 };
 
 /// Istio to render for; the oldest and the newest differ in a name only.

@@ -12,11 +12,11 @@ use super::names::collector_host;
 use super::{COLLECTOR_SERVICE, MeshBuilder, NAMESPACE, SYSTEM_NAMESPACE, WORKLOAD};
 use crate::{
     client::Names,
-    envoy::files::Files,
-    istiod::{Config, Entry, Patches, Protocol},
     manifests,
     network::Block,
     service::{Exposure, External, Placed, Service},
+    simulation::envoy::files::Files,
+    simulation::istiod::{Config, Entry, Patches, Protocol},
     state::State,
 };
 

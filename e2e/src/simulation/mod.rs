@@ -2,6 +2,8 @@
 
 mod attachment;
 mod builder;
+pub mod envoy;
+pub mod istiod;
 pub mod names;
 mod plan;
 mod start;
@@ -19,11 +21,11 @@ use crate::{
     certificates::spiffe,
     client::{Client, Dialer, Names},
     collector::Collector,
-    envoy::{self, Envoy, files::Files},
     fake_collector::FakeCollector,
-    istiod::Istiod,
     network::Block,
     service::{External, Placed, Service},
+    simulation::envoy::{Envoy, files::Files},
+    simulation::istiod::Istiod,
     state::State,
 };
 

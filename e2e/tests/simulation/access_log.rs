@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 use lazymesh_e2e::{
     External, Filter, Mesh, Service,
-    mesh::{NAMESPACE, WORKLOAD},
     scenario::scenario,
+    simulation::{NAMESPACE, WORKLOAD},
     wait,
 };
 use tokio::io::AsyncReadExt as _;
