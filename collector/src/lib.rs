@@ -14,6 +14,7 @@ mod ingest;
 mod inventory;
 pub mod kubernetes;
 mod learn;
+mod prometheus;
 mod publish;
 mod runtime;
 mod state;
@@ -21,6 +22,7 @@ pub mod store;
 
 pub use self::ingest::{IngestIdentity, ReportError, ResolveError};
 pub use self::inventory::directory;
+pub use self::prometheus::{PrometheusConfig, PrometheusError};
 pub use self::runtime::config::{Config, LimitsConfig, MeshConfig, PlacesConfig, VisibilityConfig};
 pub use self::runtime::listen::{Addresses, IdentityFrom, ListenConfig, ListenError};
 pub use self::runtime::readiness::{Check, NotReady};

@@ -65,6 +65,8 @@ pub(crate) enum WitnessView {
     Filter,
     /// The sidecar's access log.
     AccessLog,
+    /// Prometheus.
+    Prometheus,
 }
 
 /// Who saw a dependency, and when.
@@ -83,6 +85,7 @@ impl From<(Witness, Seen)> for SightingView {
             witness: match witness {
                 Witness::Filter => WitnessView::Filter,
                 Witness::AccessLog => WitnessView::AccessLog,
+                Witness::Prometheus => WitnessView::Prometheus,
             },
             first_seen_ms: seen.first_ms,
             last_seen_ms: seen.last_ms,

@@ -110,16 +110,16 @@ impl Learner {
     fn count(&self, observation: &Observation, learned: &Learned) -> bool {
         let source = &observation.source;
         let (at_ms, count) = (observation.at_ms, observation.count);
+        let witness = observation.origin.witness();
         match learned {
             Learned::Nothing => true,
-            Learned::Host(host) => {
-                let witness = observation.origin.witness();
-                self.view
-                    .change(|view| view.graph.touch(source, host, witness, at_ms, count))
-            }
-            Learned::External(host) => self
+            Learned::Host(host) => self
                 .view
-                .change(|view| view.graph.touch_external(source, host, at_ms, count)),
+                .change(|view| view.graph.touch(source, host, witness, at_ms, count)),
+            Learned::External(host) => self.view.change(|view| {
+                let graph = &mut view.graph;
+                graph.touch_external(source, host, witness, at_ms, count)
+            }),
         }
     }
 
@@ -245,7 +245,8 @@ fn take(graph: &mut Graph, change: Change, witness: Witness) -> bool {
             true
         }
         Change::External(new) => {
-            if !graph.touch_external(&new.source, &new.host, new.last_seen_ms, new.count) {
+            let at_ms = new.last_seen_ms;
+            if !graph.touch_external(&new.source, &new.host, witness, at_ms, new.count) {
                 graph.insert_external(new);
             }
             false

@@ -33,6 +33,8 @@ pub(crate) enum Origin {
     Report,
     /// A sidecar's access log.
     AccessLog,
+    /// Prometheus.
+    Prometheus,
 }
 
 impl Origin {
@@ -40,6 +42,7 @@ impl Origin {
         match self {
             Self::Request | Self::Report => Witness::Filter,
             Self::AccessLog => Witness::AccessLog,
+            Self::Prometheus => Witness::Prometheus,
         }
     }
 }

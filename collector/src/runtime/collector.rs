@@ -13,6 +13,7 @@ use crate::ingest::access_log::AccessLogs;
 use crate::ingest::{Door, IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
 use crate::learn::{Forgetter, Learner, Recorder, Usage};
+use crate::prometheus::{Client, PrometheusConfig, Reader, Stations as ReaderStations};
 use crate::publish::namespace::Tools;
 use crate::publish::reconciler::Reconciler;
 use crate::publish::scopes::PublishedScopes;
@@ -161,6 +162,17 @@ impl Collector {
     /// The router of the port for probes.
     pub(crate) fn probes(&self) -> Router {
         api::probes(Arc::clone(&self.readiness))
+    }
+
+    /// What learns from a Prometheus, once the inventory is whole.
+    pub(crate) fn reader(&self, client: Client, config: &PrometheusConfig) -> Reader {
+        let stations = ReaderStations {
+            view: Arc::clone(&self.view),
+            learner: self.learner(),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+        };
+        Reader::new(client, config, stations)
     }
 
     pub(crate) fn usage(&self) -> Arc<Usage> {

@@ -30,6 +30,9 @@ pub struct Config {
     /// How far the graph may grow.
     #[command(flatten)]
     pub limits: LimitsConfig,
+    /// Prometheus.
+    #[command(flatten)]
+    pub prometheus: crate::prometheus::PrometheusConfig,
     /// Kubernetes.
     #[command(flatten)]
     pub kubernetes: crate::kubernetes::KubernetesConfig,

@@ -28,6 +28,12 @@ pub(crate) struct Metrics {
     pub(crate) reports_rejected: Counter,
     pub(crate) access_log_accepted: Counter,
     pub(crate) access_log_rejected: Counter,
+    pub(crate) prometheus_answered: Counter,
+    pub(crate) prometheus_failed: Counter,
+    pub(crate) prometheus_told: Counter,
+    pub(crate) prometheus_untold: Counter,
+    prometheus_until: Gauge,
+    prometheus_caught_up: Gauge,
     pub(crate) identity_refused: Counter,
     pub(crate) admin_unauthorized: Counter,
     pub(crate) learned: Counter,
@@ -79,6 +85,16 @@ impl Metrics {
             "access_log_entries",
             "Entries of access logs, by what became of them",
         );
+        let asked = labelled(
+            &mut registry,
+            "prometheus_queries",
+            "Questions to Prometheus, by what became of them",
+        );
+        let series = labelled(
+            &mut registry,
+            "prometheus_series",
+            "Series that Prometheus told, by what became of them",
+        );
         let publish = labelled(
             &mut registry,
             "publish",
@@ -95,6 +111,20 @@ impl Metrics {
             reports_rejected: with(&reports, "outcome", "rejected"),
             access_log_accepted: with(&access_log, "outcome", "accepted"),
             access_log_rejected: with(&access_log, "outcome", "rejected"),
+            prometheus_answered: with(&asked, "outcome", "answered"),
+            prometheus_failed: with(&asked, "outcome", "failed"),
+            prometheus_told: with(&series, "outcome", "accepted"),
+            prometheus_untold: with(&series, "outcome", "rejected"),
+            prometheus_until: gauge(
+                &mut registry,
+                "prometheus_read_until_timestamp_seconds",
+                "Until when Prometheus has been read, in seconds since 1970; 0 before it has answered",
+            ),
+            prometheus_caught_up: gauge(
+                &mut registry,
+                "prometheus_caught_up",
+                "1 when all of the past that is asked for has been read",
+            ),
             identity_refused: counter(
                 &mut registry,
                 "identity_refused",
@@ -166,6 +196,14 @@ impl Metrics {
     /// Counts one `POST /v1/resolve` that got no decision.
     pub(crate) fn refused(&self) {
         self.answers.refused.inc();
+    }
+
+    /// Prometheus has been read until this time.
+    pub(crate) fn prometheus_read(&self, until_ms: Option<u64>, caught_up: bool) {
+        let until = until_ms.unwrap_or_default() / 1_000;
+        self.prometheus_until
+            .set(i64::try_from(until).unwrap_or(i64::MAX));
+        self.prometheus_caught_up.set(caught_up.into());
     }
 
     /// Measures sizes as they are now.

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 /// One thing that the collector needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
-    /// `store`, `inventory`, `publisher` or `attachment`.
+    /// `store`, `inventory`, `publisher`, `attachment` or `prometheus`.
     pub name: &'static str,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -52,6 +52,7 @@ struct Parts {
     unusable: Option<String>,
     publisher: Result<(), String>,
     attachment: Result<(), String>,
+    prometheus: Result<(), String>,
 }
 
 impl Parts {
@@ -73,6 +74,7 @@ impl Readiness {
                 unusable: None,
                 publisher: Ok(()),
                 attachment: Ok(()),
+                prometheus: Ok(()),
             }),
         }
     }
@@ -128,6 +130,10 @@ impl Readiness {
 
     pub(crate) fn attachment(&self, state: Result<(), String>) {
         self.update(|parts| parts.attachment = state);
+    }
+
+    pub(crate) fn prometheus(&self, state: Result<(), String>) {
+        self.update(|parts| parts.prometheus = state);
     }
 
     fn update(&self, change: impl FnOnce(&mut Parts)) {
@@ -190,6 +196,7 @@ impl Readiness {
             ("inventory", &parts.whole_inventory(), true),
             ("publisher", &parts.publisher, false),
             ("attachment", &parts.attachment, false),
+            ("prometheus", &parts.prometheus, false),
         ]
         .into_iter()
         .map(|(name, state, required)| Check {

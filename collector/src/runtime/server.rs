@@ -17,6 +17,7 @@ use crate::inventory::Manifests;
 use crate::inventory::directory::SourceError;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::lease::Lease;
+use crate::prometheus::{Client, PrometheusError};
 use crate::publish::directory::DirectorySink;
 use crate::publish::sink::{Sink, SinkError};
 use crate::runtime::collector::Collector;
@@ -62,6 +63,9 @@ pub enum ServerError {
     /// The directory that Sidecars are published to.
     #[error("cannot publish: {0}")]
     Sink(#[from] SinkError),
+    /// Prometheus.
+    #[error(transparent)]
+    Prometheus(#[from] PrometheusError),
     /// Kubernetes.
     #[error(transparent)]
     Kubernetes(#[from] KubernetesError),
@@ -92,6 +96,7 @@ pub struct Server {
     publisher: Option<Arc<dyn Sink>>,
     link: Option<Link>,
     lease: Option<Lease>,
+    prometheus: Option<Client>,
 }
 
 impl Server {
@@ -100,6 +105,7 @@ impl Server {
     /// # Errors
     /// [`ServerError`] says which flag or directory is wrong.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let prometheus = Client::new(&config.prometheus)?;
         let listeners = config.listen.bind().await?;
         let places = config.places.clone();
         let opened = tokio::task::spawn_blocking(move || {
@@ -143,6 +149,7 @@ impl Server {
             publisher,
             link,
             lease,
+            prometheus,
         })
     }
 
@@ -165,6 +172,7 @@ impl Server {
             publisher,
             link,
             lease,
+            prometheus,
         } = self;
         let origin = match &config.places.manifests {
             Some(manifests) => Some(Origin::Directory(manifests.clone())),
@@ -177,6 +185,13 @@ impl Server {
 
         let readiness = Arc::clone(collector.readiness());
         let mut tasks = JoinSet::new();
+        if let Some(client) = prometheus {
+            let reader = collector.reader(client, &config.prometheus);
+            tasks.spawn(async move {
+                reader.run().await;
+                "reader of Prometheus"
+            });
+        }
         let result = tokio::select! {
             result = live(&collector, &config, origin, publisher, &mut tasks) => result,
             error = keep(lease.as_ref()) => Err(error.into()),

@@ -5,6 +5,7 @@ mod forgetting;
 mod lifetime;
 mod listeners;
 mod mesh;
+mod prometheus;
 mod publishing;
 mod running;
 mod unusable;

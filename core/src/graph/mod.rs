@@ -137,7 +137,7 @@ impl Graph {
     }
 
     /// Counts further uses of a known dependency; `false` if it is not known. Their time is the last, even where the clock
-    /// has been put back since.
+    /// has been put back since; but Prometheus tells the past, too, and may tell it twice.
     pub fn touch(
         &mut self,
         workload: &Workload,
@@ -150,8 +150,20 @@ impl Graph {
         let Some(known) = node.and_then(|node| node.dependencies.get_mut(host)) else {
             return false;
         };
-        known.last_seen_ms = now_ms;
-        known.count = known.count.saturating_add(count);
+        match witness {
+            Witness::Filter | Witness::AccessLog => {
+                known.last_seen_ms = now_ms;
+                known.count = known.count.saturating_add(count);
+            }
+            Witness::Prometheus => {
+                let mut told = known.sightings.iter().filter(|(it, _)| *it == witness);
+                if !told.any(|(_, seen)| seen.covers(now_ms)) {
+                    known.count = known.count.saturating_add(count);
+                }
+                known.first_seen_ms = known.first_seen_ms.min(now_ms);
+                known.last_seen_ms = known.last_seen_ms.max(now_ms);
+            }
+        }
         let seen = Seen {
             first_ms: now_ms,
             last_ms: now_ms,
@@ -165,6 +177,7 @@ impl Graph {
         &mut self,
         workload: &Workload,
         host: &str,
+        witness: Witness,
         now_ms: u64,
         count: u64,
     ) -> bool {
@@ -172,8 +185,19 @@ impl Graph {
         let Some(known) = node.and_then(|node| node.externals.get_mut(host)) else {
             return false;
         };
-        known.last_seen_ms = now_ms;
-        known.count = known.count.saturating_add(count);
+        match witness {
+            Witness::Filter | Witness::AccessLog => {
+                known.last_seen_ms = now_ms;
+                known.count = known.count.saturating_add(count);
+            }
+            Witness::Prometheus => {
+                if !(known.first_seen_ms..=known.last_seen_ms).contains(&now_ms) {
+                    known.count = known.count.saturating_add(count);
+                }
+                known.first_seen_ms = known.first_seen_ms.min(now_ms);
+                known.last_seen_ms = known.last_seen_ms.max(now_ms);
+            }
+        }
         true
     }
 

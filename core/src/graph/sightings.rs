@@ -9,6 +9,8 @@ pub enum Witness {
     Filter,
     /// The sidecar's access log: a sample of everything.
     AccessLog,
+    /// Prometheus, which has the sidecars' counters: the past, too.
+    Prometheus,
 }
 
 /// When a witness saw something.
@@ -28,6 +30,16 @@ pub struct Sightings {
     filter: Option<Seen>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     access_log: Option<Seen>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prometheus: Option<Seen>,
+}
+
+impl Seen {
+    /// Whether a time is between the first and the last.
+    #[must_use]
+    pub(super) fn covers(&self, at_ms: u64) -> bool {
+        (self.first_ms..=self.last_ms).contains(&at_ms)
+    }
 }
 
 impl Sightings {
@@ -44,6 +56,7 @@ impl Sightings {
         let all = [
             (Witness::Filter, self.filter),
             (Witness::AccessLog, self.access_log),
+            (Witness::Prometheus, self.prometheus),
         ];
         all.into_iter()
             .filter_map(|(witness, seen)| Some((witness, seen?)))
@@ -53,6 +66,7 @@ impl Sightings {
         let known = match witness {
             Witness::Filter => &mut self.filter,
             Witness::AccessLog => &mut self.access_log,
+            Witness::Prometheus => &mut self.prometheus,
         };
         *known = Some(known.map_or(seen, |known| Seen {
             first_ms: known.first_ms.min(seen.first_ms),

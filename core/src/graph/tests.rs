@@ -54,6 +54,40 @@ fn merges_what_is_known() {
 }
 
 #[test]
+fn prometheus_tells_the_past_and_may_tell_it_twice() {
+    let mut graph = Graph::new(Limits::default());
+    graph.insert(dependency("cart", "a", 50..60, 1, Origin::Learned));
+    graph.insert_external(ExternalHost {
+        source: workload("cart"),
+        host: "x".into(),
+        first_seen_ms: 50,
+        last_seen_ms: 60,
+        count: 1,
+    });
+    let mut check = |at_ms: u64, expect: (u64, u64, u64), external: (u64, u64, u64)| {
+        graph.touch(
+            &workload("cart"),
+            &host("a"),
+            Witness::Prometheus,
+            at_ms,
+            10,
+        );
+        graph.touch_external(&workload("cart"), "x", Witness::Prometheus, at_ms, 10);
+        let known = graph.iter().next().expect("a dependency");
+        let found = (known.first_seen_ms, known.last_seen_ms, known.count);
+        assert_eq!(found, expect, "{at_ms}");
+        let known = graph.externals().next().expect("an external host");
+        let found = (known.first_seen_ms, known.last_seen_ms, known.count);
+        assert_eq!(found, external, "{at_ms}");
+    };
+    check(55, (50, 60, 11), (50, 60, 1));
+    check(20, (20, 60, 21), (20, 60, 11));
+    check(40, (20, 60, 21), (20, 60, 11));
+    check(20, (20, 60, 21), (20, 60, 11));
+    check(70, (20, 70, 31), (20, 70, 21));
+}
+
+#[test]
 fn remembers_each_witness_by_itself() {
     let seen = |first_ms, last_ms| Seen { first_ms, last_ms };
     let mut graph = Graph::new(Limits::default());
@@ -234,8 +268,8 @@ fn admits_what_is_known_or_fits() {
     assert!(!graph.has_room(&workload("more"), Mode::Enforce));
     let elsewhere = Workload::new("bank", "more").unwrap();
     assert!(graph.has_room(&elsewhere, Mode::Enforce));
-    assert!(graph.touch_external(&workload("cart"), "x", 4, 1));
-    assert!(!graph.touch_external(&workload("cart"), "y", 4, 1));
+    assert!(graph.touch_external(&workload("cart"), "x", Witness::Filter, 4, 1));
+    assert!(!graph.touch_external(&workload("cart"), "y", Witness::Filter, 4, 1));
 }
 
 /// Namespaces that learn as much as they can, one after the other: how many workloads each gets.

@@ -1,5 +1,5 @@
-//! Programs that the tests talk to: Debian's registry and skopeo, oras from PyPI, cosign and Istio's fetcher in Go; and those
-//! that make clients of the collector's API, from PyPI and npm.
+//! Programs that the tests talk to: Debian's registry, skopeo and Prometheus, oras from PyPI, cosign and Istio's fetcher in Go;
+//! and those that make clients of the collector's API, from PyPI and npm.
 //!
 //! They are the real thing that users have, so they are taken as those get them.
 
@@ -12,9 +12,10 @@ use super::folder::{Node, Python};
 use super::go::GoProgram;
 use crate::packages::{self, Needed};
 
-const PACKAGES: [Needed; 4] = [
+const PACKAGES: [Needed; 5] = [
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
+    ("prometheus", "prometheus"),
     ("node", "nodejs"),
     ("npm", "npm"),
 ];

@@ -92,7 +92,7 @@ impl Selection {
 
 /// Test targets of the tiers; every other one is of the first.
 const ENVOY: [&str; 3] = ["durability", "module", "simulation"];
-const INTEROP: [&str; 2] = ["clients", "interop"];
+const INTEROP: [&str; 3] = ["clients", "interop", "prometheus"];
 const MESH: [&str; 4] = ["equivalence", "kubernetes", "lab", "lab_command"];
 
 fn unit(root: &Path) -> Result<Vec<String>> {
