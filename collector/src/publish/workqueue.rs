@@ -60,9 +60,9 @@ impl fmt::Display for Key {
 /// Keys and the times at which they are due.
 #[derive(Default)]
 pub(crate) struct Workqueue {
-    queue: BTreeSet<(Instant, Key)>,
+    queue: Queue,
     /// Those that held requests wait for. They do not wait for what a change of the whole mesh queued.
-    urgent: BTreeSet<(Instant, Key)>,
+    urgent: Queue,
     due: HashMap<Key, Instant>,
     changed: HashMap<Key, Instant>,
     failing: HashMap<Key, ExponentialBackoff>,
@@ -81,9 +81,9 @@ impl Workqueue {
         self.add_at(key.clone(), due);
         // What failed keeps its time.
         if let Some(&due) = self.due.get(&key)
-            && self.queue.remove(&(due, key.clone()))
+            && self.queue.remove(due, &key)
         {
-            self.urgent.insert((due, key));
+            self.urgent.insert(due, key);
         }
     }
 
@@ -104,26 +104,25 @@ impl Workqueue {
 
     fn put(&mut self, key: Key, due: Instant) {
         self.due.insert(key.clone(), due);
-        self.queue.insert((due, key));
+        self.queue.insert(due, key);
     }
 
     fn remove(&mut self, due: Instant, key: &Key) {
-        let entry = (due, key.clone());
-        let _ = self.queue.remove(&entry) || self.urgent.remove(&entry);
+        let _ = self.queue.remove(due, key) || self.urgent.remove(due, key);
     }
 
     /// When the next key is due, apart from those in namespaces where something is being done.
     pub(crate) fn next(&self, busy: &HashSet<String>) -> Option<Instant> {
-        let first = [&self.urgent, &self.queue].map(|queue| first(queue, busy));
+        let first = [&self.urgent, &self.queue].map(|queue| queue.first(busy));
         first.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
     /// Takes the next key that is due, apart from those in namespaces where something is being done.
     pub(crate) fn take(&mut self, now: Instant, busy: &HashSet<String>) -> Option<Key> {
         let is_due = |(due, _): &&(Instant, Key)| *due <= now;
-        let urgent = first(&self.urgent, busy).filter(is_due);
+        let urgent = self.urgent.first(busy).filter(is_due);
         let (due, key) = urgent
-            .or_else(|| first(&self.queue, busy).filter(is_due))?
+            .or_else(|| self.queue.first(busy).filter(is_due))?
             .clone();
         self.remove(due, &key);
         self.due.remove(&key);
@@ -164,13 +163,47 @@ impl Workqueue {
     }
 }
 
-fn first<'a>(
-    queue: &'a BTreeSet<(Instant, Key)>,
-    busy: &HashSet<String>,
-) -> Option<&'a (Instant, Key)> {
-    queue
-        .iter()
-        .find(|(_, key)| !busy.contains(key.namespace()))
+/// Keys by their times. What is first in a busy namespace is passed over with all that is behind it.
+#[derive(Default)]
+struct Queue {
+    namespaces: HashMap<String, BTreeSet<(Instant, Key)>>,
+    /// The first of each namespace.
+    firsts: BTreeSet<(Instant, Key)>,
+}
+
+impl Queue {
+    fn insert(&mut self, due: Instant, key: Key) {
+        let namespace = key.namespace().to_owned();
+        self.edit(namespace, |keys| keys.insert((due, key)));
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, due: Instant, key: &Key) -> bool {
+        let namespace = key.namespace().to_owned();
+        self.edit(namespace, |keys| keys.remove(&(due, key.clone())))
+    }
+
+    fn edit(
+        &mut self,
+        namespace: String,
+        edit: impl FnOnce(&mut BTreeSet<(Instant, Key)>) -> bool,
+    ) -> bool {
+        let mut keys = self.namespaces.remove(&namespace).unwrap_or_default();
+        if let Some(first) = keys.first() {
+            self.firsts.remove(first);
+        }
+        let edited = edit(&mut keys);
+        if let Some(first) = keys.first() {
+            self.firsts.insert(first.clone());
+            self.namespaces.insert(namespace, keys);
+        }
+        edited
+    }
+
+    fn first(&self, busy: &HashSet<String>) -> Option<&(Instant, Key)> {
+        let mut firsts = self.firsts.iter();
+        firsts.find(|(_, key)| !busy.contains(key.namespace()))
+    }
 }
 
 #[cfg(test)]
