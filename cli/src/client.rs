@@ -1,5 +1,6 @@
 //! Asks a collector over its admin port.
 
+use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use lazymesh_oci::without_login;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::file;
@@ -50,6 +51,25 @@ struct Problem {
     detail: String,
 }
 
+/// What a collector says of itself.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Ready {
+    /// What is missing, where it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
+    pub(crate) checks: Vec<Check>,
+}
+
+/// One thing that a collector needs.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) ok: bool,
+    pub(crate) required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Page {
     items: Vec<Value>,
@@ -59,6 +79,18 @@ struct Page {
 impl ClientArgs {
     /// A client. It says on standard error when what is in the mesh is not all known.
     pub(crate) async fn client(&self) -> anyhow::Result<Client> {
+        let client = self.open()?;
+        // One that does not answer is told of by whoever asks it for more.
+        let ready = client.readyz().await;
+        if let Some(missing) = ready.ok().and_then(|it| it.detail) {
+            // Whoever reads it may be gone.
+            let _ = writeln!(stderr(), "warning: the collector is not ready: {missing}");
+        }
+        Ok(client)
+    }
+
+    /// A client that nothing was asked yet.
+    pub(crate) fn open(&self) -> anyhow::Result<Client> {
         if self.url.scheme() != "http" {
             bail!(
                 "--url {} is not http://: this build speaks no TLS; use kubectl port-forward or an ssh tunnel",
@@ -71,17 +103,12 @@ impl ClientArgs {
             .no_proxy()
             .build()
             .context("cannot set up the HTTP client")?;
-        let client = Client {
+        Ok(Client {
             http,
             url: self.url.clone(),
             shown: without_login(self.url.as_str()),
             token: self.token()?,
-        };
-        if let Some(missing) = client.missing().await {
-            // Whoever reads it may be gone.
-            let _ = writeln!(stderr(), "warning: the collector is not ready: {missing}");
-        }
-        Ok(client)
+        })
     }
 
     fn token(&self) -> anyhow::Result<Option<String>> {
@@ -94,15 +121,38 @@ impl ClientArgs {
 }
 
 impl Client {
-    /// What a collector that is not ready lacks. One that does not answer is told of by whoever asks it for more.
-    async fn missing(&self) -> Option<String> {
-        let request = self.request(Method::GET, &["readyz"], &[]).ok()?;
-        let response = request.timeout(CONNECT_TIMEOUT).send().await.ok()?;
-        if response.status() != StatusCode::SERVICE_UNAVAILABLE {
-            return None;
+    /// What the collector says of itself, ready or not.
+    pub(crate) async fn readyz(&self) -> anyhow::Result<Ready> {
+        let request = self.request(Method::GET, &["readyz"], &[])?;
+        let response = request.timeout(CONNECT_TIMEOUT).send().await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
+        match response.status() {
+            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {}
+            status => return Err(self.refused(status, response).await),
         }
-        let Problem { detail } = response.json().await.ok()?;
-        Some(detail.replace(char::is_control, " "))
+        let ready: Result<Ready, _> = response.json().await;
+        let mut ready = ready.with_context(|| format!("{} is not a collector", self.shown))?;
+        ready.detail = ready.detail.map(|it| it.replace(char::is_control, " "));
+        Ok(ready)
+    }
+
+    /// The collector's version.
+    pub(crate) async fn version(&self) -> anyhow::Result<String> {
+        let document = self.json(&["openapi.json"]).await?;
+        let version = document["info"]["version"].as_str();
+        version
+            .map(str::to_owned)
+            .with_context(|| format!("{} does not say its version", self.shown))
+    }
+
+    /// The collector's gauges and counters without labels.
+    pub(crate) async fn metrics(&self) -> anyhow::Result<BTreeMap<String, f64>> {
+        let text = self.text(&["metrics"], &[]).await?;
+        let metric = |line: &str| {
+            let (name, value) = line.strip_prefix("lazymesh_")?.split_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        };
+        Ok(text.lines().filter_map(metric).collect())
     }
 
     /// A JSON document.

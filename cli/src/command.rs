@@ -1,8 +1,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    always_visible, collector, completions, forget, graph, manifests, oci_copy, oci_inspect,
-    oci_pull, oci_push, oci_sign, oci_verify, plan, sidecar, workloads,
+    always_visible, bug_report, check, collector, completion, forget, graph, manifests, oci_copy,
+    oci_inspect, oci_pull, oci_push, oci_sign, oci_verify, plan, sidecar, status, version,
+    workloads,
 };
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
@@ -25,6 +26,14 @@ pub(crate) enum Command {
     Collector(Box<collector::Args>),
     /// Print the objects that attach the filter to the sidecars of a mesh, for kubectl apply
     Manifests(manifests::Args),
+    /// Look over a cluster: whether lazymesh can work there, and whether it does
+    Check(Box<check::Args>),
+    /// Show how the collector is
+    Status(status::Args),
+    /// Show the versions of this command and of the collector
+    Version(version::Args),
+    /// Print what is needed to find a fault, without secrets
+    BugReport(Box<bug_report::Args>),
     /// Show who depends on what
     Graph(graph::Args),
     /// List workloads, or show one with what it depends on
@@ -52,7 +61,8 @@ pub(crate) enum Command {
     /// Take everything of lazymesh out of a cluster, without a failed request
     Uninstall(crate::uninstall::Args),
     /// Print a completion script for a shell
-    Completions(completions::Args),
+    #[command(alias = "completions")]
+    Completion(completion::Args),
 }
 
 #[cfg(test)]

@@ -3,18 +3,22 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::client;
+use crate::namespaces::NamespaceArgs;
 use crate::output::{OutputArgs, ago, columns, print};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lazymesh graph
+  lazymesh graph -n shop
   lazymesh graph --format dot | dot -Tsvg > graph.svg
   lazymesh graph -o json | jq '.dependencies[].host'")]
 pub(crate) struct Args {
     /// Write the graph for a tool that draws it
-    #[arg(long, value_name = "FORMAT", conflicts_with = "output")]
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["output", "namespace"])]
     format: Option<Format>,
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -73,7 +77,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         };
         return print(&client.text(&path, &[("format", format)]).await?);
     }
-    let answer = client.json(&path).await?;
+    let mut answer = client.json(&path).await?;
+    for list in ["dependencies", "external_hosts"] {
+        if let Some(edges) = answer[list].as_array_mut() {
+            let namespace = |it: &Value| {
+                it["source"]["namespace"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            edges.retain(|it| args.namespaces.admits(&namespace(it)));
+        }
+    }
     args.output.print(&answer, || table(&answer))
 }
 

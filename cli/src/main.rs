@@ -3,15 +3,18 @@
 //! Every subcommand is a module with its arguments and its `run`.
 
 mod always_visible;
+mod bug_report;
+mod check;
 mod client;
 mod collector;
 mod command;
-mod completions;
+mod completion;
 mod file;
 mod forget;
 mod graph;
 mod log;
 mod manifests;
+mod namespaces;
 mod oci_copy;
 mod oci_documents;
 mod oci_inspect;
@@ -23,7 +26,9 @@ mod oci_verify;
 mod output;
 mod plan;
 mod sidecar;
+mod status;
 mod uninstall;
+mod version;
 mod workloads;
 
 use std::io::{ErrorKind, Write as _, stderr};
@@ -52,6 +57,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Collector(args) => collector::run(*args),
         Command::Manifests(args) => manifests::run(&args),
+        Command::Check(args) => check::run(*args),
+        Command::Status(args) => status::run(args),
+        Command::Version(args) => version::run(args),
+        Command::BugReport(args) => bug_report::run(*args),
         Command::Graph(args) => graph::run(args),
         Command::Workloads(args) => workloads::run(args),
         Command::Plan(args) => plan::run(args),
@@ -65,7 +74,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify(args) => oci_verify::run(args),
         Command::Copy(args) => oci_copy::run(args),
         Command::Uninstall(args) => uninstall::run(args),
-        Command::Completions(args) => completions::run(args, Cli::command()),
+        Command::Completion(args) => completion::run(args, Cli::command()),
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// Form of an answer.
 #[derive(Clone, Copy, ValueEnum)]
-enum Output {
+pub(crate) enum Output {
     /// Columns
     Table,
     /// JSON
@@ -34,10 +34,21 @@ impl OutputArgs {
         answer: &T,
         table: impl FnOnce() -> anyhow::Result<String>,
     ) -> anyhow::Result<()> {
-        match self.output {
-            Output::Table => print(&table()?),
-            Output::Json => print(&serde_json::to_string_pretty(answer)?),
-            Output::Yaml => print(
+        self.output.print(answer, table)
+    }
+}
+
+impl Output {
+    /// As [`OutputArgs::print`].
+    pub(crate) fn print<T: Serialize>(
+        self,
+        answer: &T,
+        table: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Table => print(&table()?),
+            Self::Json => print(&serde_json::to_string_pretty(answer)?),
+            Self::Yaml => print(
                 &serde_saphyr::to_string(answer).context("the answer cannot be written as YAML")?,
             ),
         }

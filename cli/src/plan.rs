@@ -1,27 +1,61 @@
+//! `lazymesh plan`: what enforcing would leave, how far that may be relied upon, and, once reviewed, the label that does it.
+
 use std::fmt::Write;
 
+use anyhow::{Context, bail, ensure};
+use clap::ValueEnum;
+use lazymesh_collector::kubernetes::{ConnectConfig, label_namespace};
 use lazymesh_core::Workload;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client;
-use crate::output::{OutputArgs, ago, columns};
+use crate::client::{self, Client};
+use crate::output::{Output, ago, columns, print};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
+The confidence is a rule of thumb of time, calls and who watched. --apply labels the namespace with
+lazymesh.io/mode: enforce; with --fail-below only if all of its workloads are above.
+
 Examples:
   lazymesh plan
   lazymesh plan shop
-  lazymesh plan shop/web
-  lazymesh plan -o json | jq '[.[] | select(.limits != [])]'")]
+  lazymesh plan shop/web -o diff
+  lazymesh plan shop --fail-below 80
+  lazymesh plan shop --fail-below 80 --apply
+  lazymesh plan -o json | jq '.[] | select(.limits != [])'")]
 pub(crate) struct Args {
     /// Only this namespace, or this workload
     #[arg(value_name = "NAMESPACE[/WORKLOAD]")]
     whose: Option<String>,
+    /// Only this namespace
+    #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "whose")]
+    namespace: Option<String>,
+    /// Form of the answer
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    output: Form,
+    /// Fail if the confidence in any of the workloads is below this, of 100
+    #[arg(long, value_name = "CONFIDENCE", value_parser = clap::value_parser!(u8).range(..=100))]
+    fail_below: Option<u8>,
+    /// Enforce the namespace that was shown
+    #[arg(long)]
+    apply: bool,
     #[command(flatten)]
-    output: OutputArgs,
+    connect: ConnectConfig,
     #[command(flatten)]
     collector: client::ClientArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// Columns
+    Table,
+    /// JSON
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// What changes in the egress hosts of each workload
+    Diff,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +71,9 @@ struct Plan {
     along: usize,
     limits: Vec<Limit>,
     evidence: Evidence,
+    confidence: Confidence,
+    #[serde(default)]
+    hosts: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +87,8 @@ struct Footprint {
     services: usize,
     clusters: usize,
     endpoints: usize,
+    xds_bytes: usize,
+    memory_bytes: usize,
 }
 
 #[derive(Deserialize)]
@@ -62,44 +101,140 @@ struct Limit {
 struct Evidence {
     count: u64,
     first_seen_ms: Option<u64>,
+    sources: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Confidence {
+    percent: u8,
+    days: u64,
+    gaps: Vec<Gap>,
+}
+
+#[derive(Deserialize)]
+struct Gap {
+    detail: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let client = args.collector.client().await?;
-    let whose = args.whose.as_deref();
-    match whose.filter(|whose| whose.contains('/')) {
+    let whose = args.whose.as_deref().or(args.namespace.as_deref());
+    let shown = match whose.filter(|whose| whose.contains('/')) {
         Some(workload) => {
-            let Workload { namespace, name } = workload.parse()?;
-            let plan = client.json(&["v1", "plan", &namespace, &name]).await?;
-            args.output.print(&plan, || show(&plan))
+            let plan = one(&client, &workload.parse()?).await?;
+            args.print(&client, &plan, std::slice::from_ref(&plan), show)
+                .await?;
+            vec![plan]
         }
         None => {
             let query: Vec<_> = whose.map(|it| ("namespace", it)).into_iter().collect();
             let plans = client.list(&["v1", "plan"], &query).await?;
-            args.output.print(&plans, || list(&plans))
+            args.print(&client, &Value::Array(plans.clone()), &plans, list)
+                .await?;
+            plans
         }
+    };
+    args.judge(&shown)?;
+    match args.apply {
+        true => args.enforce(whose, &shown).await,
+        false => Ok(()),
     }
 }
 
-fn list(plans: &[Value]) -> anyhow::Result<String> {
+async fn one(client: &Client, workload: &Workload) -> anyhow::Result<Value> {
+    let Workload { namespace, name } = workload;
+    client.json(&["v1", "plan", namespace, name]).await
+}
+
+impl Args {
+    async fn print(
+        &self,
+        client: &Client,
+        answer: &Value,
+        plans: &[Value],
+        table: fn(&Value) -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
+        let output = match self.output {
+            Form::Table => Output::Table,
+            Form::Json => Output::Json,
+            Form::Yaml => Output::Yaml,
+            Form::Diff => return print(&diff(client, plans).await?),
+        };
+        output.print(answer, || table(answer))
+    }
+
+    /// Fails where somebody is not known well enough.
+    fn judge(&self, plans: &[Value]) -> anyhow::Result<()> {
+        let Some(least) = self.fail_below else {
+            return Ok(());
+        };
+        let plans = plans.iter().map(Plan::deserialize);
+        let plans = plans.collect::<Result<Vec<_>, _>>()?;
+        let below = plans.iter().filter(|it| it.confidence.percent < least);
+        let below: Vec<_> = below.map(Plan::workload).collect();
+        ensure!(
+            below.is_empty(),
+            "expected a confidence of at least {least}, got less for {}",
+            below.join(", ")
+        );
+        Ok(())
+    }
+
+    async fn enforce(&self, whose: Option<&str>, plans: &[Value]) -> anyhow::Result<()> {
+        let Some(namespace) = whose.filter(|it| !it.contains('/')) else {
+            bail!(
+                "--apply: expected a namespace to enforce; a workload alone is enforced by the label lazymesh.io/mode of its pods"
+            );
+        };
+        ensure!(
+            !plans.is_empty(),
+            "--apply: expected workloads in {namespace}, got none"
+        );
+        let client = self.connect.client().await?;
+        let labelled = label_namespace(&client, namespace, Some("enforce")).await?;
+        ensure!(labelled, "there is no namespace {namespace}");
+        print(&format!("namespace {namespace}: lazymesh.io/mode: enforce"))
+    }
+}
+
+/// The egress hosts of each workload now, and were it enforced.
+async fn diff(client: &Client, plans: &[Value]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for plan in plans {
+        let workload = Plan::deserialize(plan)?.workload().parse()?;
+        let plan = Plan::deserialize(one(client, &workload).await?)?;
+        writeln!(text, "--- {workload} now\n+++ {workload} enforced")?;
+        let is_scoped = plan.mode == "enforce" && plan.sidecar.state == "managed";
+        let is_full = plan.hosts == ["*/*"];
+        if !is_scoped && !is_full {
+            writeln!(text, "-*/*")?;
+        }
+        let sign = if is_scoped || is_full { ' ' } else { '+' };
+        for host in &plan.hosts {
+            writeln!(text, "{sign}{host}")?;
+        }
+    }
+    Ok(text)
+}
+
+fn list(plans: &Value) -> anyhow::Result<String> {
+    let plans = Vec::<Plan>::deserialize(plans).context("the collector answered something else")?;
     if plans.is_empty() {
         return Ok("No workload has pods there, and nothing has been learned yet.".to_owned());
     }
-    let plans = plans
-        .iter()
-        .map(Plan::deserialize)
-        .collect::<Result<Vec<_>, _>>()?;
     let rows = plans.into_iter().map(|plan| {
-        let limits: Vec<_> = plan.limits.into_iter().map(|it| it.limit).collect();
+        let limits: Vec<_> = plan.limits.iter().map(|it| it.limit.as_str()).collect();
         [
-            format!("{}/{}", plan.namespace, plan.name),
-            plan.mode,
-            format!("{} of {}", plan.scoped.services, plan.full.services),
-            format!("{} of {}", plan.scoped.clusters, plan.full.clusters),
-            format!("{} of {}", plan.scoped.endpoints, plan.full.endpoints),
+            plan.workload(),
+            plan.mode.clone(),
+            of(plan.scoped.services, plan.full.services),
+            of(plan.scoped.clusters, plan.full.clusters),
+            of(plan.scoped.endpoints, plan.full.endpoints),
+            bytes(plan.scoped.memory_bytes, plan.full.memory_bytes),
             plan.evidence.first_seen_ms.map_or("-".to_owned(), ago),
             plan.evidence.count.to_string(),
+            format!("{} %", plan.confidence.percent),
             limits.join(","),
         ]
     });
@@ -109,41 +244,76 @@ fn list(plans: &[Value]) -> anyhow::Result<String> {
         "SERVICES",
         "CLUSTERS",
         "ENDPOINTS",
+        "MEMORY (EST.)",
         "FIRST SEEN",
         "SEEN",
+        "CONFIDENCE",
         "LIMITS",
     ];
     Ok(columns(headers, rows))
 }
 
+impl Plan {
+    fn workload(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
+fn of(scoped: usize, full: usize) -> String {
+    format!("{scoped} of {full}")
+}
+
+fn bytes(scoped: usize, full: usize) -> String {
+    let megabytes = |bytes: usize| format!("{}.{}", bytes / 1_000_000, bytes / 100_000 % 10);
+    format!("{} of {} MB", megabytes(scoped), megabytes(full))
+}
+
 fn show(plan: &Value) -> anyhow::Result<String> {
     let plan = Plan::deserialize(plan)?;
-    let of = |scoped: usize, full: usize| format!("{scoped} of {full}");
-    let first_seen = plan.evidence.first_seen_ms;
-    let mut text = format!(
-        "Workload:        {}/{}\nMode:            {}\nSidecar:         {}\nServices:        {}\nClusters:        {}\n\
-         Endpoints:       {}\nDependencies:    {}\nAlways visible:  {}\nAlong:           {}\nEvidence:        {}\n",
-        plan.namespace,
-        plan.name,
-        plan.mode,
-        plan.sidecar.detail.unwrap_or(plan.sidecar.state),
-        of(plan.scoped.services, plan.full.services),
-        of(plan.scoped.clusters, plan.full.clusters),
-        of(plan.scoped.endpoints, plan.full.endpoints),
-        plan.dependencies,
-        plan.always_visible,
-        plan.along,
-        match first_seen {
-            Some(first) => format!(
-                "{} requests, the first {} ago",
-                plan.evidence.count,
-                ago(first)
+    let evidence = match plan.evidence.first_seen_ms {
+        Some(first) => format!(
+            "{} requests, the first {} ago, seen by {}",
+            plan.evidence.count,
+            ago(first),
+            plan.evidence.sources.join(", ")
+        ),
+        None => "none: nothing was learned yet".to_owned(),
+    };
+    let (full, scoped) = (&plan.full, &plan.scoped);
+    let workload = plan.workload();
+    let mut text = String::new();
+    let lines = [
+        ("Workload", workload),
+        ("Mode", plan.mode),
+        ("Sidecar", plan.sidecar.detail.unwrap_or(plan.sidecar.state)),
+        ("Services", of(scoped.services, full.services)),
+        ("Clusters", of(scoped.clusters, full.clusters)),
+        ("Endpoints", of(scoped.endpoints, full.endpoints)),
+        ("xDS (est.)", bytes(scoped.xds_bytes, full.xds_bytes)),
+        (
+            "Memory (est.)",
+            bytes(scoped.memory_bytes, full.memory_bytes),
+        ),
+        ("Dependencies", plan.dependencies.to_string()),
+        ("Always visible", plan.always_visible.to_string()),
+        ("Along", plan.along.to_string()),
+        ("Evidence", evidence),
+        (
+            "Confidence",
+            format!(
+                "{} %, watched for {} days",
+                plan.confidence.percent, plan.confidence.days
             ),
-            None => "none: nothing was learned yet".to_owned(),
-        },
-    );
-    for limit in plan.limits {
-        writeln!(text, "Limit:           {}", limit.detail)?;
+        ),
+    ];
+    let gaps = plan
+        .confidence
+        .gaps
+        .into_iter()
+        .map(|it| ("Unseen", it.detail));
+    let limits = plan.limits.into_iter().map(|it| ("Limit", it.detail));
+    for (name, value) in lines.into_iter().chain(gaps).chain(limits) {
+        writeln!(text, "{:<17}{value}", format!("{name}:"))?;
     }
     Ok(text)
 }

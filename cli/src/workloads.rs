@@ -6,18 +6,22 @@ use serde_json::{Value, json};
 
 use crate::client::{self, Client};
 use crate::graph::Edge;
+use crate::namespaces::NamespaceArgs;
 use crate::output::{OutputArgs, ago, columns};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lazymesh workloads
+  lazymesh workloads -n shop
   lazymesh workloads shop/web
   lazymesh workloads shop/web -o json | jq -r '.dependencies[].host'")]
 pub(crate) struct Args {
     /// Show only this workload, with what it depends on
     #[arg(value_name = "NAMESPACE/NAME")]
     workload: Option<Workload>,
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -54,7 +58,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let client = args.collector.client().await?;
     match &args.workload {
         None => {
-            let items = client.list(&["v1", "workloads"], &[]).await?;
+            let mut items = client.list(&["v1", "workloads"], &[]).await?;
+            let is_listed = |it: &Value| {
+                args.namespaces
+                    .admits(it["namespace"].as_str().unwrap_or_default())
+            };
+            items.retain(is_listed);
             args.output.print(&items, || list(&items))
         }
         Some(workload) => {

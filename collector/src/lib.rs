@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod attach;
+pub mod check;
 mod ingest;
 mod inventory;
 pub mod kubernetes;

@@ -82,7 +82,8 @@ pub use resource::{
     Presence, Service, ServiceEntry, Sidecar, VirtualService,
 };
 pub use scope::{
-    AlwaysVisible, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate, Filters, Footprint,
-    Limit, Plan, Policy, Reason, Rollout, SidecarSpec, Transit, Visibility, always_visible,
-    always_visible_anywhere, estimate, obstacle, plan, roll_out, sidecar_name,
+    AlwaysVisible, Confidence, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate, Filters,
+    Footprint, Gap, Limit, Plan, Policy, Reason, Rollout, SidecarSpec, Transit, Visibility,
+    always_visible, always_visible_anywhere, confidence, estimate, obstacle, plan, roll_out,
+    sidecar_name,
 };

@@ -132,22 +132,69 @@ fn plan() {
     let (_mesh, collector) = taught();
     let url = &*collector.url();
     let table = run(&["plan", "shop", url]).ok();
+    assert_eq!(run(&["plan", "-n", "shop", url]).ok(), table);
     let rows = rows(&table);
     let headers = ["WORKLOAD", "MODE", "SERVICES", "CLUSTERS", "ENDPOINTS"];
     assert_eq!(rows[0][..5], headers);
     assert!(rows.iter().skip(1).all(|row| row[0].starts_with("shop/")));
     let json = run(&["plan", "shop/web", "-o", "json", url]).json();
     assert_eq!(json["dependencies"], 1);
+    assert_eq!(json["confidence"]["gaps"][0]["gap"], "week");
     let shown = run(&["plan", "shop/web", url]).ok();
-    assert!(
-        shown.contains("Evidence:        1 requests, the first"),
-        "{shown}"
-    );
+    for line in [
+        "Evidence:        1 requests, the first",
+        "Confidence:      20 %, watched for 0 days",
+        "Unseen:          it was watched for less than a week",
+    ] {
+        assert!(shown.contains(line), "{line} in\n{shown}");
+    }
     let unknown = run(&["plan", "shop/none", url]).error();
     assert!(
         unknown.contains("no pod has that canonical name"),
         "{unknown}"
     );
+}
+
+#[test]
+fn a_plan_says_what_would_change() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let web = run(&["plan", "shop/web", "-o", "diff", url]).ok();
+    assert!(
+        web.starts_with("--- shop/web now\n+++ shop/web enforced\n "),
+        "{web}"
+    );
+    let job = run(&["plan", "free", "-o", "diff", url]).ok();
+    let own = "+lazymesh-system/lazymesh-collector.lazymesh-system.svc.cluster.local";
+    assert!(job.contains("\n-*/*\n") && job.contains(own), "{job}");
+}
+
+#[test]
+fn a_plan_fails_below_a_confidence() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let check = |flags: &[&str], status: i32, told: &str| {
+        let run = run(&[&["plan", url], flags].concat());
+        assert_eq!(run.status, Some(status), "{flags:?}: {}", run.stderr);
+        assert!(run.stderr.contains(told), "{flags:?}: {}", run.stderr);
+    };
+    check(&["shop/web", "--fail-below", "20"], 0, "");
+    check(
+        &["shop/web", "--fail-below", "21"],
+        1,
+        "got less for shop/web",
+    );
+    check(&["free", "--fail-below", "1"], 1, "got less for free/job");
+    check(&["--fail-below", "101"], 2, "101");
+    // Nothing is labelled that is not known well enough, or that was not named.
+    let nowhere = "--kubeconfig=/nowhere";
+    check(
+        &["free", "--fail-below", "1", "--apply", nowhere],
+        1,
+        "got less for free/job",
+    );
+    check(&["shop/web", "--apply", nowhere], 1, "expected a namespace");
+    check(&["shop", "--apply", nowhere], 1, "cannot reach Kubernetes");
 }
 
 #[test]

@@ -17,7 +17,13 @@ fn every_command_helps() {
         "sign",
         "verify",
         "copy",
-        "completions",
+        "check",
+        "status",
+        "version",
+        "bug-report",
+        "plan",
+        "uninstall",
+        "completion",
     ] {
         assert!(overview.contains(command), "{command} in\n{overview}");
         let help = run(&[command, "--help"]).ok();
@@ -80,7 +86,7 @@ fn mistakes_on_the_command_line_are_told_apart() {
 #[test]
 fn completions_know_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = run(&["completions", shell]).ok();
+        let script = run(&["completion", shell]).ok();
         for command in [
             "collector",
             "manifests",

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use lazymesh_core::{Footprint, Limit, Subject, Workload, estimate};
+use lazymesh_core::{
+    Confidence, Footprint, Gap, Limit, Subject, Witness, Workload, confidence, estimate,
+};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
@@ -16,8 +18,9 @@ use crate::api::extract::{Named, Query};
 use crate::api::page::{Page, PageQuery};
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::{ItemProblems, ListProblems};
-use crate::api::views::ModeView;
+use crate::api::views::{ModeView, WitnessView};
 use crate::api::workloads::{SidecarSummary, require};
+use crate::runtime::clock::now_ms;
 use crate::state::{SharedView, View};
 
 pub(crate) fn routes() -> OpenApiRouter<Admin> {
@@ -53,6 +56,10 @@ struct WorkloadPlan {
     /// What keeps the scope large, or a pod from having it.
     limits: Vec<LimitView>,
     evidence: EvidenceView,
+    confidence: ConfidenceView,
+    /// The egress hosts that enforcing would leave, `*/*` for all; only where one workload is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts: Option<Vec<String>>,
 }
 
 /// What a scope holds.
@@ -64,6 +71,10 @@ struct FootprintView {
     clusters: usize,
     /// Endpoints of Kubernetes Services in these clusters.
     endpoints: usize,
+    /// Estimated bytes that istiod sends for it.
+    xds_bytes: usize,
+    /// Estimated memory that Envoy allocates for it, in bytes; the filter takes its own besides.
+    memory_bytes: usize,
 }
 
 /// What keeps a scope large, or a pod from having it.
@@ -88,6 +99,28 @@ struct EvidenceView {
     last_seen_ms: Option<u64>,
     /// Whether it has pods now. A Job that runs once a week calls nothing until then.
     running: bool,
+    /// Who saw any of it.
+    sources: Vec<WitnessView>,
+}
+
+/// How far one may rely on what was learned: a rule of thumb, not a probability.
+#[derive(Debug, Serialize, ToSchema)]
+struct ConfidenceView {
+    #[schema(minimum = 0, maximum = 100)]
+    percent: u8,
+    /// How many days it has been watched.
+    days: u64,
+    /// What may still be unseen.
+    gaps: Vec<GapView>,
+}
+
+/// Why something may still be unseen.
+#[derive(Debug, Serialize, ToSchema)]
+struct GapView {
+    /// In one word: `nothing`, `unwatched`, `week`, `few-calls`, `job` or `idle`.
+    gap: &'static str,
+    /// For a person.
+    detail: String,
 }
 
 impl WorkloadPlan {
@@ -98,10 +131,12 @@ impl WorkloadPlan {
             policy,
         } = view;
         let estimate = estimate(inventory, graph, &policy.visibility, workload);
+        let mode = policy.mode(inventory, workload);
+        let hosts = estimate.hosts.iter().map(ToString::to_string);
         Self {
             namespace: workload.namespace.clone(),
             name: workload.name.clone(),
-            mode: policy.mode(inventory, workload).into(),
+            mode: mode.into(),
             sidecar: view.plan(&Subject::Workload(workload.clone())).into(),
             full: estimate.full.into(),
             scoped: estimate.scoped.into(),
@@ -110,6 +145,16 @@ impl WorkloadPlan {
             along: estimate.along,
             limits: estimate.limits.into_iter().map(LimitView::from).collect(),
             evidence: EvidenceView::new(view, workload),
+            confidence: confidence(inventory, graph, mode, workload, now_ms()).into(),
+            hosts: Some(hosts.collect()),
+        }
+    }
+
+    /// As it stands in a list, where the hosts of many would be too many.
+    fn in_list(view: &View, workload: &Workload) -> Self {
+        Self {
+            hosts: None,
+            ..Self::new(view, workload)
         }
     }
 }
@@ -117,11 +162,17 @@ impl WorkloadPlan {
 impl EvidenceView {
     fn new(view: &View, workload: &Workload) -> Self {
         let dependencies = || view.graph.dependencies(workload);
+        let saw = |it: &Witness| {
+            dependencies().any(|known| known.sightings.iter().any(|(witness, _)| witness == *it))
+        };
+        let all = [Witness::Filter, Witness::AccessLog, Witness::Prometheus];
+        let sources = all.into_iter().filter(saw).map(WitnessView::from);
         Self {
             count: dependencies().fold(0, |sum, it| sum.saturating_add(it.count)),
             first_seen_ms: dependencies().map(|it| it.first_seen_ms).min(),
             last_seen_ms: dependencies().map(|it| it.last_seen_ms).max(),
             running: view.inventory.is_running(workload),
+            sources: sources.collect(),
         }
     }
 }
@@ -132,6 +183,8 @@ impl From<Footprint> for FootprintView {
             services: footprint.services,
             clusters: footprint.clusters,
             endpoints: footprint.endpoints,
+            xds_bytes: footprint.xds_bytes(),
+            memory_bytes: footprint.memory_bytes(),
         }
     }
 }
@@ -141,6 +194,25 @@ impl From<Limit> for LimitView {
         Self {
             limit: limit.word(),
             detail: limit.to_string(),
+        }
+    }
+}
+
+impl From<Confidence> for ConfidenceView {
+    fn from(confidence: Confidence) -> Self {
+        Self {
+            percent: confidence.percent,
+            days: confidence.days,
+            gaps: confidence.gaps.into_iter().map(GapView::from).collect(),
+        }
+    }
+}
+
+impl From<Gap> for GapView {
+    fn from(gap: Gap) -> Self {
+        Self {
+            gap: gap.word(),
+            detail: gap.to_string(),
         }
     }
 }
@@ -173,7 +245,7 @@ async fn list(
             cut.page(workloads.filter(is_listed), Workload::clone)
         };
         // The view is looked at anew for each, so that nobody waits for all of them.
-        page.map(|workload| WorkloadPlan::new(&view.look(), &workload))
+        page.map(|workload| WorkloadPlan::in_list(&view.look(), &workload))
     });
     let page = work.await.map_err(|error| {
         tracing::error!(%error, "cannot plan");

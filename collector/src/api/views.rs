@@ -69,6 +69,16 @@ pub(crate) enum WitnessView {
     Prometheus,
 }
 
+impl From<Witness> for WitnessView {
+    fn from(witness: Witness) -> Self {
+        match witness {
+            Witness::Filter => Self::Filter,
+            Witness::AccessLog => Self::AccessLog,
+            Witness::Prometheus => Self::Prometheus,
+        }
+    }
+}
+
 /// Who saw a dependency, and when.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SightingView {
@@ -82,11 +92,7 @@ pub(crate) struct SightingView {
 impl From<(Witness, Seen)> for SightingView {
     fn from((witness, seen): (Witness, Seen)) -> Self {
         Self {
-            witness: match witness {
-                Witness::Filter => WitnessView::Filter,
-                Witness::AccessLog => WitnessView::AccessLog,
-                Witness::Prometheus => WitnessView::Prometheus,
-            },
+            witness: witness.into(),
             first_seen_ms: seen.first_ms,
             last_seen_ms: seen.last_ms,
         }

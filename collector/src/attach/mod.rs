@@ -1,7 +1,7 @@
 //! Attaches the filter to sidecars through the Kubernetes API, and takes all of lazymesh out again.
 
 mod installer;
-mod istio_version;
+pub(crate) mod istio_version;
 mod uninstall;
 
 pub use self::installer::AttachConfig;

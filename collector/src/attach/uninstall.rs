@@ -14,10 +14,10 @@ use crate::kubernetes::KubernetesError;
 use crate::kubernetes::apply::Applier;
 use crate::kubernetes::error::ask;
 use crate::kubernetes::kinds::{
-    ApiKind, DEPLOYMENT, ENVOY_FILTER, LEASE, NAMESPACE, SERVICE, SIDECAR, WASM_PLUGIN,
+    ApiKind, DEPLOYMENT, ENVOY_FILTER, LEASE, SERVICE, SIDECAR, WASM_PLUGIN,
 };
-use crate::kubernetes::lease;
-use crate::publish::kubernetes::owner::{FIELD_MANAGER, Owner, selector};
+use crate::kubernetes::{label_namespace, lease};
+use crate::publish::kubernetes::owner::{Owner, selector};
 
 /// Nothing of ours has come back for so long: longer than a collector needs to see that it is switched off.
 const QUIET: Duration = Duration::from_secs(3);
@@ -70,7 +70,7 @@ impl Uninstall {
         };
         let removal = Removal { client, owner };
         let sidecars = removal.find(&SIDECAR, Place::Anywhere).await?.len();
-        if self.switch(client, Some("off")).await? {
+        if label_namespace(client, &self.namespace, Some("off")).await? {
             tell(&format!("namespace {}: {MODE_LABEL}: off", self.namespace));
         }
         // The collector, if it runs, is about to withdraw them as well.
@@ -109,7 +109,7 @@ impl Uninstall {
                 "Deployment {}/{}: stopped",
                 self.namespace, self.deployment
             ));
-            if self.switch(client, None).await? {
+            if label_namespace(client, &self.namespace, None).await? {
                 tell(&format!(
                     "namespace {}: {MODE_LABEL} removed",
                     self.namespace
@@ -123,27 +123,6 @@ impl Uninstall {
             ));
         }
         Ok(())
-    }
-
-    /// Sets the label by which a collector knows that it has to stop; `false` without such a namespace.
-    async fn switch(&self, client: &Client, mode: Option<&str>) -> Result<bool, KubernetesError> {
-        let place = format!("Namespace {}", self.namespace);
-        let change = json!({ "metadata": { "labels": { MODE_LABEL: mode } } });
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let namespaces = NAMESPACE.all(client);
-        match ask(
-            &place,
-            namespaces.patch(&self.namespace, &params, &Patch::Merge(&change)),
-        )
-        .await
-        {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// Ends the collector, so that it does not see itself switched on again; `false` if there is none.

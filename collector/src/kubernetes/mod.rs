@@ -12,8 +12,10 @@ pub(crate) mod error;
 pub(crate) mod fixtures;
 pub(crate) mod kinds;
 pub(crate) mod lease;
+mod mode;
 
 pub use self::config::KubernetesConfig;
 pub use self::connect::ConnectConfig;
 pub use self::duration::duration;
 pub use self::error::KubernetesError;
+pub use self::mode::label_namespace;

@@ -7,7 +7,7 @@ async fn a_plan_counts_what_enforcing_leaves() {
     let api = Api::new().await;
     api.resolve("bank/teller", "reviews.shop").await;
     let mut plan = api.get("/v1/plan/bank/teller").await.json();
-    let evidence = plan["evidence"].take();
+    let (evidence, confidence) = (plan["evidence"].take(), plan["confidence"].take());
     assert_eq!(
         plan,
         json!({
@@ -18,13 +18,19 @@ async fn a_plan_counts_what_enforcing_leaves() {
                 "state": "learn-only",
                 "detail": "the mode is learn; label it lazymesh.io/mode=enforce for a Sidecar",
             },
-            "full": {"services": 35, "clusters": 35, "endpoints": 0},
-            "scoped": {"services": 2, "clusters": 2, "endpoints": 0},
+            "full": {"services": 35, "clusters": 35, "endpoints": 0, "xds_bytes": 91_000, "memory_bytes": 2_327_500},
+            "scoped": {"services": 2, "clusters": 2, "endpoints": 0, "xds_bytes": 5_200, "memory_bytes": 133_000},
             "dependencies": 1,
             "always_visible": 2,
             "along": 0,
             "limits": [],
             "evidence": null,
+            "confidence": null,
+            "hosts": [
+                "data/mysql.data.svc.cluster.local",
+                "lazymesh-system/collector.lazymesh-system.svc.cluster.local",
+                "shop/reviews.shop.svc.cluster.local",
+            ],
         })
     );
     assert_eq!(
@@ -32,6 +38,12 @@ async fn a_plan_counts_what_enforcing_leaves() {
         (&json!(1), &json!(true))
     );
     assert_eq!(evidence["first_seen_ms"], evidence["last_seen_ms"]);
+    assert_eq!(evidence["sources"], json!(["filter"]));
+    let gaps = confidence["gaps"].as_array().expect("a list").iter();
+    let gaps: Vec<_> = gaps.map(|it| it["gap"].clone()).collect();
+    assert_eq!(gaps, ["unwatched", "week", "few-calls"]);
+    let listed = api.get("/v1/plan?namespace=bank").await.json();
+    assert_eq!(listed["items"][0]["hosts"], Value::Null);
 }
 
 #[tokio::test]

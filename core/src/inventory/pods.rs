@@ -30,6 +30,8 @@ pub(crate) struct Pod {
     pub(crate) is_proxyless: bool,
     /// Whether its sidecar needs the services that select it.
     pub(crate) discovers_itself: bool,
+    /// Whether a Job has made it, so that it runs now and then.
+    pub(crate) is_job: bool,
     /// What its own label asks for.
     pub(crate) mode: Option<Mode>,
     /// Name of its workload.
@@ -202,6 +204,10 @@ fn read_pod(object: &resource::Pod) -> Pod {
         captures_dns: proxies.clone().any(|proxy| proxy.captures_dns),
         is_proxyless: proxies.clone().any(|proxy| proxy.is_proxyless),
         discovers_itself: proxies.any(|proxy| proxy.discovers_itself),
+        is_job: metadata
+            .owner_references
+            .iter()
+            .any(|owner| owner.controller && owner.kind == "Job"),
         mode: Mode::of(&metadata.labels),
         workload: canonical::name(object),
         addresses: read_addresses(object, status),

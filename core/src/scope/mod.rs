@@ -9,6 +9,7 @@
 
 mod always;
 mod closure;
+mod confidence;
 mod estimate;
 mod manifest;
 mod owner;
@@ -28,6 +29,7 @@ use crate::resource::Mode;
 
 pub use self::always::{AlwaysVisible, always_visible, always_visible_anywhere};
 use self::closure::Closure;
+pub use self::confidence::{Confidence, Gap, confidence};
 pub use self::estimate::{Estimate, Footprint, Limit, estimate};
 pub(crate) use self::owner::user_sidecar_of;
 pub use self::owner::{DEFAULT_NAME, sidecar_name};

@@ -5,6 +5,7 @@
 
 mod attach;
 mod chart;
+mod check;
 mod cluster_domain;
 mod inventory;
 mod process;

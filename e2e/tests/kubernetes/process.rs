@@ -111,7 +111,8 @@ impl Collector {
         Ok(())
     }
 
-    fn url(&self, path: &str) -> String {
+    /// An address of its admin port.
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.admin)
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn attachment() -> [Value; 4] {
     ]
 }
 
-async fn until_attached(lab: &Lab) -> Result<()> {
+pub(crate) async fn until_attached(lab: &Lab) -> Result<()> {
     for object in attachment() {
         let there = async || {
             lab.cluster()

@@ -5,9 +5,9 @@ use clap_complete::{Shell, generate};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  lazymesh completions bash > ~/.local/share/bash-completion/completions/lazymesh
-  lazymesh completions zsh  > \"${fpath[1]}/_lazymesh\"
-  lazymesh completions fish > ~/.config/fish/completions/lazymesh.fish")]
+  lazymesh completion bash > ~/.local/share/bash-completion/completions/lazymesh
+  lazymesh completion zsh  > \"${fpath[1]}/_lazymesh\"
+  lazymesh completion fish > ~/.config/fish/completions/lazymesh.fish")]
 pub(crate) struct Args {
     /// The shell
     shell: Shell,
