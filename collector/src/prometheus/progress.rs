@@ -29,7 +29,7 @@ pub(crate) struct Progress {
     every_ms: u64,
     lookback_ms: u64,
     read: Option<Read>,
-    /// How much of the past is asked for at once.
+    /// How much is asked for at once, at most.
     step_ms: u64,
 }
 
@@ -62,7 +62,7 @@ impl Progress {
             });
         };
         if now_ms >= read.to_ms.saturating_add(self.every_ms) {
-            let to_ms = now_ms.min(read.to_ms.saturating_add(LONGEST_MS));
+            let to_ms = now_ms.min(read.to_ms.saturating_add(self.step_ms));
             return Some(Window {
                 from_ms: read.to_ms,
                 to_ms,
@@ -87,16 +87,15 @@ impl Progress {
         let read = self.read.get_or_insert(first);
         read.from_ms = read.from_ms.min(window.from_ms);
         read.to_ms = read.to_ms.max(window.to_ms);
-        if window.past {
+        // A minute that could be read says nothing of days.
+        if window.to_ms - window.from_ms >= self.step_ms {
             self.step_ms = self.step_ms.saturating_mul(2).min(LONGEST_MS);
         }
     }
 
     /// It could not be read, maybe for being too long.
-    pub(crate) fn failed(&mut self, window: &Window) {
-        if window.past {
-            self.step_ms = (self.step_ms / 2).max(SHORTEST_MS);
-        }
+    pub(crate) fn failed(&mut self) {
+        self.step_ms = (self.step_ms / 2).max(SHORTEST_MS);
     }
 
     /// Whether all of the past has been read.
@@ -183,14 +182,20 @@ mod tests {
         for expect in [DAY, DAY / 2, DAY / 4] {
             let window = next(&progress);
             assert_eq!(window.span(), Duration::from_millis(expect));
-            progress.failed(&window);
+            progress.failed();
         }
         for _ in 0..10 {
-            progress.failed(&next(&progress));
+            progress.failed();
         }
         let window = next(&progress);
         assert_eq!(window.span(), Duration::from_millis(HOUR));
+        // So is what an outage has left unread.
+        let missed = progress.next(NOW + DAY);
+        assert_eq!(span(missed), Some((NOW, NOW + HOUR)));
         progress.done(&window);
+        assert_eq!(next(&progress).span(), Duration::from_millis(2 * HOUR));
+        let minute = progress.next(NOW + 60 * MS).expect("a window");
+        progress.done(&minute);
         assert_eq!(next(&progress).span(), Duration::from_millis(2 * HOUR));
     }
 }

@@ -90,7 +90,7 @@ impl Reader {
                     waits = retries().build();
                 }
                 Err(failure) => {
-                    self.progress.failed(&window);
+                    self.progress.failed();
                     let Stations {
                         metrics, readiness, ..
                     } = &self.stations;
