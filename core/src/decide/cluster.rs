@@ -3,7 +3,7 @@
 use lazymesh_protocol::{Protocol, Share};
 
 use super::route_match::{Fit, fit};
-use crate::inventory::{Inventory, MeshService, Port, Route};
+use crate::inventory::{Inventory, MeshService, Port, Route, Spoken};
 use crate::resolve;
 use crate::resolve::Question;
 use crate::resource::{Destination, RouteMatch, StreamRoute, WeightedDestination};
@@ -18,8 +18,14 @@ pub(super) fn of_service(
     let client = &question.source.namespace;
     // One of whose routes none is for this caller is none to Istio: then the next rules.
     let mut routes = inventory.routes.covering(service.key(), client);
-    match routes.find_map(|route| destinations(inventory, question, route)) {
+    let spoken = port.protocol;
+    let is_told = |route: &Route| !route.spec.tls.is_empty();
+    let tells =
+        spoken == Spoken::Tls && (inventory.routes.covering(service.key(), client)).any(is_told);
+    match routes.find_map(|route| destinations(inventory, question, route, spoken)) {
         Some(destinations) => shares(inventory, question, destinations),
+        // Where names of servers tell connections, any other passes.
+        None if tells => Vec::new(),
         None => vec![Share {
             cluster: name(port.number, "", service.host()),
             weight: 1,
@@ -29,7 +35,7 @@ pub(super) fn of_service(
 
 /// The clusters that a VirtualService sends to.
 pub(super) fn of_route(inventory: &Inventory, question: &Question, route: &Route) -> Vec<Share> {
-    let destinations = destinations(inventory, question, route);
+    let destinations = destinations(inventory, question, route, Spoken::Http);
     shares(inventory, question, destinations.unwrap_or_default())
 }
 
@@ -38,16 +44,17 @@ fn destinations<'a>(
     inventory: &'a Inventory,
     question: &Question,
     route: &'a Route,
+    spoken: Spoken,
 ) -> Option<&'a [WeightedDestination]> {
     let fit = |conditions: &[RouteMatch]| fit(inventory, question, conditions);
     let stream = |leg: &'a StreamRoute| (fit(&leg.matches), leg.route.as_slice());
     match question.protocol {
-        Protocol::Http => surest(inventory.routes.http(route).map(|leg| {
+        _ if spoken == Spoken::Tls => surest(route.spec.tls.iter().map(stream)),
+        Protocol::Http if spoken.may_be_http() => surest(inventory.routes.http(route).map(|leg| {
             let fit = fit(leg.outer).min(fit(&leg.route.matches));
             (fit, leg.route.route.as_slice())
         })),
-        Protocol::Tcp => surest(route.spec.tcp.iter().map(stream)),
-        Protocol::Tls => surest(route.spec.tls.iter().map(stream)),
+        _ => surest(route.spec.tcp.iter().map(stream)),
     }
 }
 

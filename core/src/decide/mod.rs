@@ -10,7 +10,7 @@ mod route_match;
 use lazymesh_protocol::{Decision, MAX_SHARES, PassthroughReason, Protocol, Share};
 
 use crate::graph::{Graph, Learned};
-use crate::inventory::{Inventory, MeshService, Port, Spoken};
+use crate::inventory::{Inventory, MeshService, Port};
 use crate::names::{EgressHost, Workload};
 use crate::resolve::{self, Question, Target};
 use crate::resource::Mode;
@@ -126,7 +126,7 @@ fn to_service(
         return hold(cluster::of_route(inventory, question, route));
     }
     let port = port_of(question, service)?;
-    if question.protocol != Protocol::Http && port.protocol == Spoken::Http {
+    if question.protocol != Protocol::Http && port.protocol.is_http() {
         // Where HTTP is declared, Istio passes anything else through.
         return None;
     }

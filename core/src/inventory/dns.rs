@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Inventory;
-use super::services::of_entry;
+use super::mesh_service::of_entry;
 use crate::names::EgressHost;
 use crate::resource::Mesh;
 use crate::resource::ServiceEntry;

@@ -121,6 +121,21 @@ impl EndpointIndex {
         })
     }
 
+    /// Whether a service has an endpoint at an address for a port of that name, whatever its number there.
+    pub(crate) fn serves(
+        &self,
+        namespace: &str,
+        service: &str,
+        address: IpAddr,
+        port: &str,
+    ) -> bool {
+        self.slices(namespace, service).any(|slice| {
+            let mut endpoints = slice.endpoints.iter();
+            slice.ports.iter().any(|own| own.name == port)
+                && endpoints.any(|endpoint| endpoint.addresses.contains(&address))
+        })
+    }
+
     /// Namespace and name of the services that have an endpoint at an address.
     pub(crate) fn services_at(&self, address: IpAddr) -> impl Iterator<Item = (&str, &str)> {
         let places = self.by_address.get(&address).into_iter().flatten();

@@ -1,11 +1,15 @@
-//! Reads routes of the Gateway API whose parent is a Service as the VirtualServices that istiod makes of them.
+//! Reads routes of the Gateway API whose parent is a Service, or a ServiceEntry, as the VirtualServices that istiod makes of them.
 
+use super::namespaced::Namespaced;
 use super::routes::Route;
 use crate::resource::{
     Destination, GRPCRoute, GatewayFilter, GatewayMatch, GatewayRouteSpec, GatewayRule, HTTPRoute,
     HttpMirror, HttpRoute, Kind, Mesh, Metadata, ObjectReference, Others, PathMatch, PortNumber,
     RouteMatch, StringMatch, VirtualService, VirtualServiceSpec, WeightedDestination,
 };
+
+/// The hosts of ServiceEntries, by their names.
+pub(super) type EntryHosts = Namespaced<Vec<String>>;
 
 /// A kind of the Gateway API that a Service may be the parent of.
 pub(super) trait GatewayRoute {
@@ -32,46 +36,86 @@ macro_rules! gateway_route {
 gateway_route!(HTTPRoute);
 gateway_route!(GRPCRoute);
 
-/// One a parent that is a Service. Of the Service's namespace it is the producer's, for every client; of another it is the
-/// consumer's, for the clients of that namespace alone.
-pub(super) fn routes<T: GatewayRoute>(object: &T, mesh: &Mesh) -> impl Iterator<Item = Route> {
-    let (metadata, spec) = (object.metadata(), object.spec());
-    let parents = spec.parent_refs.iter().filter(|parent| is_service(parent));
-    parents.map(move |parent| {
-        let namespace = &metadata.namespace;
-        let host = host_of(parent, namespace, mesh);
-        let port = parent.port.map(|port| format!("~{port}"));
-        // As istiod calls it, and what tells those apart that istiod merges.
-        let name = format!(
-            "{namespace}{}~{host}~{}~{}",
-            port.unwrap_or_default(),
-            T::KIND,
-            metadata.name
-        );
-        let is_producer = parent.namespace.as_ref().is_none_or(|own| own == namespace);
-        let consumer = (!is_producer).then(|| ".".to_owned());
-        let legs = spec.rules.iter();
-        let route = VirtualService {
-            metadata: Metadata {
-                name,
-                ..metadata.clone()
-            },
-            spec: VirtualServiceSpec {
-                hosts: vec![host],
-                export_to: consumer.into_iter().collect(),
-                http: legs
-                    .map(|rule| leg(rule, parent.port, namespace, mesh))
-                    .collect(),
-                ..VirtualServiceSpec::default()
-            },
-        };
-        Route::of_gateway_api(&route, mesh)
+/// One a parent that is a Service, and one a host of each parent that is a ServiceEntry. Of the parent's namespace it is the
+/// producer's, for every client; of another it is the consumer's, for the clients of that namespace alone.
+pub(super) fn routes<T: GatewayRoute>(object: &T, mesh: &Mesh, entries: &EntryHosts) -> Vec<Route> {
+    let parents = object.spec().parent_refs.iter();
+    let named = parents.flat_map(|parent| {
+        let hosts = hosts_of(parent, &object.metadata().namespace, mesh, entries);
+        hosts.into_iter().map(move |host| (parent, host))
+    });
+    named
+        .map(|(parent, host)| route(object, parent, host, mesh))
+        .collect()
+}
+
+/// A wildcard of a ServiceEntry is nothing to istiod here.
+fn hosts_of(
+    parent: &ObjectReference,
+    namespace: &str,
+    mesh: &Mesh,
+    entries: &EntryHosts,
+) -> Vec<String> {
+    // The group of a parent is the Gateway API's own where it says none.
+    match (parent.group.as_deref(), parent.kind.as_deref()) {
+        (Some(""), Some("Service")) => vec![host_of(parent, namespace, mesh)],
+        (Some("networking.istio.io"), Some("ServiceEntry")) => {
+            let namespace = parent.namespace.as_deref().unwrap_or(namespace);
+            let hosts = entries.get(namespace, &parent.name).into_iter().flatten();
+            hosts
+                .filter(|host| !host.starts_with('*'))
+                .cloned()
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The ServiceEntries that are parents of a route, by namespace and name.
+pub(super) fn entries<T: GatewayRoute>(object: &T) -> impl Iterator<Item = (&str, &str)> {
+    let parents = object.spec().parent_refs.iter();
+    let entries = parents.filter(|parent| parent.kind.as_deref() == Some("ServiceEntry"));
+    entries.map(|parent| {
+        let namespace = parent.namespace.as_ref();
+        let namespace = namespace.unwrap_or(&object.metadata().namespace);
+        (namespace.as_str(), parent.name.as_str())
     })
 }
 
-/// The group of a parent is the Gateway API's own where it says none.
-fn is_service(parent: &ObjectReference) -> bool {
-    parent.group.as_deref() == Some("") && parent.kind.as_deref() == Some("Service")
+fn route<T: GatewayRoute>(
+    object: &T,
+    parent: &ObjectReference,
+    host: String,
+    mesh: &Mesh,
+) -> Route {
+    let (metadata, spec) = (object.metadata(), object.spec());
+    let namespace = &metadata.namespace;
+    let port = parent.port.map(|port| format!("~{port}"));
+    // As istiod calls it, and what tells those apart that istiod merges.
+    let name = format!(
+        "{namespace}{}~{host}~{}~{}",
+        port.unwrap_or_default(),
+        T::KIND,
+        metadata.name
+    );
+    let is_producer = parent.namespace.as_ref().is_none_or(|own| own == namespace);
+    let consumer = (!is_producer).then(|| ".".to_owned());
+    let legs = spec.rules.iter();
+    let made = VirtualService {
+        metadata: Metadata {
+            name,
+            ..metadata.clone()
+        },
+        spec: VirtualServiceSpec {
+            hosts: vec![host],
+            export_to: consumer.into_iter().collect(),
+            http: legs
+                .map(|rule| leg(rule, parent.port, namespace, mesh))
+                .collect(),
+            ..VirtualServiceSpec::default()
+        },
+    };
+    Route::of_gateway_api(&made, mesh)
 }
 
 fn leg(rule: &GatewayRule, port: Option<u16>, namespace: &str, mesh: &Mesh) -> HttpRoute {

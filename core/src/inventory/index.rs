@@ -2,7 +2,7 @@
 
 use super::callees::Callees;
 use super::user_sidecars::is_ours;
-use super::{Inventory, gamma, prefixes, services};
+use super::{Inventory, gamma, mesh_service, prefixes};
 use crate::resource::{
     DestinationRule, EndpointSlice, EnvoyFilter, GRPCRoute, HTTPRoute, Kind, Mode, Namespace,
     Object, PeerAuthentication, Pod, RequestAuthentication, Service, ServiceEntry, Sidecar,
@@ -43,7 +43,7 @@ impl Indexed for Namespace {
 impl Indexed for Service {
     fn insert(&self, inventory: &mut Inventory) {
         inventory.services_count += 1;
-        if let Some(service) = services::of_service(self, &inventory.mesh) {
+        if let Some(service) = mesh_service::of_service(self, &inventory.mesh) {
             if !is_ours(&self.metadata) {
                 inventory.ports.insert(&service);
             }
@@ -54,7 +54,7 @@ impl Indexed for Service {
 
     fn remove(&self, inventory: &mut Inventory) {
         inventory.services_count -= 1;
-        if let Some(service) = services::of_service(self, &inventory.mesh) {
+        if let Some(service) = mesh_service::of_service(self, &inventory.mesh) {
             if !is_ours(&self.metadata) {
                 inventory.ports.remove(&service);
             }
@@ -66,21 +66,23 @@ impl Indexed for Service {
 
 impl Indexed for ServiceEntry {
     fn insert(&self, inventory: &mut Inventory) {
-        for service in services::of_entry(self, &inventory.mesh) {
+        for service in mesh_service::of_entry(self, &inventory.mesh) {
             inventory.ports.insert(&service);
             inventory.prefixes.insert(prefixes::of_service(&service));
             inventory.services.insert(service);
         }
         inventory.dns.insert(self, &inventory.mesh);
+        inventory.attach(&self.metadata, Some(self.spec.hosts.clone()));
     }
 
     fn remove(&self, inventory: &mut Inventory) {
-        for service in services::of_entry(self, &inventory.mesh) {
+        for service in mesh_service::of_entry(self, &inventory.mesh) {
             inventory.ports.remove(&service);
             inventory.prefixes.remove(prefixes::of_service(&service));
             inventory.services.remove(&service);
         }
         inventory.dns.remove(self, &inventory.mesh);
+        inventory.attach(&self.metadata, None);
     }
 }
 
@@ -124,14 +126,22 @@ macro_rules! gateway_api {
     ($($kind:ident)*) => {$(
         impl Indexed for $kind {
             fn insert(&self, inventory: &mut Inventory) {
-                for route in gamma::routes(self, &inventory.mesh) {
+                for route in gamma::routes(self, &inventory.mesh, &inventory.attached.hosts) {
                     inventory.routes.insert_route(route);
+                }
+                for (namespace, name) in gamma::entries(self) {
+                    let route = Object::$kind(self.clone());
+                    inventory.attached.insert(namespace, name, route);
                 }
             }
 
             fn remove(&self, inventory: &mut Inventory) {
-                for route in gamma::routes(self, &inventory.mesh) {
+                for route in gamma::routes(self, &inventory.mesh, &inventory.attached.hosts) {
                     inventory.routes.remove_route(&route);
+                }
+                for (namespace, name) in gamma::entries(self) {
+                    let route = Object::$kind(self.clone());
+                    inventory.attached.remove(namespace, name, &route.key());
                 }
             }
         }

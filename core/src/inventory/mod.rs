@@ -5,6 +5,7 @@
 
 mod addresses;
 mod affected;
+mod attached;
 mod bounds;
 mod callees;
 mod canonical;
@@ -17,6 +18,7 @@ mod export;
 mod gamma;
 mod hosts;
 mod index;
+mod mesh_service;
 mod namespaced;
 mod peers;
 mod pods;
@@ -33,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::names::{ClusterId, EgressHost, Workload};
 use crate::resource::{Kind, Mesh, Mode, Object, ObjectKey};
 
+use self::attached::Attached;
 use self::bounds::Bounds;
 use self::callees::CalleeIndex;
 use self::clusters::Clusters;
@@ -51,10 +54,10 @@ pub use self::affected::{Affected, Subject};
 pub(crate) use self::canonical::CANONICAL_NAME_LABEL;
 pub use self::change::Change;
 pub(crate) use self::endpoints::Endpoint;
+pub(crate) use self::mesh_service::{Form, MeshService, Passing, Port, ToldBy};
 pub(crate) use self::pods::Pod;
 pub(crate) use self::protocol::Protocol as Spoken;
 pub(crate) use self::routes::{Route, binds_sidecars};
-pub(crate) use self::services::{Form, MeshService, Passing, Port, ToldBy};
 pub use self::user_sidecars::MANAGED_BY;
 
 /// All objects, by what questions ask for.
@@ -75,6 +78,7 @@ pub struct Inventory {
     dns: DnsIndex,
     ports: PortIndex,
     prefixes: PrefixIndex,
+    attached: Attached,
     pub(crate) routes: RouteIndex,
     pub(crate) rules: RuleIndex,
     pub(crate) peers: PeerIndex,
@@ -236,7 +240,7 @@ impl Inventory {
             !service.spec.selector.is_empty()
                 && labels.all(|(key, value)| pod.labels.get(key) == Some(value))
         });
-        selecting.filter_map(|service| Some(services::of_service(service, &self.mesh)?.egress))
+        selecting.filter_map(|service| Some(mesh_service::of_service(service, &self.mesh)?.egress))
     }
 
     /// The egress host that a client's sidecar has under a name, as its clusters are called: `reviews.shop.svc.cluster.local`.

@@ -1,4 +1,4 @@
-//! Counts what the mesh's ports speak, from which follows the port anchor.
+//! Lists what the mesh's ports speak, from which follow the port anchor and the names that Istio knows on a port.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,71 +6,116 @@ use super::protocol::Protocol;
 use super::{Inventory, MeshService, Port};
 use crate::names::EgressHost;
 
-/// Ports on which the mesh speaks HTTP, or may speak it because Istio detects the protocol, with how many hosts do.
+/// Ports on which the mesh speaks HTTP, or may speak it because Istio detects the protocol.
 #[derive(Debug, Default)]
 pub(crate) struct PortIndex {
-    http: BTreeMap<u16, Hosts>,
-}
-
-/// How many hosts may speak HTTP on a port, and how many of them are declared to.
-#[derive(Debug, Default)]
-struct Hosts {
-    all: usize,
-    declared: usize,
+    /// How many hosts do.
+    http: BTreeMap<u16, usize>,
+    /// The hosts for which Istio has a listener of all addresses there, with how many objects have each.
+    shared: BTreeMap<u16, BTreeMap<EgressHost, usize>>,
+    /// Ports whose listener of all addresses Istio gives to one protocol alone, with how many hosts may claim it.
+    exclusive: BTreeMap<u16, usize>,
 }
 
 impl PortIndex {
     pub(crate) fn insert(&mut self, service: &MeshService) {
         for port in http_ports(service) {
-            let hosts = self.http.entry(port.number).or_default();
-            hosts.all += 1;
-            hosts.declared += usize::from(port.protocol == Protocol::Http);
+            *self.http.entry(port.number).or_default() += 1;
+            if is_shared(service, port) {
+                let hosts = self.shared.entry(port.number).or_default();
+                *hosts.entry(service.egress.clone()).or_default() += 1;
+            }
+        }
+        for port in exclusive_ports(service) {
+            *self.exclusive.entry(port).or_default() += 1;
         }
     }
 
     pub(crate) fn remove(&mut self, service: &MeshService) {
         for port in http_ports(service) {
-            let Some(hosts) = self.http.get_mut(&port.number) else {
-                continue;
-            };
-            hosts.all -= 1;
-            hosts.declared -= usize::from(port.protocol == Protocol::Http);
-            if hosts.all == 0 {
-                self.http.remove(&port.number);
+            decrement(&mut self.http, &port.number);
+            if let Some(hosts) = self.shared.get_mut(&port.number) {
+                decrement(hosts, &service.egress);
+                if hosts.is_empty() {
+                    self.shared.remove(&port.number);
+                }
             }
         }
+        for port in exclusive_ports(service) {
+            decrement(&mut self.exclusive, &port);
+        }
+    }
+}
+
+fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    let Some(count) = counts.get_mut(key) else {
+        return;
+    };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(key);
     }
 }
 
 /// Kubernetes takes no port 0; a manifest may have one.
 fn http_ports(service: &MeshService) -> impl Iterator<Item = &Port> {
-    let ports = service.ports.iter();
+    let ports = service.ports.iter().filter(|_| service.has_listeners());
     ports.filter(|port| port.protocol.may_be_http() && port.number != 0)
+}
+
+/// Whether the listener for a port of HTTP is one of all addresses, not of the host's own.
+fn is_shared(service: &MeshService, port: &Port) -> bool {
+    port.protocol.is_http() || service.is_open()
+}
+
+fn exclusive_ports(service: &MeshService) -> impl Iterator<Item = u16> {
+    let ports = service.ports.iter().filter(|_| service.is_open());
+    let ports = ports.filter(|port| port.protocol == Protocol::Exclusive);
+    ports.map(|port| port.number)
 }
 
 impl Inventory {
     /// Ports on which the mesh speaks HTTP, or may speak it because Istio detects the protocol. What lazymesh
-    /// itself put there, such as the port anchor, does not count.
+    /// itself put there, such as the port anchor, does not count, nor do ports that Istio gives to one protocol alone.
     #[must_use]
     pub fn http_ports(&self) -> BTreeSet<u16> {
-        self.ports.http.keys().copied().collect()
+        let ports = self.ports.http.keys().copied();
+        ports.filter(|port| self.anchors(*port)).collect()
     }
 
-    /// Whether the mesh declares HTTP on a port, for which Istio has a listener of all addresses.
-    pub(crate) fn declares_http(&self, port: u16) -> bool {
-        let hosts = self.ports.http.get(&port);
-        hosts.is_some_and(|hosts| hosts.declared > 0)
+    /// The ports whose listener of all addresses Istio gives to one protocol alone: to the older, of Mongo or MySQL without an address and
+    /// of anything else.
+    pub(crate) fn exclusive_ports(&self) -> impl Iterator<Item = u16> {
+        self.ports.exclusive.keys().copied()
+    }
+
+    /// The hosts of a port of which some may have a listener of all addresses there.
+    pub(crate) fn hosts_on(&self, port: u16) -> impl Iterator<Item = &MeshService> {
+        let shared = self.ports.shared.get(&port).into_iter();
+        let shared = shared.flat_map(BTreeMap::keys);
+        let shared = shared.filter_map(|host| self.services.get(host));
+        let beyond = self.services.beyond_http();
+        shared.chain(beyond.filter(move |service| service.has_port(port)))
+    }
+
+    /// Whether Istio has a listener of all addresses on a port, which tells requests by their names, in a client's full scope.
+    pub(crate) fn tells_names(&self, port: u16, client: &str) -> bool {
+        let hosts = self.ports.shared.get(&port).into_iter();
+        hosts.flat_map(BTreeMap::keys).any(|host| {
+            let owner = self.services.visible(&host.key(), client);
+            owner.is_some_and(|owner| owner.namespace() == host.namespace)
+        })
     }
 
     /// Whether the port anchor has a port, so that its listener waits for what a client says first.
     pub(crate) fn anchors(&self, port: u16) -> bool {
-        self.ports.http.contains_key(&port)
+        self.ports.http.contains_key(&port) && !self.ports.exclusive.contains_key(&port)
     }
 
     /// Every egress host of this very name, whatever its namespace.
     #[must_use]
     pub fn egress_hosts_named(&self, host: &str) -> BTreeSet<EgressHost> {
-        let host = super::services::normalise(host);
+        let host = super::mesh_service::normalise(host);
         let services = self.services.named(&host);
         services.map(|service| service.egress.clone()).collect()
     }

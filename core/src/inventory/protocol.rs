@@ -8,12 +8,16 @@ const SERVER_FIRST: [u16; 4] = [25, 53, 3306, 27017];
 pub(crate) enum Protocol {
     /// Some version of HTTP.
     Http,
+    /// HTTP, and nothing else gets through: Istio's `http_proxy`.
+    HttpProxy,
     /// Istio finds out, connection by connection; it may be HTTP.
     Detected,
     /// TLS that the application speaks itself: the client is the first to say something.
     Tls,
     /// Anything else; the server may be the first.
     Tcp,
+    /// Mongo and MySQL: as `Tcp`, and no other protocol gets into their listener.
+    Exclusive,
 }
 
 impl Protocol {
@@ -36,16 +40,23 @@ impl Protocol {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "udp" => return None,
-            "http" | "http2" | "http_proxy" | "grpc" | "grpc-web" => Self::Http,
+            "http" | "http2" | "grpc" | "grpc-web" => Self::Http,
+            "http_proxy" => Self::HttpProxy,
             "https" | "tls" => Self::Tls,
-            "tcp" | "mongo" | "redis" | "mysql" => Self::Tcp,
+            "tcp" | "redis" => Self::Tcp,
+            "mongo" | "mysql" => Self::Exclusive,
             _ => Self::Detected,
         })
     }
 
+    /// Whether it is declared to be HTTP.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::HttpProxy)
+    }
+
     /// Whether there may be requests on it, so that Istio makes routes for them.
     pub(crate) fn may_be_http(self) -> bool {
-        matches!(self, Self::Http | Self::Detected)
+        self.is_http() || self == Self::Detected
     }
 }
 
@@ -62,6 +73,7 @@ mod tests {
         assert_eq!(Protocol::of_service(80, "udp-web", None), None);
         check(80, "http", None, Protocol::Http);
         check(80, "HTTP2-web", None, Protocol::Http);
+        check(80, "http_proxy", None, Protocol::HttpProxy);
         check(80, "grpc-web", None, Protocol::Http);
         check(80, "grpc-web-2", None, Protocol::Http);
         check(443, "https", None, Protocol::Tls);

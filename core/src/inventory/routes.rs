@@ -138,6 +138,11 @@ impl RouteIndex {
         self.hosts.covering(host).flatten().map(Arc::as_ref)
     }
 
+    /// Whether one of them looks at the name of a server.
+    pub(crate) fn tell_server_names(&self, host: &str) -> bool {
+        self.named(host).any(|route| !route.spec.tls.is_empty())
+    }
+
     /// Those of them that a client obeys, most specific first.
     pub(crate) fn covering(&self, host: &str, client: &str) -> impl Iterator<Item = &Route> {
         let hosts = self.hosts.covering(host);
@@ -223,6 +228,34 @@ pub(crate) struct HttpLeg<'a> {
     pub(crate) route: &'a HttpRoute,
     /// The conditions under which its VirtualService is a delegate, besides its own.
     pub(crate) outer: &'a [RouteMatch],
+}
+
+impl Route {
+    /// Whether istiod makes routes for requests of it, for a client's sidecar and a port.
+    pub(crate) fn has_http(&self, client: &str, port: u16) -> bool {
+        let mut legs = self.spec.http.iter();
+        legs.any(|leg| leg.is_for(client, port))
+    }
+}
+
+impl HttpRoute {
+    /// Whether istiod makes a route of it, for a client's sidecar and a port.
+    pub(crate) fn is_for(&self, client: &str, port: u16) -> bool {
+        let mut conditions = self.matches.iter();
+        self.matches.is_empty() || conditions.any(|condition| condition.is_for(client, port))
+    }
+}
+
+impl RouteMatch {
+    /// Whether istiod makes a route of it, for a client's sidecar and a port.
+    pub(crate) fn is_for(&self, client: &str, port: u16) -> bool {
+        let from_here = if self.gateways.is_empty() {
+            self.source_namespace.is_empty() || self.source_namespace == client
+        } else {
+            binds_sidecars(&self.gateways)
+        };
+        from_here && self.port.is_none_or(|own| own == port)
+    }
 }
 
 /// Whether sidecars are among these gateways.

@@ -4,12 +4,11 @@ use std::net::IpAddr;
 
 use lazymesh_protocol::Protocol;
 
+use super::alias::concrete;
+use super::listener;
 use super::question::Question;
-use crate::inventory::{Form, Inventory, MeshService, Route, Spoken};
+use crate::inventory::{Form, Inventory, MeshService, Route};
 use crate::names::{Authority, ClusterId, EgressHost, Host};
-
-/// Longest chain of ExternalNames that is followed. Kubernetes answers NXDOMAIN to a loop.
-const MAX_ALIASES: usize = 16;
 
 /// The port on which istiod gives a VirtualService virtual hosts for what is not a service.
 pub(crate) const PLAIN_HTTP: u16 = 80;
@@ -34,25 +33,24 @@ pub(crate) enum Target<'a> {
 }
 
 pub(crate) fn resolve<'a>(inventory: &'a Inventory, question: &Question) -> Target<'a> {
-    own_address(inventory, question)
-        .or_else(|| Some(bound(inventory, question, by_name(inventory, question)?)))
+    listener::owner(inventory, question)
+        .map(by_its_name)
+        .or_else(|| Some(known(inventory, question, by_name(inventory, question)?)))
         .or_else(|| {
             addresses(question).find_map(|(ip, port)| by_address(inventory, question, ip, port))
         })
         .unwrap_or_else(|| Target::External(external(question)))
 }
 
-/// The service whose own address was dialled. Istio gives that address a listener, which takes any name, but for ports that
-/// are declared to speak HTTP; it tells by name only what comes to the addresses of others.
-fn own_address<'a>(inventory: &'a Inventory, question: &Question) -> Option<Target<'a>> {
-    let (destination, client) = (question.destination?, &question.source.namespace);
-    let number = destination.port();
-    let cluster = inventory.cluster_of(&question.cluster);
-    let (service, own) = (inventory.services).at(cluster, destination.ip(), number, client)?;
-    let port = service.ports.iter().find(|port| port.number == number)?;
-    let by_name = question.protocol == Protocol::Http && port.protocol == Spoken::Http;
-    let routable = true;
-    (own && !by_name).then_some(Target::Service { service, routable })
+/// What was found by its name, routable only where Istio knows that name.
+fn known<'a>(inventory: &'a Inventory, question: &Question, target: Target<'a>) -> Target<'a> {
+    match target {
+        Target::Service { service, routable } => Target::Service {
+            service,
+            routable: routable && listener::knows(inventory, question, service),
+        },
+        other => other,
+    }
 }
 
 /// The addresses that a question names, the authority's first.
@@ -111,31 +109,6 @@ fn by_name<'a>(inventory: &'a Inventory, question: &Question) -> Option<Target<'
     without_port
 }
 
-/// What was found by its name. A port that is not declared to speak HTTP has its listener on the service's own addresses; on
-/// others the name is known only where Istio detects the protocol, and another service declares HTTP on that port.
-fn bound<'a>(inventory: &'a Inventory, question: &Question, target: Target<'a>) -> Target<'a> {
-    let (Target::Service { service, .. }, Some(destination)) = (&target, question.destination)
-    else {
-        return target;
-    };
-    let client = &question.source.namespace;
-    let Some(behind) = concrete(inventory, service, client) else {
-        return target;
-    };
-    let mut ports = behind.ports_beyond_http();
-    let port = ports.find(|port| port.number == destination.port());
-    let is_bound = behind.has_own_addresses()
-        && port.is_some_and(|port| {
-            port.protocol != Spoken::Detected || !inventory.declares_http(port.number)
-        });
-    let mut owners = inventory.services.named(behind.key());
-    if !is_bound || owners.any(|owner| owner.has_address(destination.ip())) {
-        return target;
-    }
-    let routable = false;
-    Target::Service { service, routable }
-}
-
 /// Whoever may have a name, in the order in which Envoy prefers virtual hosts: exact ones, then wildcards, a headless
 /// service's among them. So `mysql.data` is not a pod of a service `data` next door, while there is a service of that name.
 fn candidates<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<Target<'a>> {
@@ -169,7 +142,7 @@ fn absolute<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<Targe
 }
 
 /// A name as it stands, then after the search list of a pod.
-fn spellings(inventory: &Inventory, name: &str, client: &str) -> [String; 4] {
+pub(crate) fn spellings(inventory: &Inventory, name: &str, client: &str) -> [String; 4] {
     let domain = &inventory.mesh().cluster_domain;
     [
         name.to_owned(),
@@ -195,7 +168,11 @@ fn serves(inventory: &Inventory, question: &Question, target: &Target<'_>) -> bo
     };
     match target {
         Target::Service { service, .. } => {
-            concrete(inventory, service, client).is_some_and(|service| service.has_port(port))
+            let behind = concrete(inventory, service, client);
+            behind.is_some_and(|behind| match question.protocol {
+                Protocol::Http => behind.http_ports().any(|own| own == port),
+                Protocol::Tcp | Protocol::Tls => behind.has_port(port),
+            })
         }
         Target::Route { route, egress } => {
             let ruled = route.spec.hosts.iter().filter_map(|host| {
@@ -204,13 +181,23 @@ fn serves(inventory: &Inventory, question: &Question, target: &Target<'_>) -> bo
                     .visible(&host.to_ascii_lowercase(), client)
             });
             let has_port = |service: &MeshService| service.has_port(port);
-            let below = egress.host.strip_prefix('*').is_some_and(|suffix| {
+            let may_be_http = |service: &MeshService| service.http_ports().any(|own| own == port);
+            let is_met = egress.host.strip_prefix('*').is_some_and(|suffix| {
                 let suffix = suffix.to_ascii_lowercase();
-                inventory.services.under(&suffix, client).any(has_port)
+                inventory.services.meeting(&suffix, client).any(has_port)
             });
+            // A service without HTTP on the port keeps its name all the same.
+            let mut own = inventory
+                .services
+                .visible(&egress.key(), client)
+                .into_iter();
             question.protocol == Protocol::Http
-                && !below
-                && (port == PLAIN_HTTP || { ruled }.any(has_port))
+                && !route.gateway_api
+                && !is_met
+                && !own.any(has_port)
+                && route.has_http(client, port)
+                && inventory.tells_names(port, client)
+                && (port == PLAIN_HTTP || { ruled }.any(may_be_http))
         }
         Target::Pod | Target::External(_) => true,
     }
@@ -263,13 +250,18 @@ fn by_address<'a>(
             return None;
         }
         // Of addresses it knows those of services, as names.
-        let routable = !http || (own && host == Some(&Host::Ip(ip)));
+        let routable = !http
+            || (own
+                && host == Some(&Host::Ip(ip))
+                && listener::knows(inventory, question, service));
         return Some(Target::Service { service, routable });
     }
     if let Some(service) = by_endpoint(inventory, cluster, ip, port, client) {
-        // Only a headless service has a listener for its pods' addresses, and only for TCP.
-        let routable = !http && service.form == Form::Headless;
-        return Some(Target::Service { service, routable });
+        // A headless service's own listeners have been asked.
+        return Some(Target::Service {
+            service,
+            routable: false,
+        });
     }
     inventory.pods.at(cluster, ip).map(|_| Target::Pod)
 }
@@ -304,23 +296,6 @@ fn by_endpoint<'a>(
         found = found.or(Some(service));
     }
     found
-}
-
-/// The service behind an ExternalName, or the service itself. Istio gives an ExternalName no cluster: its names
-/// become further names of the service it stands for, if that is one of the mesh.
-pub(crate) fn concrete<'a>(
-    inventory: &'a Inventory,
-    service: &'a MeshService,
-    client: &str,
-) -> Option<&'a MeshService> {
-    let mut service = service;
-    for _ in 0..MAX_ALIASES {
-        let Form::ExternalName(host) = &service.form else {
-            return Some(service);
-        };
-        service = inventory.services.visible(host, client)?;
-    }
-    None
 }
 
 fn external(question: &Question) -> String {

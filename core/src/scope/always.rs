@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Visibility, undecided, unheld};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, MeshService};
 use crate::names::EgressHost;
 
 /// Why a host is in the scope of everybody who may see it.
@@ -20,6 +20,12 @@ pub enum AlwaysVisible {
     ToldByServerName(u16),
     /// Its connections to this port are told by the port alone.
     ToldByPort(u16),
+    /// Nothing but HTTP gets through on this port of it.
+    HttpProxy(u16),
+    /// It has this port, whose listener of all addresses Istio gives to one protocol alone.
+    ExclusivePort(u16),
+    /// Several objects of its namespace have it, of which one is a ServiceEntry.
+    Merged,
     /// Its routes do more with a request than to send it to clusters by weights.
     Routes,
     /// Only Istio's DNS knows its name.
@@ -36,6 +42,9 @@ impl AlwaysVisible {
             Self::SharesHttpPort(_) => "shares-http-port",
             Self::ToldByServerName(_) => "told-by-server-name",
             Self::ToldByPort(_) => "told-by-port",
+            Self::HttpProxy(_) => "http-proxy",
+            Self::ExclusivePort(_) => "exclusive-port",
+            Self::Merged => "merged",
             Self::Routes => "routes",
             Self::IstioDns => "istio-dns",
         }
@@ -65,6 +74,17 @@ impl fmt::Display for AlwaysVisible {
             Self::ToldByPort(port) => {
                 write!(out, "nothing but the port tells its connections to port {port}")
             }
+            Self::HttpProxy(port) => write!(
+                out,
+                "port {port} of it is http_proxy: where a sidecar has it, Istio refuses what is not HTTP on that port of any host",
+            ),
+            Self::ExclusivePort(port) => write!(
+                out,
+                "it has port {port}, on which there is Mongo or MySQL without an address: Istio has one protocol there, that of the oldest",
+            ),
+            Self::Merged => out.write_str(
+                "several objects of its namespace have this host, and istiod takes something of each",
+            ),
             Self::Routes => out.write_str(
                 "its routes or its DestinationRule do with a request what no first request could have: \
                  more than to send it to clusters by weights",
@@ -85,9 +105,24 @@ pub fn always_visible<'a>(
 ) -> impl Iterator<Item = (EgressHost, AlwaysVisible)> + 'a {
     let listed = visibility.always.iter().cloned();
     let undecided = undecided::services(inventory, visibility, namespace);
+    let owned = move |service: &&MeshService| inventory.services.owns(service, namespace);
+    let proxies = inventory.services.http_proxies().filter(owned);
+    let proxies = proxies.filter_map(|service| {
+        let port = service.http_proxy_port()?;
+        Some((service.egress.clone(), AlwaysVisible::HttpProxy(port)))
+    });
+    let exclusive = inventory.exclusive_ports().flat_map(move |port| {
+        let hosts = inventory.hosts_on(port).filter(owned);
+        hosts.map(move |service| (service.egress.clone(), AlwaysVisible::ExclusivePort(port)))
+    });
+    let merged = inventory.services.merged().filter(owned);
+    let merged = merged.map(|service| (service.egress.clone(), AlwaysVisible::Merged));
     let of_dns = inventory.hosts_of_istio_dns().filter(move |_| captures_dns);
     (listed.map(|host| (host, AlwaysVisible::Listed)))
         .chain(undecided.map(|(service, why)| (service.egress.clone(), why)))
+        .chain(proxies)
+        .chain(exclusive)
+        .chain(merged)
         .chain(unheld::hosts(inventory, namespace).map(|host| (host, AlwaysVisible::Routes)))
         .chain(of_dns.map(|host| (host.clone(), AlwaysVisible::IstioDns)))
 }

@@ -9,7 +9,11 @@ use std::collections::BTreeSet;
 
 use crate::inventory::{Form, Inventory, MeshService, Route};
 use crate::names::EgressHost;
-use crate::resolve::{PLAIN_HTTP, concrete};
+use crate::resolve::{PLAIN_HTTP, concrete, spellings};
+
+/// A wildcard that no host has. istiod's fast path for exact entries knows one object of a host and namespace; with a wildcard it looks at
+/// all of them.
+const NO_HOST: &str = "*.invalid";
 
 /// The hosts of one client's scope, as they grow.
 pub(super) struct Closure<'a> {
@@ -77,7 +81,14 @@ impl<'a> Closure<'a> {
     fn service(&mut self, service: &'a MeshService) {
         if self.services.insert((service.namespace(), service.key())) {
             self.hosts.insert(service.egress.clone());
-            self.pending.push(Pending::Service(service));
+            let same = self.inventory.services.of(&service.egress);
+            self.pending.extend(same.map(Pending::Service));
+            if self.inventory.services.is_merged(&service.egress) {
+                self.hosts.insert(EgressHost {
+                    namespace: service.namespace().to_owned(),
+                    host: NO_HOST.to_owned(),
+                });
+            }
         }
     }
 
@@ -118,8 +129,15 @@ impl<'a> Closure<'a> {
         for other in self.inventory.services.sharing(service, self.client) {
             self.service(other);
         }
+        self.what_is_captured(service);
         if let Some(suffix) = service.key().strip_prefix('*') {
             self.everything_under(suffix);
+        }
+        if service.form == Form::Entry {
+            // It is dialled at the address of the service whose name a pod's resolver makes of it.
+            for name in spellings(self.inventory, service.key(), self.client) {
+                self.name(&name);
+            }
         }
         if !service.has_virtual_hosts() {
             return;
@@ -136,6 +154,18 @@ impl<'a> Closure<'a> {
         }
         if service.form == Form::Headless {
             self.everything_under(&format!(".{}", service.key()));
+        }
+    }
+
+    /// What has a listener of its own on a port on which a service takes all connections that no other listener does.
+    fn what_is_captured(&mut self, service: &MeshService) {
+        let (services, client) = (&self.inventory.services, self.client);
+        for port in service.open_ports() {
+            let others = services.beyond_http();
+            let others = others.filter(|it| it.ports_beyond_http().any(|own| own.number == port));
+            for other in others.filter(|it| services.owns(it, client)) {
+                self.service(other);
+            }
         }
     }
 
@@ -175,8 +205,8 @@ impl<'a> Closure<'a> {
         }
     }
 
-    /// istiod gives a VirtualService's wildcard a virtual host on each of its ports on which it finds no service below it.
-    /// So one such service keeps it from taking over the names of the others; where there is none, it takes over
+    /// istiod gives a VirtualService's wildcard a virtual host on each of its ports on which it finds no service that has names in
+    /// common with it. So one such service keeps it from taking over the names of the others; where there is none, it takes over
     /// what VirtualServices have a name below it.
     fn wildcard_of_route(&mut self, route: &Route, suffix: &str) {
         let (services, client) = (&self.inventory.services, self.client);
@@ -188,8 +218,8 @@ impl<'a> Closure<'a> {
         ports.insert(PLAIN_HTTP);
         let mut alone = false;
         for port in ports {
-            let mut below = services.under(suffix, client);
-            match below.find(|service| service.has_port(port)) {
+            let mut met = services.meeting(suffix, client);
+            match met.find(|service| service.has_port(port)) {
                 Some(service) => self.service(service),
                 None => alone = true,
             }

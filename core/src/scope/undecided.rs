@@ -30,12 +30,12 @@ pub(super) fn why(
 
 fn of_port(inventory: &Inventory, service: &MeshService, port: &Port) -> Option<AlwaysVisible> {
     let number = port.number;
-    if port.protocol == Spoken::Tcp && inventory.anchors(number) {
+    if matches!(port.protocol, Spoken::Tcp | Spoken::Exclusive) && inventory.anchors(number) {
         return Some(AlwaysVisible::SharesHttpPort(number));
     }
     let is_tls = port.protocol == Spoken::Tls;
     let is_lazy = match service.told_by {
-        ToldBy::Address => !(is_tls && is_routed_by_name(inventory, service)),
+        ToldBy::Address => !(is_tls && inventory.routes.tell_server_names(service.key())),
         ToldBy::Block => !is_tls,
         ToldBy::Name => passes(inventory, service, is_tls),
     };
@@ -44,12 +44,6 @@ fn of_port(inventory: &Inventory, service: &MeshService, port: &Port) -> Option<
         false if is_tls => Some(AlwaysVisible::ToldByServerName(number)),
         false => Some(AlwaysVisible::ToldByPort(number)),
     }
-}
-
-/// Whether a VirtualService looks at the name of the server.
-fn is_routed_by_name(inventory: &Inventory, service: &MeshService) -> bool {
-    let mut routes = inventory.routes.named(service.key());
-    routes.any(|route| !route.spec.tls.is_empty())
 }
 
 /// Whether a sidecar without the host does with a connection what one with it does.

@@ -6,7 +6,7 @@
 
 use lazymesh_protocol::MAX_SHARES;
 
-use crate::inventory::{Form, Inventory, MeshService, Route, binds_sidecars};
+use crate::inventory::{Form, Inventory, MeshService, Port, Route};
 use crate::names::EgressHost;
 use crate::resolve::PLAIN_HTTP;
 use crate::resource::{Destination, HttpRoute, RouteMatch, StringMatch};
@@ -29,12 +29,25 @@ pub(super) fn hosts<'a>(
     ruled.chain(hashed.flat_map(move |host| unheld_of(inventory, client, host)))
 }
 
-/// Whether only a VirtualService has a host: then it is there on ports, and under spellings, of its own. A wildcard costs istiod
-/// its fast path, so it is learned where it can be.
+/// Whether only a VirtualService, not a route of the Gateway API, has a host: then it is there on ports, and under spellings, of its own, where Istio tells requests by
+/// name. A wildcard costs istiod its fast path, so it is learned where it can be.
 fn is_alone(inventory: &Inventory, client: &str, route: &Route, key: &str) -> bool {
     let wildcard = key.starts_with('*');
-    inventory.services.visible(key, client).is_none()
+    !route.gateway_api
+        && inventory.services.visible(key, client).is_none()
         && !(wildcard && sends_only(inventory, client, route, PLAIN_HTTP))
+        && is_told(inventory, client, route)
+}
+
+fn is_told(inventory: &Inventory, client: &str, route: &Route) -> bool {
+    let hosts = route
+        .spec
+        .hosts
+        .iter()
+        .map(|host| host.to_ascii_lowercase());
+    let ruled = hosts.filter_map(|host| inventory.services.visible(&host, client));
+    let mut ports = ruled.flat_map(MeshService::http_ports).chain([PLAIN_HTTP]);
+    ports.any(|port| inventory.tells_names(port, client))
 }
 
 /// The services that a host stands for and for which to hold is not enough.
@@ -62,15 +75,19 @@ fn can_hold(inventory: &Inventory, client: &str, service: &MeshService) -> bool 
         let mut routes = routes.iter();
         routes.all(|route| sends_only(inventory, client, route, port))
     };
-    service.http_ports().all(can_hold) && !hashes(inventory, client, service)
+    let connects = |port: &Port| {
+        let mut routes = routes.iter();
+        routes.all(|route| connects_only(inventory, client, route, port.number))
+    };
+    service.http_ports().all(can_hold)
+        && service.ports_beyond_http().all(connects)
+        && !hashes(inventory, client, service)
 }
 
 /// Whether a VirtualService sends all requests of a port by one list of clusters, and does no more with them.
 fn sends_only(inventory: &Inventory, client: &str, route: &Route, port: u16) -> bool {
-    let fits = |condition: &&RouteMatch| is_for(condition, client, port);
-    let is_for =
-        |leg: &&HttpRoute| leg.matches.is_empty() || leg.matches.iter().any(|one| fits(&one));
-    let Some(leg) = route.spec.http.iter().find(is_for) else {
+    let fits = |condition: &&RouteMatch| condition.is_for(client, port);
+    let Some(leg) = (route.spec.http.iter()).find(|leg| leg.is_for(client, port)) else {
         return true;
     };
     let HttpRoute {
@@ -93,14 +110,11 @@ fn sends_only(inventory: &Inventory, client: &str, route: &Route, port: u16) -> 
             .all(|share| !share.others.any && is_known(inventory, client, &share.destination, port))
 }
 
-/// Whether istiod makes a route of a condition, for a client's sidecar and a port.
-fn is_for(condition: &RouteMatch, client: &str, port: u16) -> bool {
-    let from_here = if condition.gateways.is_empty() {
-        condition.source_namespace.is_empty() || condition.source_namespace == client
-    } else {
-        binds_sidecars(&condition.gateways)
-    };
-    from_here && condition.port.is_none_or(|own| own == port)
+/// Whether a VirtualService connects only to clusters that somebody has.
+fn connects_only(inventory: &Inventory, client: &str, route: &Route, port: u16) -> bool {
+    let shares = route.spec.tcp.iter().flat_map(|leg| &leg.route);
+    let mut destinations = shares.map(|share| &share.destination);
+    destinations.all(|destination| is_known(inventory, client, destination, port))
 }
 
 /// Whether every request meets a condition that is for its client and port.

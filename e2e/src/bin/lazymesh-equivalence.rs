@@ -88,12 +88,19 @@ fn fuzz(time: Duration, seed: Option<u64>, except: &[String]) -> Result<bool> {
     })?;
     let Fuzz {
         tried,
+        small,
         refused,
         calls,
+        found: kinds,
         ..
     } = fuzz;
     let took = start.elapsed();
-    println!("{tried} meshes, {refused} that istiod refuses, {calls} calls in {took:.0?}");
+    println!(
+        "{tried} meshes, {small} with fewer than 20 calls, {refused} that istiod refuses; {calls} calls in {took:.0?}"
+    );
+    for (kind, count) in kinds {
+        println!("{kind}: {count} differences");
+    }
     let Some(found) = found else {
         return Ok(true);
     };

@@ -31,6 +31,8 @@ pub struct Call {
     pub path: String,
     /// Headers of a request.
     pub headers: BTreeMap<String, String>,
+    /// Whether what is dialled is known not to be an address of the host.
+    pub is_elsewhere: bool,
 }
 
 impl Call {
@@ -43,6 +45,16 @@ impl Call {
             speaks,
             path: "/".to_owned(),
             headers: BTreeMap::new(),
+            is_elsewhere: false,
+        }
+    }
+
+    /// One to an address that is not the host's.
+    #[must_use]
+    pub fn elsewhere(self) -> Self {
+        Self {
+            is_elsewhere: true,
+            ..self
         }
     }
 

@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// P1: the port anchor alone does that, in a full scope too: it has the listener of all addresses on a port on which this
+    /// mesh has none.
+    PortAnchor,
+    /// P1: the name of one host at the address of another that is not in scope goes by its name, where the full scope has a listener of
+    /// that address.
+    OtherAddress,
     /// P1: the scope routes, connects or refuses a call that something else becomes of.
     OtherOutcome,
     /// P1: the virtual host has other routes.

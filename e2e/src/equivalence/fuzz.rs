@@ -1,28 +1,37 @@
 //! Tries generated meshes, and makes one that differs as small as it can.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::{Difference, Mesh, Oracle, Refused, differences, generate};
+use super::{Difference, Kind, Mesh, Oracle, Refused, differences, generate};
 
-/// Most steps towards a smaller mesh.
+/// Most steps, and longest time, towards a smaller mesh.
 const MOST_STEPS: usize = 400;
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// With fewer calls a mesh says little.
+const FEW_CALLS: usize = 20;
 
 /// A source of meshes: the same seed gives the same ones.
 pub struct Fuzz {
     runner: TestRunner,
     /// Meshes that were tried.
     pub tried: usize,
+    /// Those of them with fewer than 20 calls.
+    pub small: usize,
     /// Meshes that istiod itself refuses.
     pub refused: usize,
-    /// Calls of the meshes that were tried, in all of their scopes.
+    /// Calls of the meshes that were tried.
     pub calls: usize,
+    /// How many differences there were, of each kind.
+    pub found: BTreeMap<Kind, usize>,
 }
 
-/// A mesh that is not the same, as small as it was made.
+/// A mesh, as small as it was made, and what is not the same in it.
 pub struct Found {
     /// The mesh.
     pub mesh: Mesh,
@@ -40,18 +49,21 @@ impl Fuzz {
         Self {
             runner: TestRunner::new_with_rng(Config::default(), rng),
             tried: 0,
+            small: 0,
             refused: 0,
             calls: 0,
+            found: BTreeMap::new(),
         }
     }
 
-    /// The differences of the next mesh.
+    /// The next mesh, and what is not the same in it.
     ///
     /// # Errors
     /// When the oracle fails.
-    pub fn next_differences(&mut self, oracle: &mut Oracle) -> Result<Vec<Difference>> {
+    pub fn next_mesh(&mut self, oracle: &mut Oracle) -> Result<Found> {
         let mesh = self.tree()?.current();
-        self.judge(oracle, &mesh)
+        let differences = self.judge(oracle, &mesh)?;
+        Ok(Found { mesh, differences })
     }
 
     /// Tries meshes until one has a difference that is `wanted`, and makes it smaller; `None` when time is over.
@@ -88,7 +100,12 @@ impl Fuzz {
         self.calls += mesh.calls.len();
         let taken = taken(differences(oracle, mesh))?;
         self.refused += usize::from(taken.is_none());
-        Ok(taken.unwrap_or_default())
+        self.small += usize::from(taken.is_some() && mesh.calls.len() < FEW_CALLS);
+        let taken = taken.unwrap_or_default();
+        for difference in &taken {
+            *self.found.entry(difference.kind).or_default() += 1;
+        }
+        Ok(taken)
     }
 }
 
@@ -107,8 +124,9 @@ fn shrink(
 ) -> Result<Found> {
     let mut smallest = tree.current();
     let mut moves = tree.simplify();
+    let start = Instant::now();
     for _ in 0..MOST_STEPS {
-        if !moves {
+        if !moves || start.elapsed() > LONGEST {
             break;
         }
         let mesh = tree.current();

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use anyhow::{Context, Result};
 use lazymesh_core::{EgressHost, Inventory, Mesh as Settings, Object, Workload};
@@ -68,6 +69,17 @@ impl Mesh {
         })
     }
 
+    /// Labels of the namespace that it calls from.
+    pub(super) fn namespace_labels(&self) -> Value {
+        let own = self.objects.iter().find(|object| {
+            object["kind"] == "Namespace"
+                && object["metadata"]["name"] == self.caller.namespace.as_str()
+        });
+        own.map_or(Value::Null, |namespace| {
+            namespace["metadata"]["labels"].clone()
+        })
+    }
+
     /// Labels of the pod that calls.
     pub(super) fn labels(&self) -> BTreeMap<String, String> {
         let own = (CANONICAL_NAME.to_owned(), self.caller.name.clone());
@@ -83,6 +95,14 @@ impl Mesh {
     pub(super) fn address(&self) -> String {
         let address = self.pod().and_then(|pod| pod["status"]["podIP"].as_str());
         address.unwrap_or("10.254.0.1").to_owned()
+    }
+
+    /// Whether the pod that calls can reach its sidecar with a call: what it dials at its own address stays on its loopback device, and it has
+    /// addresses of one family.
+    pub(super) fn can_dial(&self, call: &Call) -> bool {
+        let (own, dialled) = (self.address(), call.destination.ip());
+        let own: Option<IpAddr> = own.parse().ok();
+        own.is_none_or(|own| own != dialled && own.is_ipv4() == dialled.is_ipv4())
     }
 
     /// Service account of the pod that calls.

@@ -47,7 +47,7 @@ fn in_scope(
     let called = calls.filter_map(|((call, full), verdict)| {
         let (kind, detail) = match verdict.asks {
             Some(speaks) => decided(inventory, mesh, scope, (call, speaks), full)?,
-            None => routed(verdict)?,
+            None => routed(call, verdict)?,
         };
         Some(Difference {
             kind,
@@ -63,10 +63,14 @@ fn in_scope(
 }
 
 /// P1: what the scope routes itself.
-fn routed(verdict: &Verdict) -> Option<(Kind, String)> {
+fn routed(call: &Call, verdict: &Verdict) -> Option<(Kind, String)> {
     let any = |part: &str| verdict.differs.iter().any(|differs| differs.contains(part));
     let kind = if verdict.differs.is_empty() {
         return None;
+    } else if verdict.anchored {
+        Kind::PortAnchor
+    } else if verdict.shared && call.is_elsewhere {
+        Kind::OtherAddress
     } else if any("expected ") {
         Kind::OtherOutcome
     } else if any("routes") {

@@ -124,10 +124,8 @@ fn meshes(
             caller,
         };
         let own = asked.iter().filter(|one| one.from == asker);
-        mesh.calls = own
-            .filter_map(Asked::call)
-            .chain(spelling::calls(&mesh))
-            .collect();
+        let own = own.filter_map(Asked::call).chain(spelling::calls(&mesh));
+        mesh.calls = own.filter(|call| mesh.can_dial(call)).collect();
         Ok(mesh)
     };
     askers.into_iter().map(mesh).collect()

@@ -28,16 +28,11 @@ pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
             );
             calls.insert(Call::new(Speaks::Tcp, "", at));
             calls.insert(Call::new(Speaks::Http, &address.to_string(), at));
-            calls.extend(
-                names
-                    .first()
-                    .map(|name| Call::new(Speaks::Http, name, elsewhere)),
-            );
-            calls.extend(
-                names
-                    .first()
-                    .map(|name| Call::new(Speaks::Tls, name, elsewhere)),
-            );
+            let first = names.first().filter(|_| at != elsewhere);
+            calls.extend(first.into_iter().flat_map(|name| {
+                let speaks = [Speaks::Http, Speaks::Tls];
+                speaks.map(|speaks| Call::new(speaks, name, elsewhere).elsewhere())
+            }));
             for name in &names {
                 calls.insert(Call::new(Speaks::Http, name, at));
                 calls.insert(Call::new(Speaks::Tls, name, at));

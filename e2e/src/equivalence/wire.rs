@@ -47,7 +47,7 @@ impl Question {
             mesh_config: mesh.mesh_config().to_string(),
             objects: discovered(inventory, mesh),
             lenient: mesh.lenient,
-            lazymesh: lazymesh(inventory),
+            lazymesh: lazymesh(inventory, mesh),
             caller: Caller {
                 namespace: mesh.caller.namespace.clone(),
                 service_account: mesh.service_account(),
@@ -86,8 +86,8 @@ fn dialled(call: &Call) -> Dialled {
     }
 }
 
-/// The collector's Service, and the port anchor as it is shipped.
-fn lazymesh(inventory: &Inventory) -> Vec<Value> {
+/// The collector's Service, and the port anchor as it is shipped, in a namespace that is in the mesh as the caller's is.
+fn lazymesh(inventory: &Inventory, mesh: &Mesh) -> Vec<Value> {
     let mut attachment =
         Attachment::new(IstioVersion::V1_31, "oci://lazymesh", FilterConfig::new(""));
     attachment.http_ports = inventory.http_ports();
@@ -105,6 +105,11 @@ fn lazymesh(inventory: &Inventory) -> Vec<Value> {
             "namespace": HOME,
         },
         "spec": {"clusterIP": "10.127.0.2", "ports": [{"name": "http", "port": 8480}]},
+    }));
+    objects.push(json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": HOME, "labels": mesh.namespace_labels()},
     }));
     objects
 }
@@ -180,6 +185,12 @@ pub(super) struct Verdict {
     pub(super) asks: Option<Speaks>,
     #[serde(default)]
     pub(super) differs: Vec<String>,
+    /// The port anchor alone does that, in a full scope too.
+    #[serde(default)]
+    pub(super) anchored: bool,
+    /// A listener of all addresses takes it, where the full scope has one of the address that was dialled.
+    #[serde(default)]
+    pub(super) shared: bool,
 }
 
 impl Full {

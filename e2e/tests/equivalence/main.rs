@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// How many meshes are generated, and from where.
-const GENERATED: (usize, u64) = (150, 11);
+const GENERATED: (usize, u64) = (250, 11);
 
 /// Keys of differences, by mesh.
 type Known = BTreeMap<String, BTreeSet<String>>;
@@ -65,7 +65,7 @@ fn generated_meshes_are_as_istiod_has_them() -> Result<()> {
     let mut fuzz = Fuzz::new(seed);
     let mut found: BTreeMap<Kind, String> = BTreeMap::new();
     for _ in 0..meshes {
-        for difference in fuzz.next_differences(&mut oracle)? {
+        for difference in fuzz.next_mesh(&mut oracle)?.differences {
             found
                 .entry(difference.kind)
                 .or_insert_with(|| difference.to_string());

@@ -181,6 +181,42 @@ fn what_a_virtual_service_tells_by_the_server_s_name_stays() {
 }
 
 #[test]
+fn what_refuses_all_but_http_stays() {
+    let web = service("web", json!([{ "port": 80, "name": "http" }]));
+    let mut proxy = service(
+        "proxy",
+        json!([{ "port": 80, "appProtocol": "http_proxy" }]),
+    );
+    with([web.clone(), proxy.clone()]).stay(&["proxy http-proxy"]);
+    proxy["spec"]["type"] = json!("ExternalName");
+    with([web, proxy]).stay(&[]);
+}
+
+#[test]
+fn what_istiod_merges_stays() {
+    let named = |name: &str, namespace: &str, host: &str| {
+        let mut entry = entry("out", "HTTP", json!({}));
+        entry["metadata"] = json!({ "name": name, "namespace": namespace });
+        entry["spec"]["hosts"] = json!([host]);
+        entry
+    };
+    let db = "db.shop.svc.cluster.local";
+    let service = service("db", json!([{ "port": 80, "name": "http" }]));
+    with([
+        named("a", "shop", "out.test"),
+        named("b", "shop", "out.test"),
+    ])
+    .stay(&["out merged"]);
+    with([
+        named("a", "shop", "out.test"),
+        named("b", "data", "out.test"),
+    ])
+    .stay(&[]);
+    with([service.clone(), named("a", "shop", db)]).stay(&["db merged"]);
+    with([service, named("a", "data", db)]).stay(&[]);
+}
+
+#[test]
 fn where_requests_alone_are_decided_all_else_stays() {
     let mut case = with([
         service("db", json!([{ "port": 5432, "name": "tcp" }])),

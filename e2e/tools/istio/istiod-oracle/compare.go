@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"istio.io/istio/pkg/config/constants"
 	"istio.io/istio/pkg/util/sets"
 )
 
@@ -20,15 +22,29 @@ type Verdict struct {
 	Differs []string `json:"differs,omitempty"`
 	// Lazy is what becomes of it where it differs.
 	Lazy *Outcome `json:"lazy,omitempty"`
+	// Anchored: the full scope differs in the same way as soon as it has the port anchor.
+	Anchored bool `json:"anchored,omitempty"`
+	// Shared: it meets the listener of all addresses, where the full scope has one for the address that was dialled.
+	Shared bool `json:"shared,omitempty"`
 }
 
-// compare holds a scoped sidecar against the full one.
-func compare(full, lazy sidecar, calls []Call) Scoped {
+// compare holds a scoped sidecar against the full one. The full one beside lazymesh's own objects tells what these alone do.
+func compare(full, lazy sidecar, anchored func() sidecar, calls []Call) Scoped {
 	scoped := Scoped{Own: differing(full, lazy, ownClusters(full)), Verdicts: []Verdict{}}
 	for _, call := range calls {
-		scoped.Verdicts = append(scoped.Verdicts, judge(full, lazy, call))
+		verdict := judge(full, lazy, call)
+		if len(verdict.Differs) > 0 {
+			verdict.Anchored = len(judge(anchored(), lazy, call).Differs) == 0
+			verdict.Shared = full.outcome(call).Listener != verdict.Lazy.Listener && isShared(verdict.Lazy.Listener)
+		}
+		scoped.Verdicts = append(scoped.Verdicts, verdict)
 	}
 	return scoped
+}
+
+// isShared tells a listener of all addresses by its name.
+func isShared(listener string) bool {
+	return strings.HasPrefix(listener, constants.UnspecifiedIP+"_")
 }
 
 func judge(full, lazy sidecar, call Call) Verdict {

@@ -87,7 +87,10 @@ func add(options *xds.FakeOptions, object json.RawMessage, lenient bool) error {
 		return err
 	}
 	if istioGroups.Contains(schema.FromAPIVersionAndKind(kind.APIVersion, kind.Kind).Group) {
-		return addConfig(options, object, lenient)
+		if err := addConfig(options, object, lenient); err != nil || kind.Kind != "ServiceEntry" {
+			return err
+		}
+		// The Gateway API's controller looks for the parents of routes in Kubernetes itself.
 	}
 	decoded, err := kubernetesObject(object)
 	if err != nil {

@@ -104,8 +104,10 @@ func answer(question Question) Answer {
 			return
 		}
 		server := serve(t, question, question.Scopes)
+		anchored := sync.OnceValue(func() sidecar { return server.sidecar(t, question.Caller, nil) })
 		for n := range question.Scopes {
-			answer.Lazy = append(answer.Lazy, compare(full, server.sidecar(t, question.Caller, &n), question.Calls))
+			lazy := server.sidecar(t, question.Caller, &n)
+			answer.Lazy = append(answer.Lazy, compare(full, lazy, anchored, question.Calls))
 		}
 	})
 	if err != nil {

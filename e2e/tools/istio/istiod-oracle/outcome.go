@@ -111,10 +111,11 @@ func (call Call) simulated(matched simulation.CustomFilterChainValidation) simul
 	case "tcp":
 		simulated.Protocol = simulation.TCP
 	case "tls":
-		simulated.Protocol, simulated.TLS, simulated.Sni = simulation.TCP, simulation.TLS, call.Host
+		simulated.Protocol, simulated.TLS = simulation.TCP, simulation.TLS
+		// Envoy compares names in lower case.
+		simulated.Sni = strings.ToLower(call.Host)
 	default:
 		simulated.Protocol = simulation.HTTP
-		// Envoy compares hosts in lower case.
 		simulated.HostHeader = strings.ToLower(call.Host)
 	}
 	return simulated

@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -72,7 +73,7 @@ func (sidecar sidecar) isDialled(name string, call Call) bool {
 			return false
 		}
 		address := groups[0].GetLbEndpoints()[0].GetEndpoint().GetAddress().GetSocketAddress()
-		return address.GetAddress() == call.Host && int(address.GetPortValue()) == call.Port
+		return strings.EqualFold(address.GetAddress(), call.Host) && int(address.GetPortValue()) == call.Port
 	}
 	return false
 }

@@ -16,7 +16,9 @@ import (
 	"istio.io/istio/pilot/pkg/xds/endpoints"
 	"istio.io/istio/pilot/test/xdstest"
 	"istio.io/istio/pkg/config/protocol"
+	"istio.io/istio/pkg/slices"
 	"istio.io/istio/pkg/test"
+	"istio.io/istio/pkg/util/sets"
 )
 
 // istioVersion of the caller's sidecar: that of the pinned module.
@@ -85,7 +87,7 @@ func (server istiod) sidecar(t test.Failer, caller Caller, scope *int) sidecar {
 		}
 		return port.Protocol
 	}
-	routes := server.RoutesFromListeners(proxy, listeners)
+	routes := once(server.RoutesFromListeners(proxy, listeners))
 	made.routes = xdstest.ExtractRouteConfigurations(routes)
 	for name, one := range made.clusters {
 		if one.GetType() == cluster.Cluster_EDS {
@@ -96,4 +98,13 @@ func (server istiod) sidecar(t test.Failer, caller Caller, scope *int) sidecar {
 	made.extensions = server.ConfigGen.BuildExtensionConfiguration(proxy, push, discovered(listeners), nil)
 	made.simulation = &simulation.Simulation{Listeners: listeners, Routes: routes}
 	return made
+}
+
+// once has the first route configuration of each name: listeners for the pods of a headless service have one name, which a sidecar asks for
+// once.
+func once(routes []*route.RouteConfiguration) []*route.RouteConfiguration {
+	names := sets.New[string]()
+	return slices.FilterInPlace(routes, func(one *route.RouteConfiguration) bool {
+		return !names.InsertContains(one.GetName())
+	})
 }
