@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use lazymesh_core::{
-    Affected, EgressHost, Graph, Inventory, Outcome, Plan, Policy, Question, Reason, Room, Subject,
-    Workload, decide, observe, obstacle, plan,
+    Affected, EgressHost, Graph, Inventory, Mode, Outcome, Plan, Policy, Question, Reason, Room,
+    Subject, Workload, decide, observe, obstacle, plan,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
@@ -42,6 +42,22 @@ impl View {
             reason == Some(Reason::NoFilterSeen)
         };
         self.inventory.namespaces().filter(waits).count()
+    }
+
+    /// The workloads that are lazy and have a sidecar that runs: their filters call, if there are any.
+    pub(crate) fn lazy_workloads(&self) -> Vec<Workload> {
+        if !self.policy.filters.are_required() {
+            return Vec::new();
+        }
+        let namespaces = self.inventory.namespaces();
+        let workloads = namespaces.flat_map(|namespace| self.inventory.workloads_in(namespace));
+        let is_lazy = |workload: &Workload| {
+            let subject = Subject::Workload(workload.clone());
+            self.inventory.runs_envoy(workload)
+                && self.policy.mode(&self.inventory, workload) == Mode::Enforce
+                && obstacle(&self.inventory, &self.graph, &self.policy, &subject).is_none()
+        };
+        workloads.filter(is_lazy).collect()
     }
 
     /// Every workload that has pods, or that something was learned about, sorted.

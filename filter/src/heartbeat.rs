@@ -28,9 +28,11 @@ impl Heartbeat {
         self.due_ms = (self.interval_ms != 0).then(|| now_ms.saturating_add(self.delay_ms));
     }
 
-    /// It is being told; until the collector has answered, that may have failed.
-    pub(crate) fn sent(&mut self, now_ms: u64) {
-        self.put_off(now_ms, RETRY_MS);
+    /// It is being told; until the collector has answered, that may have failed. One that fails anyhow is told so no
+    /// sooner again.
+    pub(crate) fn sent(&mut self, now_ms: u64, works: bool) {
+        let retry_ms = if works { RETRY_MS } else { self.interval_ms };
+        self.put_off(now_ms, retry_ms);
     }
 
     /// The collector knows.

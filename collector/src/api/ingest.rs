@@ -18,19 +18,18 @@ use crate::api::body::Body;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::IngestProblems;
 use crate::ingest::{
-    Admitted, Closed, Crowd, Crowded, Door, ReportError, Reporter, ResolveError, Resolver, Turns,
-    filters,
+    Admitted, Closed, Crowd, Crowded, Door, Filters, ReportError, Reporter, ResolveError, Resolver,
+    Turns,
 };
 use crate::runtime::clock::now_ms;
 use crate::runtime::readiness::{NotReady, Readiness};
-use crate::state::SharedView;
 
 /// Most requests that are worked on at once; further ones are told to come back.
 const REQUESTS: usize = 1_024;
 
 /// What filters' requests go through.
 pub(crate) struct Stations {
-    pub(crate) view: Arc<SharedView>,
+    pub(crate) filters: Arc<Filters>,
     pub(crate) door: Door,
     pub(crate) resolver: Resolver,
     pub(crate) reporter: Reporter,
@@ -97,8 +96,10 @@ async fn resolve(
 ) -> Result<Json<ResolveResponse>, Problem> {
     let _slot = ingest.slot()?;
     ingest.stations.door.check(&admitted, &request.source)?;
-    let Stations { view, resolver, .. } = &*ingest.stations;
-    filters::called_from(view, &request.source.namespace);
+    let Stations {
+        filters, resolver, ..
+    } = &*ingest.stations;
+    filters.called_from(&request.source.namespace);
     Ok(Json(resolver.resolve(&request, now_ms()).await?))
 }
 
@@ -121,16 +122,20 @@ async fn reports(
     let source = &reports.source;
     let source = Workload::new(source.namespace.as_str(), source.workload.as_str());
     // A source that is not a name is told so below.
-    let _turn = match source {
-        Ok(source) => Some(ingest.turns.take(&source).await?),
+    let _turn = match &source {
+        Ok(source) => Some(ingest.turns.take(source).await?),
         Err(_) => None,
     };
     let _slot = ingest.slot()?;
-    let Stations { view, reporter, .. } = &*ingest.stations;
+    let Stations {
+        filters, reporter, ..
+    } = &*ingest.stations;
     // What counts connections says nothing about what decides requests.
     let mut protocols = reports.reports.iter().map(|report| report.protocol);
-    if reports.reports.is_empty() || protocols.any(|it| it == Protocol::Http) {
-        filters::called_from(view, &reports.source.namespace);
+    if (reports.reports.is_empty() || protocols.any(|it| it == Protocol::Http))
+        && let Ok(source) = &source
+    {
+        filters.called(source);
     }
     Ok(Json(reporter.report(&reports, now_ms()).await?))
 }

@@ -57,7 +57,7 @@ pub(super) struct SidecarSummary {
     /// The Sidecar's name: lazymesh's own when `managed`, the user's when `user-managed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Why lazymesh publishes none, for a person.
+    /// Why lazymesh publishes none, or one with the full scope, for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -176,7 +176,10 @@ async fn show(
 ) -> Result<Json<WorkloadDetail>, Problem> {
     let view = view.look();
     require(&view, &workload)?;
-    let sidecar = SidecarSummary::from(view.plan(&Subject::Workload(workload.clone())));
+    let mut sidecar = SidecarSummary::from(view.plan(&Subject::Workload(workload.clone())));
+    if view.policy.filters.silent().contains(&workload) {
+        sidecar.detail = Some("its filters are silent, so it has its full scope".to_owned());
+    }
     Ok(Json(WorkloadDetail {
         item: WorkloadItem::new(&view, &workload),
         external_hosts: view.graph.external_count_of(&workload),

@@ -3,7 +3,7 @@
 pub(crate) mod access_log;
 mod admission;
 mod door;
-pub(crate) mod filters;
+mod filters;
 mod identity;
 mod pace;
 mod report;
@@ -13,6 +13,7 @@ pub(crate) mod xfcc;
 
 pub(crate) use self::admission::{Admitted, Crowded};
 pub(crate) use self::door::{Closed, Door};
+pub(crate) use self::filters::Filters;
 pub use self::identity::IngestIdentity;
 pub(crate) use self::pace::Pace;
 pub use self::report::ReportError;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::api::{self, Admin, Ingest, LogStations, Stations, Token};
 use crate::attach::Desired;
 use crate::ingest::access_log::AccessLogs;
-use crate::ingest::{Door, IngestIdentity, Reporter, Resolver};
+use crate::ingest::{Door, Filters, IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
 use crate::learn::{Forgetter, Learner, Recorder, Usage};
 use crate::prometheus::{Client, PrometheusConfig, Reader, Stations as ReaderStations};
@@ -29,6 +29,7 @@ pub struct Collector {
     recorder: Arc<Recorder>,
     usage: Arc<Usage>,
     forgetter: Arc<Forgetter>,
+    filters: Arc<Filters>,
     published: Arc<PublishedScopes>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -54,6 +55,7 @@ impl Collector {
                 Arc::clone(&metrics),
                 Arc::clone(&readiness),
             )),
+            filters: Arc::new(Filters::new(Arc::clone(&view), Arc::clone(&readiness))),
             view,
             recorder,
             published: Arc::default(),
@@ -88,7 +90,7 @@ impl Collector {
         let resolver = Resolver::new(learner.clone(), Arc::clone(readiness), Arc::clone(metrics));
         let reporter = Reporter::new(learner, Arc::clone(readiness), Arc::clone(metrics));
         api::ingest(Ingest::new(Stations {
-            view: Arc::clone(&self.view),
+            filters: Arc::clone(&self.filters),
             door: self.door(identity),
             resolver,
             reporter,
@@ -181,6 +183,10 @@ impl Collector {
 
     pub(crate) fn forgetter(&self) -> Arc<Forgetter> {
         Arc::clone(&self.forgetter)
+    }
+
+    pub(crate) fn filters(&self) -> Arc<Filters> {
+        Arc::clone(&self.filters)
     }
 
     /// What publishes to `sink`. Run it only once the store is loaded and the inventory has synced.

@@ -68,6 +68,7 @@ struct Gauges {
     inventory_objects: Gauge,
     services: Gauge,
     namespaces_waiting: Gauge,
+    workloads_silent: Gauge,
     ready: Gauge,
     checks: Family<[(&'static str, &'static str); 1], Gauge>,
 }
@@ -215,6 +216,8 @@ impl Metrics {
         set(&gauges.inventory_objects, view.inventory.len());
         set(&gauges.services, view.inventory.services());
         set(&gauges.namespaces_waiting, view.namespaces_waiting());
+        let silent = view.policy.filters.silent();
+        set(&gauges.workloads_silent, silent.len());
         set(&gauges.ready, usize::from(readiness.is_ready()));
         for check in readiness.checks() {
             let gauge = gauges.checks.get_or_create_owned(&[("check", check.name)]);
@@ -269,6 +272,10 @@ impl Gauges {
             namespaces_waiting: gauge(
                 "namespaces_waiting",
                 "Enforced namespaces from which no filter has called yet, so that they keep their full scope",
+            ),
+            workloads_silent: gauge(
+                "workloads_silent",
+                "Lazy workloads none of whose filters has called for 50 s, so that they have their full scope",
             ),
             ready: gauge(
                 "ready",

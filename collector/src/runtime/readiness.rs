@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 /// One thing that the collector needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
-    /// `store`, `inventory`, `publisher`, `attachment` or `prometheus`.
+    /// `store`, `inventory`, `publisher`, `attachment`, `prometheus` or `filters`.
     pub name: &'static str,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -53,6 +53,7 @@ struct Parts {
     publisher: Result<(), String>,
     attachment: Result<(), String>,
     prometheus: Result<(), String>,
+    filters: Result<(), String>,
 }
 
 impl Parts {
@@ -75,6 +76,7 @@ impl Readiness {
                 publisher: Ok(()),
                 attachment: Ok(()),
                 prometheus: Ok(()),
+                filters: Ok(()),
             }),
         }
     }
@@ -134,6 +136,10 @@ impl Readiness {
 
     pub(crate) fn prometheus(&self, state: Result<(), String>) {
         self.update(|parts| parts.prometheus = state);
+    }
+
+    pub(crate) fn filters(&self, state: Result<(), String>) {
+        self.update(|parts| parts.filters = state);
     }
 
     fn update(&self, change: impl FnOnce(&mut Parts)) {
@@ -197,6 +203,7 @@ impl Readiness {
             ("publisher", &parts.publisher, false),
             ("attachment", &parts.attachment, false),
             ("prometheus", &parts.prometheus, false),
+            ("filters", &parts.filters, false),
         ]
         .into_iter()
         .map(|(name, state, required)| Check {

@@ -292,6 +292,11 @@ async fn live(
         forgetter.run(after).await;
         "forgetter"
     });
+    let filters = collector.filters();
+    tasks.spawn(async move {
+        filters.run().await;
+        "filters"
+    });
     match tasks.join_next().await {
         Some(Ok(part)) => Err(ServerError::Died(part)),
         Some(Err(_)) | None => Err(ServerError::Died("collector")),

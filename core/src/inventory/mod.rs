@@ -183,6 +183,12 @@ impl Inventory {
         self.pods.of(workload).next().is_some()
     }
 
+    /// Whether a workload has a pod whose sidecar runs Envoy.
+    #[must_use]
+    pub fn runs_envoy(&self, workload: &Workload) -> bool {
+        self.pods.of(workload).any(|pod| pod.runs_envoy)
+    }
+
     /// Whether the namespace's default Sidecar rules some of a workload's pods: those without the label of the
     /// canonical name, by which its own Sidecar would select them.
     #[must_use]

@@ -50,7 +50,7 @@ pub enum Plan {
 /// The Sidecar that somebody is to have.
 ///
 /// A workload's has what is always visible, what it depends on, and what comes along; everything where there is no room
-/// to learn more. A workload that its pods' label takes out of an enforced namespace has its full scope, since
+/// to learn more, or its filters are silent. A workload that its pods' label takes out of an enforced namespace has its full scope, since
 /// without a Sidecar of its own the namespace's default would scope it.
 ///
 /// A namespace's is for the pods that no workload's Sidecar selects. It has what is always visible, and what the
@@ -65,6 +65,7 @@ pub fn plan(inventory: &Inventory, graph: &Graph, policy: &Policy, subject: &Sub
     let hosts = match subject {
         Subject::Namespace(namespace) => default_scope(inventory, graph, policy, namespace),
         Subject::Workload(workload) => match policy.mode(inventory, workload) {
+            Mode::Enforce if policy.filters.silent().contains(workload) => inventory.full_scope(),
             Mode::Enforce => scope(inventory, graph, &policy.visibility, workload),
             Mode::Learn | Mode::Off => inventory.full_scope(),
         },
@@ -102,7 +103,8 @@ fn default_scope(
         workloads.extend(pod.workload());
     }
     for workload in workloads {
-        if !graph.has_room(&workload, Mode::Enforce) {
+        let is_silent = policy.filters.silent().contains(&workload);
+        if is_silent || !graph.has_room(&workload, Mode::Enforce) {
             return inventory.full_scope();
         }
         hosts.extend(scope(inventory, graph, visibility, &workload));
@@ -202,6 +204,10 @@ mod tests {
 
     /// The Sidecar of a workload whose graph has room for `room` workloads.
     fn plan(pods: &[&str], room: usize) -> Plan {
+        plan_under(&Policy::default(), pods, room)
+    }
+
+    fn plan_under(policy: &Policy, pods: &[&str], room: usize) -> Plan {
         let mut inventory = Inventory::new(Mesh::default());
         let namespace = json!({
             "apiVersion": "v1", "kind": "Namespace",
@@ -225,7 +231,22 @@ mod tests {
         });
         let workload = Workload::new("shop", "web").unwrap();
         let subject = Subject::Workload(workload);
-        super::plan(&inventory, &graph, &Policy::default(), &subject)
+        super::plan(&inventory, &graph, policy, &subject)
+    }
+
+    #[test]
+    fn a_workload_whose_filters_are_silent_has_everything() {
+        let mut policy = Policy::default();
+        let hosts = |policy: &Policy| match plan_under(policy, &["web-1"], 1) {
+            Plan::Publish(sidecar) => sidecar.hosts,
+            other => panic!("{other:?}"),
+        };
+        let full = Inventory::new(Mesh::default()).full_scope();
+        for (name, expect) in [("other", BTreeSet::new()), ("web", full)] {
+            let workload = Workload::new("shop", name).unwrap();
+            policy.filters.set_silent(BTreeSet::from([workload]));
+            assert_eq!(hosts(&policy), expect, "{name} is silent");
+        }
     }
 
     #[test]

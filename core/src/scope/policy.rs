@@ -45,15 +45,17 @@ pub struct Visibility {
     pub http_only: bool,
 }
 
-/// The namespaces that a filter has called from, and whether that matters.
+/// Where filters call from, and whether that matters.
 ///
 /// A small scope without a filter breaks what a workload calls. Whether sidecars can fetch the module, run it and
 /// reach the collector shows only when one of them says so: until then a namespace keeps its full scope, so that a
-/// wrong image or an unreachable registry costs laziness and nothing else.
+/// wrong image or an unreachable registry costs laziness and nothing else. A workload whose filters say nothing any more
+/// gets its full scope back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
     required: bool,
     seen: BTreeSet<String>,
+    silent: BTreeSet<Workload>,
 }
 
 impl Filters {
@@ -62,8 +64,14 @@ impl Filters {
     pub fn required() -> Self {
         Self {
             required: true,
-            seen: BTreeSet::new(),
+            ..Self::default()
         }
+    }
+
+    /// Whether nothing may be lazy without a filter.
+    #[must_use]
+    pub fn are_required(&self) -> bool {
+        self.required
     }
 
     /// Whether a namespace may be lazy.
@@ -75,5 +83,17 @@ impl Filters {
     /// Notes that a filter has called from a namespace; whether that is new.
     pub fn see(&mut self, namespace: &str) -> bool {
         self.seen.insert(namespace.to_owned())
+    }
+
+    /// The workloads whose filters have called, and do no more.
+    #[must_use]
+    pub fn silent(&self) -> &BTreeSet<Workload> {
+        &self.silent
+    }
+
+    /// Sets the workloads whose filters are silent; for whom that is new, or over.
+    pub fn set_silent(&mut self, silent: BTreeSet<Workload>) -> BTreeSet<Workload> {
+        let before = std::mem::replace(&mut self.silent, silent);
+        &before ^ &self.silent
     }
 }

@@ -105,22 +105,24 @@ impl Plugin {
         }
     }
 
-    /// Sends the counts that are due, or none if only the heartbeat is. They never keep a failing collector
-    /// busy.
+    /// Sends the counts that are due, or none if only the heartbeat is. A collector that fails gets heartbeats as often as
+    /// one that works, since it takes a filter that says nothing for one that is gone.
     pub(super) fn report(&mut self, host: &mut impl Host, now_ms: u64) {
-        let due = [self.counts.due_ms(), self.heartbeat.due_ms()];
-        if due.into_iter().flatten().all(|due_ms| due_ms > now_ms) {
+        let is_due = |due_ms: Option<u64>| due_ms.is_some_and(|due_ms| due_ms <= now_ms);
+        let beats = is_due(self.heartbeat.due_ms());
+        if !beats && !is_due(self.counts.due_ms()) {
             return;
         }
-        let token = self.send_reports(host);
+        let works = self.breaker.is_closed();
+        let mut token = None;
+        if works || beats {
+            token = self.send_reports(host);
+            self.heartbeat.sent(now_ms, works);
+        }
         self.counts.sent(token, now_ms);
-        self.heartbeat.sent(now_ms);
     }
 
     fn send_reports(&mut self, host: &mut impl Host) -> Option<Token> {
-        if !self.breaker.is_closed() {
-            return None;
-        }
         let source = self.source(host)?.clone();
         let reports = Reports {
             source,

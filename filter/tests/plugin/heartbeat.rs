@@ -49,6 +49,28 @@ fn until_the_collector_has_heard_it_it_is_told_sooner() {
 }
 
 #[test]
+fn a_collector_that_fails_is_told_as_often_as_one_that_works() {
+    let mut worker = started(20_000);
+    worker.pass(1_000);
+    let call = worker.call();
+    worker.answer(&call, "200", "{}");
+    for host in ["a", "b", "c"] {
+        worker.get(host);
+        let call = worker.call();
+        worker.answer(&call, "503", "");
+    }
+    worker.pass(20_000);
+    for _ in 0..3 {
+        let call = worker.call();
+        assert!(says_only_who_it_is(&call));
+        worker.answer(&call, "503", "");
+        worker.pass(19_000);
+        assert!(worker.proxy.calls.is_empty());
+        worker.pass(1_000);
+    }
+}
+
+#[test]
 fn it_can_be_turned_off() {
     let mut worker = started(0);
     worker.pass(1_000_000);
