@@ -45,6 +45,24 @@ pub fn lab_tools() -> Result<PathBuf> {
     part("LAZYMESH_LAB_TOOLS")
 }
 
+/// Folder of PostgreSQL's programs and what they need.
+///
+/// # Errors
+/// As [`envoy`].
+#[cfg(feature = "lab")]
+pub fn postgres() -> Result<PathBuf> {
+    part("LAZYMESH_POSTGRES")
+}
+
+/// A Redis.
+///
+/// # Errors
+/// As [`envoy`].
+#[cfg(feature = "lab")]
+pub fn redis() -> Result<PathBuf> {
+    part("LAZYMESH_REDIS")
+}
+
 fn part(variable: &str) -> Result<PathBuf> {
     let path = PathBuf::from(
         env::var_os(variable)

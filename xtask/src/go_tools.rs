@@ -22,7 +22,7 @@ struct Module {
     variables: &'static [(&'static str, &'static str)],
 }
 
-const MODULES: [Module; 3] = [
+const MODULES: [Module; 4] = [
     Module {
         folder: "kubernetes",
         variables: &[
@@ -37,6 +37,10 @@ const MODULES: [Module; 3] = [
     },
     Module {
         folder: "helm",
+        variables: &[],
+    },
+    Module {
+        folder: "servers",
         variables: &[],
     },
 ];

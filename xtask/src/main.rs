@@ -18,6 +18,7 @@ mod packages;
 mod release;
 mod reproducible;
 mod run;
+mod servers;
 mod test;
 mod tools;
 

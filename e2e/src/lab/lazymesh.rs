@@ -141,6 +141,16 @@ impl Lazymesh {
         serde_json::from_str(&text).with_context(|| format!("{path}: {text}"))
     }
 
+    /// Has what a workload has learned forgotten.
+    ///
+    /// # Errors
+    /// As [`Lazymesh::admin`].
+    pub async fn forget(&self, namespace: &str, workload: &str) -> Result<()> {
+        let path = format!("/v1/workloads/{namespace}/{workload}");
+        let answer = self.collector.local(ADMIN, Method::DELETE, &path);
+        answer.await.map(drop)
+    }
+
     /// The collector's pod.
     #[must_use]
     pub fn collector(&self) -> &Pod {

@@ -81,6 +81,17 @@ impl Part {
         self.end(Signal::TERM).await
     }
 
+    /// Has it do nothing more, as on a machine that has no time for it. [`Part::kill`] ends it all the same.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&self) -> Result<()> {
+        let child = self.child();
+        let inner = inner(child.as_ref().context("it was ended")?)?;
+        let pid = inner.and_then(Pid::from_raw);
+        Ok(kill_process(pid.context("it does not run")?, Signal::STOP)?)
+    }
+
     async fn end(&self, signal: Signal) -> Result<()> {
         let Some(mut child) = self.child().take() else {
             return Ok(());
@@ -88,6 +99,8 @@ impl Part {
         if let Ok(Some(inner)) = inner(&child) {
             let pid = Pid::from_raw(inner).context("a process without a number")?;
             kill_process(pid, signal)?;
+            // nsenter stops with a program that is frozen, and has to see that it ends.
+            kill_process(Pid::from_child(&child), Signal::CONT)?;
         }
         wait::until_within(&format!("{} to end", self.name), ENDING, async || {
             child.try_wait()?.context("it is still running")

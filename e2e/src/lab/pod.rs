@@ -20,10 +20,11 @@ use super::{
     entrance::{Entrance, HTTP, folder},
     interception,
     kubernetes::{self, NODE},
-    network::{DNS, POD_RANGE},
+    network::{self, DNS, POD_RANGE},
     part::Part,
     probe,
     sandbox::Sandbox,
+    sessions::Sessions,
     sidecar,
     stream::Stream,
     traffic::Traffic,
@@ -190,6 +191,14 @@ impl Pod {
         app::ask(&self.entrance, "get", arguments).await
     }
 
+    /// Starts drivers for these servers, which have sessions with them when told to.
+    ///
+    /// # Errors
+    /// When they cannot be started.
+    pub fn sessions(&self, urls: &[String]) -> Result<Sessions> {
+        Sessions::start(&self.entrance, urls)
+    }
+
     /// Makes a gRPC call to `origin`, which is scheme, host and port.
     ///
     /// # Errors
@@ -219,6 +228,17 @@ impl Pod {
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.entrance.sandbox.command(program)
+    }
+
+    /// Waits until a program of the pod listens on a port.
+    ///
+    /// # Errors
+    /// When none does, with the end of the application's log.
+    pub async fn until_listens(&self, port: u16) -> Result<()> {
+        let to = SocketAddr::from((self.address(), port));
+        let connect = async || network::connect(&self.entrance.sandbox, to).await.map(drop);
+        let what = format!("port {port} to be listened on");
+        self.app.until(&what, PATIENCE, connect).await
     }
 
     /// Asks a port on the pod's loopback, which is not intercepted.

@@ -15,6 +15,8 @@ pub struct PodSpec {
     pub name: String,
     /// ServiceAccount, made if it is not there; by default the pod's name.
     pub service_account: Option<String>,
+    /// ServiceAccount that its sidecar has a certificate of; by default the pod's own.
+    pub identity: Option<String>,
     /// More labels; an empty value takes one of the lab's own away.
     pub labels: BTreeMap<String, String>,
     /// More variables for pilot-agent, for example `ISTIO_META_DNS_CAPTURE`.
@@ -77,6 +79,11 @@ impl PodSpec {
 
     pub(super) fn account(&self) -> &str {
         self.service_account.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whose certificate its sidecar has.
+    pub(super) fn sidecar_account(&self) -> &str {
+        self.identity.as_deref().unwrap_or(self.account())
     }
 
     pub(super) fn all_labels(&self) -> BTreeMap<&str, &str> {

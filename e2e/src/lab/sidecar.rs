@@ -72,7 +72,7 @@ fn environment(
         ("POD_NAME", spec.name.as_str()),
         ("POD_NAMESPACE", &spec.namespace),
         ("INSTANCE_IP", &address),
-        ("SERVICE_ACCOUNT", spec.account()),
+        ("SERVICE_ACCOUNT", spec.sidecar_account()),
         ("PROXY_CONFIG", &config.to_string()),
         ("CA_ADDR", &discovery),
         ("PILOT_CERT_PROVIDER", "istiod"),
@@ -97,7 +97,10 @@ async fn write_files(cluster: &Cluster, spec: &PodSpec, folder: &Path) -> Result
         .map(|(key, value)| format!("{key}={value:?}\n"))
         .collect();
     let root = root_certificate(cluster, &spec.namespace).await?;
-    let token = token(cluster, spec, "istio-ca").await?;
+    let token = match &spec.identity {
+        Some(other) => foreign_token(cluster, &spec.namespace, other).await?,
+        None => token(cluster, spec, "istio-ca").await?,
+    };
     for (path, text) in [
         ("etc/istio/pod/labels", labels),
         ("etc/istio/pod/annotations", String::new()),
@@ -137,19 +140,31 @@ async fn root_certificate(cluster: &Cluster, namespace: &str) -> Result<String> 
 
 /// A token of the pod's ServiceAccount, good for as long as the pod exists.
 pub(super) async fn token(cluster: &Cluster, spec: &PodSpec, audience: &str) -> Result<String> {
-    let path = format!(
-        "/api/v1/namespaces/{}/serviceaccounts/{}/token",
-        spec.namespace,
-        spec.account()
-    );
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "name": spec.name });
+    let request = json!({ "audiences": [audience], "boundObjectRef": pod });
+    request_token(cluster, &spec.namespace, spec.account(), request).await
+}
+
+/// A token of a ServiceAccount that a pod should not have, made for whoever shows it to istiod.
+async fn foreign_token(cluster: &Cluster, namespace: &str, account: &str) -> Result<String> {
+    let reference = reference("v1", "ServiceAccount", namespace, account);
+    cluster.apply_object(&reference).await?;
+    let request = json!({ "audiences": ["istio-ca"] });
+    request_token(cluster, namespace, account, request).await
+}
+
+async fn request_token(
+    cluster: &Cluster,
+    namespace: &str,
+    account: &str,
+    mut spec: Value,
+) -> Result<String> {
+    spec["expirationSeconds"] = json!(24 * 3600);
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
     let request = json!({
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
-        "spec": {
-            "audiences": [audience],
-            "expirationSeconds": 24 * 3600,
-            "boundObjectRef": { "apiVersion": "v1", "kind": "Pod", "name": spec.name },
-        },
+        "spec": spec,
     });
     let answer: Value = cluster.post(&path, &request).await?;
     let token = answer.pointer("/status/token").and_then(Value::as_str);

@@ -97,7 +97,8 @@ async fn first_request_without_a_collector(client: &Pod) -> Result<()> {
     Ok(())
 }
 
-async fn until_ready(lazymesh: &Lazymesh) -> Result<()> {
+/// Waits until a collector that was started again answers.
+pub(crate) async fn until_ready(lazymesh: &Lazymesh) -> Result<()> {
     let ready = async || lazymesh.admin("/readyz").await.map(drop);
     let collector = lazymesh.collector().app();
     collector

@@ -27,6 +27,7 @@ mod registry_only;
 mod reporters;
 mod revisions;
 mod scale;
+mod servers;
 mod tcp;
 mod user_sidecars;
 mod virtual_service;

@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use lazymesh_e2e::{
-    lab::{self, Lab},
+    lab::{self, Lab, Pod, PodSpec},
     wait,
 };
 use serde_json::json;
 
-use crate::lazy::{Lazy, host, hosts, until_learned};
+use crate::lazy::{Lazy, enforce, host, hosts, until_lazy, until_learned};
 
 /// A port that nobody else of the lab has, for HTTP or other.
 const PORT: u16 = 9_100;
@@ -60,6 +60,37 @@ fn on_a_port_of_http_such_a_server_is_in_every_scope() -> Result<()> {
     })
 }
 
+#[test]
+fn a_server_with_another_identity_than_its_own_is_refused() -> Result<()> {
+    lab::scenario("tcp-impostor", async |lab, namespace| {
+        enforce(lab, namespace).await?;
+        lab.strict_mtls(namespace).await?;
+        service(lab, namespace, PORT).await?;
+        let impostor = PodSpec {
+            identity: Some("somebody".to_owned()),
+            ..PodSpec::new(namespace, "server")
+        };
+        let (client, _impostor) = tokio::try_join!(
+            lab.pod(PodSpec::new(namespace, "client")),
+            lab.pod(impostor)
+        )?;
+        lab.until_reachable(namespace, "greeter", PORT).await?;
+        let cluster = format!("outbound|{PORT}||{}", host(namespace, "greeter"));
+        until_lazy(&client, &cluster).await?;
+        ensure!(greeting(&client, PORT)?.is_empty(), "it was believed");
+        let direct = client.filter_metric("lazymesh_decisions_direct").await?;
+        ensure!(direct == 1, "{direct} direct connections");
+        until_learned(lab, namespace, "lazymesh-client", "greeter").await?;
+        wait::until("the cluster to come", async || {
+            ensure!(client.has_cluster(&cluster).await?, "no {cluster}");
+            Ok(())
+        })
+        .await?;
+        ensure!(greeting(&client, PORT)?.is_empty(), "it was believed");
+        Ok(())
+    })
+}
+
 /// Waits until the port anchor keeps listeners of HTTP on a port.
 async fn until_anchored(lab: &Lab, port: u16) -> Result<()> {
     lab::lazymesh().await?;
@@ -84,10 +115,15 @@ async fn service(lab: &Lab, namespace: &str, port: u16) -> Result<()> {
 
 /// The server is STRICT and speaks first: it greets nobody who dials in plain text.
 fn greet(lazy: &Lazy<'_>, port: u16) -> Result<()> {
-    let dial = format!("timeout 5 head -n1 < /dev/tcp/greeter/{port}");
-    let output = lazy.client.command("bash").args(["-c", &dial]).output();
-    let output = output.context("cannot start bash")?;
-    let greeting = String::from_utf8_lossy(&output.stdout);
-    ensure!(greeting.trim() == "hello from server", "{output:?}");
+    let greeting = greeting(&lazy.client, port)?;
+    ensure!(greeting == "hello from server", "{greeting:?}");
     Ok(())
+}
+
+/// What the server says; nothing where the connection ends before.
+fn greeting(client: &Pod, port: u16) -> Result<String> {
+    let dial = format!("timeout 5 head -n1 < /dev/tcp/greeter/{port}");
+    let output = client.command("bash").args(["-c", &dial]).output();
+    let output = output.context("cannot start bash")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -9,6 +9,7 @@ use super::interop::{self, Interop};
 use super::steps::Steps;
 use super::tier::Selection;
 use crate::lab::{Lab, Profile};
+use crate::servers::Servers;
 use crate::{build_image, go_tools, mesh_lab, packages, release, tools};
 
 /// What is there.
@@ -19,6 +20,7 @@ pub(super) struct Parts {
     interop: Option<Interop>,
     /// The mesh lab's tools.
     mesh: Option<PathBuf>,
+    servers: Option<Servers>,
 }
 
 impl Parts {
@@ -46,6 +48,7 @@ impl Parts {
                 packages::require(&mesh_lab::PACKAGES)?;
                 go_tools::prepare(root)
             })?);
+            parts.servers = Some(steps.step("servers", Servers::prepare)?);
         }
         Ok(parts)
     }
@@ -88,6 +91,9 @@ impl Parts {
         }
         if let Some(mesh) = &self.mesh {
             command.env("LAZYMESH_LAB_TOOLS", mesh);
+        }
+        if let Some(servers) = &self.servers {
+            servers.tell(command);
         }
     }
 }
