@@ -17,7 +17,7 @@ pub(crate) fn demo(root: &Path, keep: bool) -> Result<()> {
 }
 
 /// Benchmarks that take the lab.
-const ON_THE_LAB: [&str; 1] = ["mesh-scale"];
+const ON_THE_LAB: [&str; 2] = ["churn", "mesh-scale"];
 
 /// Benchmarks that start nothing, and in which nothing is timed.
 const WITHOUT_PARTS: [&str; 1] = ["lazy-share"];

@@ -2,24 +2,38 @@
 //! called for the first time; to an unknown external host against the same without the filter.
 
 use anyhow::{Result, ensure};
+use clap::Args;
 
-use super::{pairs::percentile, row::Row};
+use super::{first_connection, outside, pairs::percentile, row::Row};
 use crate::{CollectorKind, External, Filter, Mesh, MeshBuilder, Service};
 
-const TURNS: usize = 8;
-const HOSTS: usize = 40;
+pub(super) const HOSTS: usize = 40;
 
-pub(super) async fn run() -> Result<Vec<Row>> {
+/// How long to measure.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Settings {
+    /// How often all hosts are met for the first time
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    turns: usize,
+}
+
+pub(super) async fn run(Settings { turns }: Settings) -> Result<Vec<Row>> {
     let mut direct = Samples::default();
     let mut passthrough = Samples::default();
-    for _ in 0..TURNS {
+    for _ in 0..turns {
         direct.turn(unknown_services(), known_services()).await?;
         passthrough.turn(externals(), without_filter()).await?;
     }
-    Ok([direct.rows("direct"), passthrough.rows("passthrough")].concat())
+    Ok([
+        direct.rows("direct"),
+        passthrough.rows("passthrough"),
+        first_connection::run(turns).await?,
+        outside::run(turns).await?,
+    ]
+    .concat())
 }
 
-fn name(index: usize) -> String {
+pub(super) fn name(index: usize) -> String {
     format!("host-{index}")
 }
 
@@ -52,7 +66,7 @@ fn without_filter() -> MeshBuilder {
 
 /// Milliseconds of first requests, and of what they are compared with.
 #[derive(Default)]
-struct Samples {
+pub(super) struct Samples {
     first: Vec<f64>,
     baseline: Vec<f64>,
 }
@@ -60,10 +74,21 @@ struct Samples {
 impl Samples {
     /// One first request to every host of both meshes, in turn.
     async fn turn(&mut self, measured: MeshBuilder, baseline: MeshBuilder) -> Result<()> {
+        self.turn_of(get, measured, baseline).await
+    }
+
+    /// As [`Samples::turn`], with another way to meet a host, which gives the milliseconds that it took.
+    pub(super) async fn turn_of(
+        &mut self,
+        meet: impl AsyncFn(&Mesh, usize) -> Result<f64>,
+        measured: MeshBuilder,
+        baseline: MeshBuilder,
+    ) -> Result<()> {
         let (measured, baseline) = tokio::try_join!(measured.start(), baseline.start())?;
         // The first two requests also start what starts once: pools, the filter's connection to the collector.
         for index in 0..HOSTS {
-            let (first, other) = (get(&measured, index).await?, get(&baseline, index).await?);
+            let first = meet(&measured, index).await?;
+            let other = meet(&baseline, index).await?;
             if index >= 2 {
                 self.first.push(first);
                 self.baseline.push(other);
@@ -72,7 +97,7 @@ impl Samples {
         Ok(())
     }
 
-    fn rows(&self, name: &str) -> Vec<Row> {
+    pub(super) fn rows(&self, name: &str) -> Vec<Row> {
         let row = |(suffix, share)| {
             let first = percentile(&self.first, share);
             let baseline = percentile(&self.baseline, share);

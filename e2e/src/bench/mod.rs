@@ -4,13 +4,17 @@
 //! speed drifts moves both.
 
 mod als;
+#[cfg(feature = "lab")]
+pub mod churn;
 mod filter_memory;
 mod filter_overhead;
-mod first_request;
+mod first_connection;
+pub mod first_request;
 mod lazy_share;
 mod load;
 #[cfg(feature = "lab")]
 pub mod mesh_scale;
+mod outside;
 mod pairs;
 mod resolve;
 mod row;
@@ -27,7 +31,7 @@ pub enum Benchmark {
     /// What the filter costs requests to a host that the sidecar knows
     FilterOverhead,
     /// What a first request costs more than others
-    FirstRequest,
+    FirstRequest(first_request::Settings),
     /// Throughput of the collector
     Resolve,
     /// Entries of access logs that the collector takes
@@ -38,6 +42,9 @@ pub enum Benchmark {
     FilterMemory,
     /// Memory, disk and latency of the collector while known hosts are used for long
     Soak(soak::Settings),
+    /// Requests, streams and sessions that are lost while dependencies come and go (as root)
+    #[cfg(feature = "lab")]
+    Churn(churn::Settings),
     /// Memory, xDS and pushes in a mesh of thousands of services, lazy against full (as root)
     #[cfg(feature = "lab")]
     MeshScale(mesh_scale::Options),
@@ -51,12 +58,14 @@ impl Benchmark {
     pub fn run(&self) -> Result<Vec<Row>> {
         match self {
             Self::FilterOverhead => on_all_cores(filter_overhead::run()),
-            Self::FirstRequest => on_all_cores(first_request::run()),
+            Self::FirstRequest(settings) => on_all_cores(first_request::run(*settings)),
             Self::Resolve => resolve::run(),
             Self::Als => als::run(),
             Self::LazyShare => lazy_share::run(),
             Self::FilterMemory => on_all_cores(filter_memory::run()),
             Self::Soak(settings) => on_all_cores(soak::run(settings)),
+            #[cfg(feature = "lab")]
+            Self::Churn(settings) => on_all_cores(churn::run(settings)),
             #[cfg(feature = "lab")]
             Self::MeshScale(options) => on_all_cores(mesh_scale::run(options)),
         }

@@ -1,5 +1,5 @@
-//! Throughput of the collector's `POST /v1/resolve`, on one core, on its durable store, with 10,000 services in the
-//! inventory. The load comes from another core; where the machine has only one, both share it.
+//! Throughput of the collector's `POST /v1/resolve`, on one core, on its durable store, with 12,000 services in the
+//! inventory, 2,000 of them TCP. The load comes from another core; where the machine has only one, both share it.
 
 use std::{
     fs,
@@ -32,6 +32,8 @@ use crate::{
 };
 
 const SERVICES: usize = 10_000;
+/// They come after the others.
+const TCP_SERVICES: usize = 2_000;
 const SERVICES_PER_FILE: usize = 500;
 const WORKLOADS: usize = 100;
 const CONNECTIONS: usize = 16;
@@ -61,22 +63,29 @@ async fn measure() -> Result<Vec<Row>> {
     let mut connections = connect(ingest, CONNECTIONS).await?;
     let mut writers = connect(ingest, WRITERS).await?;
     let mut alone = connect(ingest, 1).await?;
-    let known = question(0)?;
+    let known = request(0)?;
+    let known_connection = connection(0)?;
     let live = livez()?;
-    connections.repeat(&known, TURN).await?; // learns it, and warms up
+    // Learns them, and warms up.
+    connections.repeat(&known_connection, TURN).await?;
+    connections.repeat(&known, TURN).await?;
 
     let mut turns = Turns::default();
-    let next = AtomicUsize::new(1);
+    let (next, next_connection) = (AtomicUsize::new(1), AtomicUsize::new(1));
     let process = collector.process().context("the collector has ended")?;
     while !turns.are_enough() {
         let live = connections.repeat_on(process, &live, TURN).await?;
         let known = connections.repeat_on(process, &known, TURN).await?;
         turns.live.push(live);
         turns.known.push(known);
-        turns.new.push(writers.run(new(&next, NEW_PER_TURN)).await?);
-        turns
-            .alone
-            .push(alone.run(new(&next, ALONE_PER_TURN)).await?);
+        let new = unasked(request, &next, NEW_PER_TURN);
+        turns.new.push(writers.run(new).await?);
+        let new = unasked(request, &next, ALONE_PER_TURN);
+        turns.alone.push(alone.run(new).await?);
+        let known = &known_connection;
+        turns.tcp_known.push(connections.repeat(known, TURN).await?);
+        let new = unasked(connection, &next_connection, NEW_PER_TURN);
+        turns.tcp_new.push(writers.run(new).await?);
     }
     Ok(turns.rows())
 }
@@ -87,6 +96,8 @@ struct Turns {
     known: Vec<Load>,
     new: Vec<Load>,
     alone: Vec<Load>,
+    tcp_known: Vec<Load>,
+    tcp_new: Vec<Load>,
 }
 
 impl Turns {
@@ -98,7 +109,7 @@ impl Turns {
     }
 
     /// Known dependencies beside `/livez` of the same server; new ones beside a single client, who waits for the disk
-    /// each time.
+    /// each time. Those of connections beside those of requests.
     fn rows(&self) -> Vec<Row> {
         let per_second =
             |loads: &[Load]| -> Vec<f64> { loads.iter().map(Load::per_second).collect() };
@@ -126,6 +137,18 @@ impl Turns {
                 &per_second(&self.alone),
             ),
             Row::paired("new-p99", &p99(&self.new), "ms", &p99(&self.alone)),
+            Row::paired(
+                "tcp-known-per-second",
+                &per_second(&self.tcp_known),
+                "requests/s",
+                &per_second(&self.known),
+            ),
+            Row::paired(
+                "tcp-new-per-second",
+                &per_second(&self.tcp_new),
+                "requests/s",
+                &per_second(&self.new),
+            ),
         ]
     }
 }
@@ -136,7 +159,11 @@ fn processor(loads: &[Load]) -> Vec<f64> {
 }
 
 /// Yields `count` questions that nobody has asked before.
-fn new(next: &AtomicUsize, count: usize) -> impl Fn() -> Option<Outgoing> {
+fn unasked(
+    question: fn(usize) -> Result<Outgoing>,
+    next: &AtomicUsize,
+    count: usize,
+) -> impl Fn() -> Option<Outgoing> {
     let end = next.load(Ordering::Relaxed) + count;
     move || {
         let index = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |index| {
@@ -146,20 +173,39 @@ fn new(next: &AtomicUsize, count: usize) -> impl Fn() -> Option<Outgoing> {
     }
 }
 
-fn question(index: usize) -> Result<Outgoing> {
-    // Every workload asks for one service after the other.
-    let (workload, service) = (index % WORKLOADS, index / WORKLOADS);
-    let request = ResolveRequest {
-        source: Source {
-            namespace: "callers".to_owned(),
-            workload: format!("caller-{workload}"),
-            cluster: None,
-            service_account: Some(format!("caller-{workload}")),
-        },
+/// About a request of HTTP. Every workload asks for one service after the other.
+fn request(index: usize) -> Result<Outgoing> {
+    let service = index / WORKLOADS;
+    question(ResolveRequest {
+        source: source(index),
         authority: Some(format!("service-{service}.shop:80")),
         destination: Some(format!("{}:80", cluster_ip(service))),
         protocol: Protocol::Http,
-    };
+    })
+}
+
+/// About a connection of TCP.
+fn connection(index: usize) -> Result<Outgoing> {
+    let service = SERVICES + index / WORKLOADS;
+    question(ResolveRequest {
+        source: source(index),
+        authority: None,
+        destination: Some(format!("{}:5432", cluster_ip(service))),
+        protocol: Protocol::Tcp,
+    })
+}
+
+fn source(index: usize) -> Source {
+    let workload = format!("caller-{}", index % WORKLOADS);
+    Source {
+        namespace: "callers".to_owned(),
+        workload: workload.clone(),
+        cluster: None,
+        service_account: Some(workload),
+    }
+}
+
+fn question(request: ResolveRequest) -> Result<Outgoing> {
     Request::post(RESOLVE_PATH)
         .header("host", "collector")
         .header("content-type", "application/json")
@@ -185,7 +231,7 @@ pub(super) fn options(folder: &Path, address: Ipv4Addr) -> Result<Options> {
         &options.manifests.join("namespaces.json"),
         namespaces.into(),
     )?;
-    for first in (0..SERVICES).step_by(SERVICES_PER_FILE) {
+    for first in (0..SERVICES + TCP_SERVICES).step_by(SERVICES_PER_FILE) {
         let services = first..first + SERVICES_PER_FILE;
         let objects = services.flat_map(objects).collect();
         write(
@@ -207,7 +253,11 @@ fn objects(index: usize) -> [Value; 3] {
         "shop",
         &format!("service-{index}"),
         (cluster_ip(index), Ipv4Addr::new(10, 244, high, low)),
-        ("http", 80),
+        if index < SERVICES {
+            ("http", 80)
+        } else {
+            ("tcp", 5432)
+        },
         true,
     )
 }

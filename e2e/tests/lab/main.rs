@@ -3,6 +3,7 @@
 mod asking;
 mod busy;
 mod by_hand;
+mod churn;
 mod control_plane;
 mod discovery_selectors;
 mod dns_capture;
