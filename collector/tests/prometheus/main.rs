@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::mesh::Mesh;
-use crate::month::{DAY, REVIEWS_CALLS, month, request};
+use crate::month::{DAY, REVIEWS_CALLS, crowd, month, request};
 use crate::prometheus::Prometheus;
 use crate::running::{Running, until};
 
@@ -126,6 +126,23 @@ async fn labels_may_have_other_names() {
         hosts(&collector, "shop/web").await,
         [MYSQL, RATINGS, REVIEWS]
     );
+    collector.stop().await.expect("a good end");
+}
+
+/// Prometheus itself refuses what would take more of its memory than it may have; and it may speak TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_prometheus_refuses_is_asked_for_in_parts() {
+    let flags = ["--query.max-samples=60"];
+    let prometheus = Prometheus::start_with_tls(&crowd(4, 10), &flags).await;
+    let mesh = mesh();
+    let [url, authorities] = prometheus.tls_flags();
+    let flags = [&*url, &authorities, "--prometheus-lookback=1h"];
+    let collector = Running::start_with(&mesh, &flags).await;
+    caught_up(&collector).await;
+    assert_eq!(collector.metric("lazymesh_workloads ").await, 40);
+    // Undivided, two windows of two counters are four.
+    let answered = "lazymesh_prometheus_queries_total{outcome=\"answered\"}";
+    assert!(collector.metric(answered).await >= 8);
     collector.stop().await.expect("a good end");
 }
 

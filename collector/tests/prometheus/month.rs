@@ -7,6 +7,9 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 pub(crate) const DAY: u64 = 24 * HOUR;
 
+const REVIEWS: &str = "reviews.shop.svc.cluster.local";
+const RATINGS: &str = "ratings.shop.svc.cluster.local";
+
 /// How often `shop/web` has called reviews in all.
 pub(crate) const REVIEWS_CALLS: u64 = 10 + 58;
 
@@ -30,18 +33,36 @@ fn scrapes() -> impl Iterator<Item = u64> {
     days.chain((0..=25).rev().map(|minute| minute * MINUTE))
 }
 
+/// Half an hour in which each of so many workloads of so many namespaces calls reviews.
+pub(crate) fn crowd(namespaces: usize, workloads: usize) -> String {
+    let now = now();
+    let mut text = "# TYPE istio_requests counter\n".to_owned();
+    for namespace in 0..namespaces {
+        for workload in 0..workloads {
+            let (namespace, workload) = (format!("ns-{namespace}"), format!("w-{workload}"));
+            let labels = labels(&namespace, &workload, REVIEWS, &namespace);
+            for minute in (0..30).rev() {
+                let at = now - minute * MINUTE;
+                writeln!(text, "istio_requests_total{{{labels}}} 1 {at}").expect("a string");
+            }
+        }
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("a clock").as_secs()
+}
+
 /// The whole of it.
 pub(crate) fn month() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.expect("a clock").as_secs();
+    let now = now();
     let mut text = "# TYPE istio_requests counter\n".to_owned();
     let add = |text: &mut String, name: &str, labels: &str, ago: u64, value: u64| {
         writeln!(text, "{name}_total{{{labels}}} {value} {}", now - ago).expect("a string");
     };
-    let (reviews, ratings) = (
-        "reviews.shop.svc.cluster.local",
-        "ratings.shop.svc.cluster.local",
-    );
     let web = |destination: &str| {
         let labels = labels("shop", "web-v1", destination, "shop");
         format!("{labels},source_canonical_service=\"web\"")
@@ -51,21 +72,21 @@ pub(crate) fn month() -> String {
         add(
             &mut text,
             "istio_requests",
-            &web(reviews),
+            &web(REVIEWS),
             ago,
             10 + half_days,
         );
     }
-    for destination in [ratings, "api.example.com"] {
+    for destination in [RATINGS, "api.example.com"] {
         for ago in scrapes() {
             add(&mut text, "istio_requests", &web(destination), ago, 1);
         }
     }
-    let forged = labels("shop", "victim", reviews, "evil");
+    let forged = labels("shop", "victim", REVIEWS, "evil");
     for ago in scrapes() {
         add(&mut text, "istio_requests", &forged, ago, 1);
     }
-    let night = labels("shop", "night", ratings, "shop");
+    let night = labels("shop", "night", RATINGS, "shop");
     for minute in 0..5 {
         add(
             &mut text,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -13,17 +14,29 @@ use tokio::process::{Child, Command};
 
 use crate::running::until;
 
+const CERTIFICATE: &str = "certificate.pem";
+const TLS: &str = "--web.config.file=web.yml";
+
 /// A Prometheus that scrapes one target every second. It ends with this.
 pub(crate) struct Prometheus {
     address: SocketAddr,
     exposed: Arc<Mutex<String>>,
     _process: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Prometheus {
     /// Starts one that has already taken in what is in this OpenMetrics text.
     pub(crate) async fn start(past: &str) -> Self {
+        Self::start_with(past, &[]).await
+    }
+
+    /// As [`Prometheus::start`], with flags, and with TLS.
+    pub(crate) async fn start_with_tls(past: &str, flags: &[&str]) -> Self {
+        Self::start_with(past, &[flags, &[TLS]].concat()).await
+    }
+
+    async fn start_with(past: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let data = folder.path().join("data");
         if !past.is_empty() {
@@ -53,6 +66,8 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", data.display()))
             .arg("--storage.tsdb.retention.time=90d")
             .arg(format!("--web.listen-address={address}"))
+            .args(flags)
+            .current_dir(write_certificate(folder.path()))
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.path().join("log")).expect("a file"))
             .kill_on_drop(true)
@@ -62,11 +77,10 @@ impl Prometheus {
             address,
             exposed,
             _process: process,
-            _folder: folder,
+            folder,
         };
-        until("Prometheus is ready", async || {
-            let ready = reqwest::get(format!("http://{address}/-/ready")).await;
-            ready.is_ok_and(|it| it.status().is_success())
+        until("Prometheus listens", async || {
+            tokio::net::TcpStream::connect(address).await.is_ok()
         })
         .await;
         prometheus
@@ -75,6 +89,15 @@ impl Prometheus {
     /// The flag that names it.
     pub(crate) fn flag(&self) -> String {
         format!("--prometheus-url=http://{}", self.address)
+    }
+
+    /// The flags that name it where it speaks TLS.
+    pub(crate) fn tls_flags(&self) -> [String; 2] {
+        let authorities = self.folder.path().join(CERTIFICATE);
+        [
+            format!("--prometheus-url=https://localhost:{}", self.address.port()),
+            format!("--prometheus-ca-file={}", authorities.display()),
+        ]
     }
 
     /// Shows this text from the next scrape on.
@@ -92,6 +115,23 @@ async fn expose(text: Arc<Mutex<String>>) -> SocketAddr {
     let router = Router::new().route("/metrics", show);
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
+}
+
+/// Writes a certificate, its key, and a configuration that uses them into a folder.
+fn write_certificate(folder: &Path) -> &Path {
+    let names = vec!["localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    for (file, text) in [
+        (CERTIFICATE, made.cert.pem()),
+        ("key.pem", made.signing_key.serialize_pem()),
+        (
+            "web.yml",
+            format!("tls_server_config: {{cert_file: {CERTIFICATE}, key_file: key.pem}}"),
+        ),
+    ] {
+        fs::write(folder.join(file), text).expect("a file");
+    }
+    folder
 }
 
 /// An address that nobody listens on.
