@@ -39,7 +39,12 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
         .with_context(|| format!("cannot start `{line}`"))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
-        bail!("`{line}` failed ({}): {}", output.status, complaint.trim());
+        let complaint: Vec<_> = complaint.split_whitespace().collect();
+        bail!(
+            "`{line}` failed ({}): {}",
+            output.status,
+            complaint.join(" ")
+        );
     }
     Ok(output.stdout)
 }
@@ -61,4 +66,20 @@ fn line(command: &Command) -> String {
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_one_line() {
+        let mut complain = Command::new("sh");
+        complain.args(["-c", "echo 'no such'; printf '\n no\n  way\n' >&2; exit 3"]);
+        let error = format!("{:#}", output(&mut complain).expect_err("it fails"));
+        assert!(
+            error.ends_with("failed (exit status: 3): no way"),
+            "{error}"
+        );
+    }
 }

@@ -43,17 +43,21 @@ fn other_surroundings(folder: &Path) -> Result<Surroundings> {
     let cargo_home = folder.join("cargo");
     symlink(&here.cargo_home, &cargo_home)?;
     Ok(Surroundings {
-        compiler: other_compiler(&here.compiler, folder)?,
+        compiler: compiler_elsewhere(&here.compiler, folder, !has_sources(&here.compiler)?)?,
         cargo_home,
     })
 }
 
-/// The same compiler, which has the standard library's sources if this one has them not.
-fn other_compiler(compiler: &Path, folder: &Path) -> Result<PathBuf> {
-    let sysroot = compiler::sysroot(compiler)?;
+/// Whether the standard library's sources are beside a compiler.
+fn has_sources(compiler: &Path) -> Result<bool> {
+    Ok(compiler::sysroot(compiler)?.join(STANDARD_LIBRARY).exists())
+}
+
+/// The same compiler in another place, with the standard library's sources or without.
+fn compiler_elsewhere(compiler: &Path, folder: &Path, sources: bool) -> Result<PathBuf> {
     let other = folder.join("sysroot");
-    link_all_but(&sysroot, &other, STANDARD_LIBRARY)?;
-    if !sysroot.join(STANDARD_LIBRARY).exists() {
+    link_all_but(&compiler::sysroot(compiler)?, &other, STANDARD_LIBRARY)?;
+    if sources {
         // The file that the compiler knows them by; it reads none of them.
         let known_by = other.join(STANDARD_LIBRARY).join("library/std/src/lib.rs");
         fs::create_dir_all(known_by.parent().unwrap_or(&other))?;
@@ -96,4 +100,53 @@ fn copy_sources(root: &Path, to: &Path) -> Result<()> {
             .with_context(|| format!("cannot copy {}", name.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::command;
+
+    /// Panics inside the standard library, whose paths so come into what is made of it.
+    const SOURCE: &str = "
+        pub fn forget(map: &mut std::collections::BTreeMap<u32, String>, key: u32) -> Option<String> {
+            map.insert(key + 1, String::new());
+            map.remove(&key)
+        }
+    ";
+
+    /// What a compiler makes of [`SOURCE`], with the flags that the module has.
+    fn compile(compiler: &Path, folder: &Path) -> Result<Vec<u8>> {
+        fs::create_dir_all(folder)?;
+        let (source, object) = (folder.join("source.rs"), folder.join("object.o"));
+        fs::write(&source, SOURCE)?;
+        let mut rustc = Command::new(compiler);
+        rustc
+            .args(["--crate-type=lib", "--crate-name=source", "--edition=2024"])
+            .args(["--emit=obj", "-Cpanic=abort", "-Ccodegen-units=1", "-o"])
+            .args([&object, &source])
+            .args(compiler::remapped_paths(folder, compiler, folder, None)?);
+        command::run(&mut rustc)?;
+        Ok(fs::read(object)?)
+    }
+
+    #[test]
+    fn sources_of_the_standard_library_change_nothing() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let here = Path::new("rustc");
+        let mut made = vec![compile(here, &folder.path().join("here"))?];
+        for (name, sources) in [("with", true), ("without", false)] {
+            let folder = folder.path().join(name);
+            fs::create_dir(&folder)?;
+            let compiler = compiler_elsewhere(here, &folder, sources)?;
+            assert_eq!(has_sources(&compiler)?, sources);
+            made.push(compile(&compiler, &folder.join("sources"))?);
+        }
+        let named = b"/rustc/";
+        assert!(made[0].windows(named.len()).any(|part| part == named));
+        assert!(made.iter().all(|object| *object == made[0]));
+        Ok(())
+    }
 }
