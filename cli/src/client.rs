@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use lazymesh_collector::flag::url;
 use lazymesh_oci::without_login;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ pub(crate) struct ClientArgs {
         long,
         value_name = "URL",
         default_value = "http://127.0.0.1:8481",
+        value_parser = url,
         env = "LAZYMESH_URL",
         hide_env_values = true
     )]
@@ -158,10 +160,13 @@ impl Client {
     /// A JSON document.
     pub(crate) async fn json(&self, path: &[&str]) -> anyhow::Result<Value> {
         let response = self.get(path, &[]).await?;
-        response
-            .json()
-            .await
-            .with_context(|| format!("{} did not answer with JSON", self.shown))
+        let document = response.json().await;
+        document.map_err(|_| {
+            anyhow!(
+                "{} did not answer with JSON; is it a collector's admin port?",
+                self.shown
+            )
+        })
     }
 
     /// A document of any other kind.
@@ -171,10 +176,8 @@ impl Client {
         query: &[(&str, &str)],
     ) -> anyhow::Result<String> {
         let response = self.get(path, query).await?;
-        response
-            .text()
-            .await
-            .with_context(|| format!("{} stopped answering", self.shown))
+        let text = response.text().await;
+        text.map_err(|_| anyhow!("{} stopped answering; ask again", self.shown))
     }
 
     /// All items of a list, page by page.
@@ -188,12 +191,15 @@ impl Client {
             let mut query = [&[("limit", PAGE)], filter].concat();
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
             let response = self.get(path, &query).await?;
-            let page: Page = response
-                .json()
-                .await
-                .with_context(|| format!("{} did not answer with a page of a list", self.shown))?;
-            items.extend(page.items);
-            match page.next {
+            let page = response.json().await;
+            let Page { items: more, next } = page.map_err(|_| {
+                anyhow!(
+                    "{} did not answer with a page of a list; is it a collector's admin port?",
+                    self.shown
+                )
+            })?;
+            items.extend(more);
+            match next {
                 Some(next) => cursor = Some(next),
                 None => return Ok(items),
             }

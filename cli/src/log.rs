@@ -1,6 +1,6 @@
 use std::io::{self, IsTerminal, Write, stderr};
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -32,8 +32,8 @@ enum Format {
 impl LogArgs {
     /// Sends the logs of this process where the arguments say. Once per process.
     pub(crate) fn start(&self) -> anyhow::Result<()> {
-        let filter = EnvFilter::builder().parse(&self.log).with_context(|| {
-            format!(
+        let filter = EnvFilter::builder().parse(&self.log).map_err(|_| {
+            anyhow!(
                 "--log: expected a list of levels, such as info or debug,hyper=info, got {:?}",
                 self.log
             )

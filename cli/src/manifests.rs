@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 use clap::{ArgAction, ValueEnum};
+use lazymesh_collector::flag::number;
 use lazymesh_envoyfilters::{AccessLog, Attachment, FilterConfig, IstioVersion};
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
     /// Port on which the mesh speaks HTTP, or may speak it; repeat for each
-    #[arg(long = "http-port", value_name = "PORT", default_values_t = [80], value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long = "http-port", value_name = "PORT", default_values_t = [80], value_parser = number(1..=u16::MAX))]
     http_ports: Vec<u16>,
     /// Address or CIDR block of the mesh: its Services, the pods of headless ones, ServiceEntries; repeat for each. Connections to
     /// other addresses that are not HTTP wait for nothing
@@ -39,7 +40,7 @@ pub(crate) struct Args {
         long,
         value_name = "PERCENT",
         default_value_t = 10,
-        value_parser = clap::value_parser!(u8).range(1..=100),
+        value_parser = number(1..=100_u8),
         requires = "als"
     )]
     als_percent: u8,

@@ -1,4 +1,4 @@
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use lazymesh_core::Workload;
 use serde_json::Value;
@@ -45,8 +45,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.output {
         Form::Yaml => print(&yaml),
         Form::Json => {
-            let published: Vec<Value> =
-                serde_saphyr::from_multiple(&yaml).context("the Sidecar is not YAML")?;
+            let published: Vec<Value> = serde_saphyr::from_multiple(&yaml)
+                .map_err(|_| anyhow!("the Sidecar is not YAML"))?;
             let published = published.first().context("there is no Sidecar")?;
             print(&serde_json::to_string_pretty(published)?)
         }

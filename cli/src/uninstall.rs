@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lazymesh_collector::attach::Uninstall;
-use lazymesh_collector::kubernetes::{ConnectConfig, duration};
+use lazymesh_collector::flag::duration;
+use lazymesh_collector::kubernetes::ConnectConfig;
 
 #[derive(clap::Args)]
 #[command(after_help = "\

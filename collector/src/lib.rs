@@ -25,6 +25,7 @@ pub use self::ingest::{IngestIdentity, ReportError, ResolveError};
 pub use self::inventory::directory;
 pub use self::prometheus::{PrometheusConfig, PrometheusError};
 pub use self::runtime::config::{Config, LimitsConfig, MeshConfig, PlacesConfig, VisibilityConfig};
+pub use self::runtime::flag;
 pub use self::runtime::listen::{Addresses, IdentityFrom, ListenConfig, ListenError};
 pub use self::runtime::readiness::{Check, NotReady};
 pub use self::runtime::{Collector, Server, ServerError};

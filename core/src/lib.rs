@@ -61,6 +61,7 @@
 mod decide;
 mod graph;
 mod inventory;
+mod misfit;
 mod names;
 mod resolve;
 pub mod resource;
@@ -72,6 +73,7 @@ pub use graph::{
     Witness,
 };
 pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
+pub use misfit::{Misfit, fit};
 pub use names::{
     Authority, AuthorityError, ClusterId, EgressHost, Host, NameError, Workload, is_object_name,
 };
@@ -84,6 +86,5 @@ pub use resource::{
 pub use scope::{
     AlwaysVisible, Confidence, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate, Filters,
     Footprint, Gap, Limit, Plan, Policy, Reason, Rollout, SidecarSpec, Transit, Visibility,
-    always_visible, always_visible_anywhere, confidence, estimate, obstacle, plan, roll_out,
-    sidecar_name,
+    always_visible_in, confidence, estimate, obstacle, plan, roll_out, sidecar_name,
 };

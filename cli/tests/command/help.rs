@@ -47,7 +47,10 @@ fn mistakes_on_the_command_line_are_told_apart() {
             &["graph", "--format", "svg"],
             "possible values: json, dot, mermaid",
         ),
-        (&["graph", "--url", "nonsense"], "invalid value 'nonsense'"),
+        (
+            &["graph", "--url", "nonsense"],
+            "expected a URL, as in http://127.0.0.1:8481",
+        ),
         (&["collector"], "--data-dir"),
         (
             &[
@@ -56,7 +59,25 @@ fn mistakes_on_the_command_line_are_told_apart() {
                 "--manifests=y",
                 "--ingest=localhost",
             ],
-            "invalid value 'localhost'",
+            "expected an IP address and a port, as in 127.0.0.1:8480, got \"localhost\"",
+        ),
+        (
+            &[
+                "collector",
+                "--data-dir=x",
+                "--manifests=y",
+                "--max-workloads=many",
+            ],
+            "expected a whole number from 0 to 18446744073709551615, got \"many\"",
+        ),
+        (
+            &[
+                "collector",
+                "--data-dir=x",
+                "--manifests=y",
+                "--usage-interval=0",
+            ],
+            "expected a whole number from 1 to 18446744073709551615, got \"0\"",
         ),
         (
             &[

@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use lazymesh_core::{Misfit, fit};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::error::Category;
@@ -79,21 +80,22 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|_| refusal::<T>(bytes))
 }
 
-/// Only a body that was refused is read again: first for whether it is JSON at all, whatever the first reading
-/// stumbled over, then to keep track of the field.
+/// Only a body that was refused is read again: for whether it is JSON at all, whatever the first reading stumbled over, then
+/// for the field.
 fn refusal<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
-    if let Err(error) = serde_json::from_slice::<Value>(bytes) {
-        return malformed(&error);
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
-        return Problem::new(Kind::Invalid, "the document has the wrong shape");
+    let document = match serde_json::from_slice::<Value>(bytes) {
+        Ok(document) => document,
+        Err(error) => return malformed(&error),
     };
-    let detail = expectation(error.inner());
-    if error.path().iter().next().is_none() {
-        return Problem::new(Kind::Invalid, detail);
+    match fit::<T>(&document) {
+        Err(Misfit { field, detail }) if field.is_empty() => Problem::new(Kind::Invalid, detail),
+        Err(Misfit { field, detail }) => Problem::field(field, detail),
+        // A document keeps the last of fields that have one name.
+        Ok(_) => Problem::new(
+            Kind::Invalid,
+            "expected each field once, got one of them twice",
+        ),
     }
-    Problem::field(error.path().to_string(), detail)
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
@@ -106,21 +108,6 @@ fn malformed(error: &serde_json::Error) -> Problem {
         Kind::MalformedJson,
         format!("{what} at line {line}, column {column}"),
     )
-}
-
-/// What serde says, without the value that it quotes.
-fn expectation(error: &serde_json::Error) -> String {
-    // For a number in the place of an enum serde_json speaks of syntax.
-    if error.classify() != Category::Data {
-        let (line, column) = (error.line(), error.column());
-        return format!("the value at line {line}, column {column} has the wrong type");
-    }
-    // Otherwise it writes `invalid type: <what came>, expected <what it wanted> at line 1 column 2`.
-    let message = error.to_string();
-    match message.rsplit_once(", expected ") {
-        Some((_, wanted)) => format!("expected {wanted}"),
-        None => message,
-    }
 }
 
 #[cfg(test)]
@@ -160,19 +147,26 @@ mod tests {
             r#"{"source":{"namespace":5,"workload":"w"},"protocol":"http"}"#,
             422,
             Some("source.namespace"),
-            "expected a string at line 1 column 24",
+            "expected a text, got 5",
         );
         check::<Reports>(
             r#"{"source":{"namespace":"n","workload":"w"},"reports":[{"protocol":"http","count":-1}]}"#,
             422,
             Some("reports[0].count"),
-            "expected u64 at line 1 column 83",
+            "expected a whole number, 0 or more, got -1",
         );
         check::<ResolveRequest>(
             r#"{"source":{"namespace":"n"},"protocol":"http"}"#,
             422,
-            Some("source"),
-            "missing field `workload` at line 1 column 27",
+            Some("source.workload"),
+            "expected a value, got none",
+        );
+        check::<ResolveRequest>("7", 422, None, "expected an object, got 7");
+        check::<ResolveRequest>(
+            r#"{"source":{"namespace":"n","workload":"w"},"protocol":"http","protocol":"tcp"}"#,
+            422,
+            None,
+            "expected each field once, got one of them twice",
         );
     }
 
@@ -182,7 +176,7 @@ mod tests {
             "{\"source\":{\"namespace\":\"n\",\"workload\":\"w\"},\"protocol\":\"\\u001b[31m, expected\"}",
             422,
             Some("protocol"),
-            "expected one of `http`, `tcp`, `tls` at line 1 column 76",
+            "expected one of `http`, `tcp`, `tls`, got another text",
         );
     }
 

@@ -20,6 +20,7 @@ use crate::kubernetes::apply::Applier;
 use crate::kubernetes::kinds::{ATTACHMENT, ENVOY_FILTER};
 use crate::publish::kubernetes::owner::Owner;
 use crate::publish::sink::PublishOutcome;
+use crate::runtime::flag::number;
 use crate::runtime::readiness::Readiness;
 
 /// How often to look whether the objects are still as they should be.
@@ -73,7 +74,7 @@ pub struct AttachConfig {
         long,
         value_name = "PERCENT",
         env = "LAZYMESH_ATTACH_ALS",
-        value_parser = clap::value_parser!(u8).range(1..=100),
+        value_parser = number(1..=100_u8),
         requires_all = ["attach", "als"]
     )]
     pub attach_als: Option<u8>,

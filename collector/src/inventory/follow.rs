@@ -158,7 +158,10 @@ impl<S: Source> Follower<S> {
 
     /// `anew`: what is in place may not be what this collector left there.
     fn announce(&self, affected: Affected, anew: bool) {
-        let subjects = self.view.look().affected(affected);
+        let mut subjects = affected.subjects;
+        if affected.everything {
+            subjects.extend(self.view.subjects());
+        }
         if !subjects.is_empty() {
             self.view.announce(Event::Affected(subjects));
         }

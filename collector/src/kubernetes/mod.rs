@@ -6,7 +6,6 @@
 pub(crate) mod apply;
 mod config;
 mod connect;
-mod duration;
 pub(crate) mod error;
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -16,6 +15,5 @@ mod mode;
 
 pub use self::config::KubernetesConfig;
 pub use self::connect::ConnectConfig;
-pub use self::duration::duration;
 pub use self::error::KubernetesError;
 pub use self::mode::label_namespace;

@@ -8,7 +8,7 @@ use reqwest::Url;
 use thiserror::Error;
 
 use super::query::Rename;
-use crate::kubernetes::duration;
+use crate::runtime::flag::{duration, url};
 
 /// Where Istio's metrics are, and how they are called there.
 #[derive(Args, Clone, Debug)]
@@ -19,6 +19,7 @@ pub struct PrometheusConfig {
     #[arg(
         long,
         value_name = "URL",
+        value_parser = url,
         env = "LAZYMESH_PROMETHEUS_URL",
         hide_env_values = true
     )]

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use crate::api::{Token, TokenError};
 use crate::ingest::IngestIdentity;
 use crate::ingest::xfcc::Spiffe;
+use crate::runtime::flag;
 
 /// Where to listen, and for whom.
 #[derive(Args, Clone, Debug)]
@@ -25,23 +26,25 @@ pub struct ListenConfig {
         long,
         value_name = "IP:PORT",
         default_value = "127.0.0.1:8480",
+        value_parser = flag::address,
         env = "LAZYMESH_INGEST"
     )]
     pub ingest: SocketAddr,
     /// Address of a port that takes the access logs of sidecars: gRPC, in plain HTTP/2, from the same callers as --ingest
-    #[arg(long, value_name = "IP:PORT", env = "LAZYMESH_ALS")]
+    #[arg(long, value_name = "IP:PORT", value_parser = flag::address, env = "LAZYMESH_ALS")]
     pub als: Option<SocketAddr>,
     /// Address of the port for people and programs, on loopback: it speaks plain HTTP
     #[arg(
         long,
         value_name = "IP:PORT",
         default_value = "127.0.0.1:8481",
+        value_parser = flag::address,
         env = "LAZYMESH_ADMIN"
     )]
     pub admin: SocketAddr,
     /// Address of a port for the kubelet's probes, for where it cannot reach the others: plain HTTP, /livez and /readyz, and
     /// nothing that is worth a secret
-    #[arg(long, value_name = "IP:PORT", env = "LAZYMESH_PROBES")]
+    #[arg(long, value_name = "IP:PORT", value_parser = flag::address, env = "LAZYMESH_PROBES")]
     pub probes: Option<SocketAddr>,
     /// Where the identity of sidecars comes from; must be said unless --ingest and --als are on loopback
     #[arg(long, value_name = "FROM", env = "LAZYMESH_INGEST_IDENTITY")]

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 mod collector;
 pub(crate) mod config;
+pub mod flag;
 pub(crate) mod fsync;
 pub(crate) mod kubernetes;
 pub(crate) mod listen;

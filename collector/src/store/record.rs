@@ -113,7 +113,7 @@ pub(super) fn decode_into(snapshot: &mut Snapshot, key: &[u8], value: &[u8]) -> 
 fn decode_body(snapshot: &mut Snapshot, key: &[u8], body: &[u8]) -> Result<(), String> {
     match decode_key(key)? {
         Key::Dependency(source, host) => {
-            let value: DependencyValue = serde_json::from_slice(body).map_err(text)?;
+            let value: DependencyValue = serde_json::from_slice(body).map_err(no_record)?;
             snapshot.dependencies.push(Dependency {
                 source,
                 host,
@@ -125,7 +125,7 @@ fn decode_body(snapshot: &mut Snapshot, key: &[u8], body: &[u8]) -> Result<(), S
             });
         }
         Key::External(source, host) => {
-            let value: ExternalValue = serde_json::from_slice(body).map_err(text)?;
+            let value: ExternalValue = serde_json::from_slice(body).map_err(no_record)?;
             snapshot.externals.push(ExternalHost {
                 source,
                 host,
@@ -165,7 +165,7 @@ fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
 }
 
 fn decode_key(key: &[u8]) -> Result<Key, String> {
-    let key = std::str::from_utf8(key).map_err(text)?;
+    let key = std::str::from_utf8(key).map_err(|_| "expected UTF-8 as its key".to_owned())?;
     let mut parts = key.splitn(4, '/');
     let (Some(kind), Some(namespace), Some(name), Some(host)) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -178,6 +178,10 @@ fn decode_key(key: &[u8]) -> Result<Key, String> {
         "e" if !host.is_empty() => Ok(Key::External(source, host.to_owned())),
         _ => Err("not a key of a record".to_owned()),
     }
+}
+
+fn no_record(_: serde_json::Error) -> String {
+    "expected the fields of a record, got something else".to_owned()
 }
 
 fn text(error: impl Display) -> String {

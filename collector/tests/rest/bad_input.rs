@@ -89,7 +89,7 @@ async fn wrong_types() {
         ("[]".to_owned(), 422, None),
         ("null".to_owned(), 422, None),
         ("7".to_owned(), 422, None),
-        ("{}".to_owned(), 422, None),
+        ("{}".to_owned(), 422, Some("source")),
         (with("/source", json!("shop/web")), 422, Some("source")),
         (
             with("/source/namespace", json!(1)),

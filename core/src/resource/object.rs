@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::kind::{Kind, Scope, kinds};
 use super::meta::Metadata;
+use crate::misfit::{Misfit, fit};
 use crate::names::ClusterId;
 
 /// What names an object: no two objects of a mesh share it.
@@ -64,13 +65,13 @@ pub enum ObjectError {
         /// The kind it says it is.
         kind: Kind,
     },
-    /// A field that lazymesh reads has the wrong type.
-    #[error("{kind}: {source}")]
+    /// A field that lazymesh reads is not what it should be.
+    #[error("{kind}: {misfit}")]
     Malformed {
         /// The kind it says it is.
         kind: Kind,
-        /// What is wrong, and where.
-        source: serde_json::Error,
+        /// Which field, and what it should be.
+        misfit: Misfit,
     },
 }
 
@@ -87,7 +88,7 @@ macro_rules! define {
         }
 
         impl Object {
-            fn read(kind: Kind, value: Value) -> Result<Self, ObjectError> {
+            fn read(kind: Kind, value: &Value) -> Result<Self, ObjectError> {
                 Ok(match kind {
                     $(Kind::$kind => Self::$kind(read(kind, value)?),)*
                 })
@@ -136,7 +137,7 @@ impl Object {
         let Some(kind) = Kind::of(group, field("kind")?) else {
             return Ok(None);
         };
-        let mut object = Self::read(kind, value)?;
+        let mut object = Self::read(kind, &value)?;
         object.complete(kind)?;
         Ok(Some(object))
     }
@@ -176,8 +177,8 @@ impl Object {
     }
 }
 
-fn read<T: DeserializeOwned>(kind: Kind, value: Value) -> Result<T, ObjectError> {
-    T::deserialize(value).map_err(|source| ObjectError::Malformed { kind, source })
+fn read<T: DeserializeOwned>(kind: Kind, value: &Value) -> Result<T, ObjectError> {
+    fit(value).map_err(|misfit| ObjectError::Malformed { kind, misfit })
 }
 
 #[cfg(test)]
@@ -227,7 +228,7 @@ mod tests {
         );
         check(
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 70000}]}}),
-            "Service: invalid value: integer `70000`, expected u16",
+            "Service: spec.ports[0].port: expected a whole number from 0 to 65535, got 70000",
         );
     }
 }

@@ -114,7 +114,7 @@ fn take_items(value: &mut Value) -> Result<Option<Vec<Value>>, String> {
     match value.get_mut("items").map(Value::take) {
         Some(Value::Array(items)) => Ok(Some(items)),
         None | Some(Value::Null) => Ok(Some(Vec::new())),
-        Some(_) => Err("items: a list is expected".to_owned()),
+        Some(_) => Err("items: expected a list, got something else".to_owned()),
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
         );
         check(
             "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Service\nmetadata: 7\n",
-            "mesh.yaml:5: document 2: Service: ",
+            "mesh.yaml:5: document 2: Service: metadata: expected an object, got 7",
         );
         check(
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n- 7\n",

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::DynamicObject;
-use lazymesh_core::{DefaultExportTo, EgressHost, Inventory, LabelSelector, Mesh};
+use lazymesh_core::{DefaultExportTo, EgressHost, Inventory, LabelSelector, Mesh, fit};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::inventory::directory::yaml::{self, SyntaxError};
 
 /// Of Istio's `MeshConfig`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -47,11 +49,17 @@ impl MeshConfigMap {
     /// Reads a ConfigMap; the error says what is wrong with it.
     pub(crate) fn read(map: &DynamicObject) -> Result<Self, String> {
         let text = map.data.pointer("/data/mesh").and_then(Value::as_str);
-        let text = text.ok_or("it has no key `mesh`")?;
-        if text.trim().is_empty() {
+        let text = text.ok_or("expected the key `mesh`, got none of that name")?;
+        let Some(document) = yaml::documents(text).into_iter().next() else {
             return Ok(Self::default());
-        }
-        serde_saphyr::from_str(text).map_err(|error| error.to_string())
+        };
+        let document = document.map_err(|error| {
+            let SyntaxError { line, reason, .. } = error;
+            format!("key `mesh`, line {line}: {reason}")
+        })?;
+        let mut value = document.value;
+        drop_nulls(&mut value);
+        fit(&value).map_err(|misfit| format!("key `mesh`: {misfit}"))
     }
 
     /// Istio's own defaults stand where it says nothing: its namespace, and `cluster.local`.
@@ -95,6 +103,14 @@ impl MeshConfigMap {
         services
             .flat_map(|service| resolve(service, inventory))
             .collect()
+    }
+}
+
+/// To Istio a field that is null is one that is not there.
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, field| !field.is_null());
+        fields.values_mut().for_each(drop_nulls);
     }
 }
 
@@ -145,7 +161,17 @@ mod tests {
             (said.trust_domain, said.root_namespace),
             ("td".to_owned(), "root".to_owned())
         );
-        assert!(read("trustDomain: [").is_err());
+        assert_eq!(mesh("# nothing yet\n"), default);
+        assert_eq!(mesh("trustDomainAliases:\ndefaultConfig:\n"), default);
+        let refused = |text: &str| read(text).unwrap_err();
+        assert_eq!(
+            refused("a: b\ntrustDomain: ["),
+            "key `mesh`, line 3: column 1: a value that is missing, or a brace or bracket that is not closed"
+        );
+        assert_eq!(
+            refused("trustDomainAliases: old"),
+            "key `mesh`: trustDomainAliases: expected a list, got a text"
+        );
         let export = mesh("defaultServiceExportTo: ['.']").default_export_to;
         assert_eq!(export.services, ["."]);
         assert_eq!(mesh("").default_export_to, DefaultExportTo::default());
