@@ -30,6 +30,8 @@ pub struct Options {
     pub always: Vec<String>,
     /// Further flags.
     pub flags: Vec<String>,
+    /// Where it writes its number to be in a control group, if it is to be in one.
+    pub cgroup: Option<PathBuf>,
 }
 
 impl Options {
@@ -153,7 +155,16 @@ impl Page {
 impl Options {
     fn command(&self) -> Result<Command> {
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let mut command = Command::new(parts::lazymesh()?);
+        let lazymesh = parts::lazymesh()?;
+        let mut command = match &self.cgroup {
+            None => Command::new(lazymesh),
+            Some(processes) => {
+                let mut shell = Command::new("sh");
+                let enter = r#"echo $$ > "$0" && exec "$@""#;
+                shell.args(["-c", enter]).arg(processes).arg(lazymesh);
+                shell
+            }
+        };
         command
             .arg("collector")
             .arg("--ingest")

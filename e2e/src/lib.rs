@@ -11,6 +11,7 @@
 pub mod backend;
 pub mod bench;
 pub mod certificates;
+pub mod cgroup;
 pub mod client;
 pub mod collector;
 pub mod demo;

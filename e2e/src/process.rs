@@ -47,6 +47,17 @@ impl Process {
         })
     }
 
+    /// Most that was resident at once since it started, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn most_resident(self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0))?;
+        let mut lines = status.lines();
+        let peak = lines.find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        Ok(peak.context("no VmHWM")?.trim().parse::<u64>()? * 1024)
+    }
+
     /// Processor time that it has used, all threads together, to 10 ms.
     ///
     /// # Errors

@@ -11,11 +11,13 @@ mod filter_overhead;
 mod first_connection;
 pub mod first_request;
 mod lazy_share;
+pub mod limits;
 mod load;
 #[cfg(feature = "lab")]
 pub mod mesh_scale;
 mod outside;
 mod pairs;
+mod readers;
 mod resolve;
 mod row;
 pub mod soak;
@@ -40,6 +42,10 @@ pub enum Benchmark {
     LazyShare,
     /// Memory of a sidecar without and with the filter
     FilterMemory,
+    /// What filters wait while others read everything
+    Readers,
+    /// Memory of a collector that has learned all that it may, under attack, in the memory of the chart (as root)
+    Limits(limits::Settings),
     /// Memory, disk and latency of the collector while known hosts are used for long
     Soak(soak::Settings),
     /// Requests, streams and sessions that are lost while dependencies come and go (as root)
@@ -63,6 +69,8 @@ impl Benchmark {
             Self::Als => als::run(),
             Self::LazyShare => lazy_share::run(),
             Self::FilterMemory => on_all_cores(filter_memory::run()),
+            Self::Readers => on_all_cores(readers::run()),
+            Self::Limits(settings) => on_all_cores(limits::run(settings)),
             Self::Soak(settings) => on_all_cores(soak::run(settings)),
             #[cfg(feature = "lab")]
             Self::Churn(settings) => on_all_cores(churn::run(settings)),

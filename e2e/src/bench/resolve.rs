@@ -174,7 +174,7 @@ fn unasked(
 }
 
 /// About a request of HTTP. Every workload asks for one service after the other.
-fn request(index: usize) -> Result<Outgoing> {
+pub(super) fn request(index: usize) -> Result<Outgoing> {
     let service = index / WORKLOADS;
     question(ResolveRequest {
         source: source(index),
@@ -222,6 +222,7 @@ pub(super) fn options(folder: &Path, address: Ipv4Addr) -> Result<Options> {
         log: folder.join("collector.log"),
         always: Vec::new(),
         flags: Vec::new(),
+        cgroup: None,
     };
     for directory in [&options.manifests, &options.sidecars, &options.store] {
         fs::create_dir(directory)?;

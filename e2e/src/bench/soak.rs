@@ -246,6 +246,7 @@ fn options(folder: &Path, block: &Block, settings: &Settings) -> Result<Options>
         log: folder.join("collector.log"),
         always: Vec::new(),
         flags: vec![format!("--usage-interval={}", settings.usage_interval)],
+        cgroup: None,
     };
     for directory in [&options.manifests, &options.sidecars, &options.store] {
         fs::create_dir(directory)?;

@@ -142,6 +142,7 @@ impl Plan {
                 ],
                 None => Vec::new(),
             },
+            cgroup: None,
         };
         match &self.builder.collector {
             CollectorKind::Real => Ok((Some(Collector::start(options).await?), None)),

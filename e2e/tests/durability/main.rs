@@ -13,6 +13,7 @@ mod control;
 mod disk;
 mod facts;
 mod kill;
+mod limits;
 mod load;
 mod power_cut;
 

@@ -48,6 +48,7 @@ async fn measure() -> Result<Vec<Row>> {
     let als = SocketAddr::from((address, ALS_PORT));
     let options = Options {
         flags: vec!["--als".to_owned(), als.to_string()],
+        cgroup: None,
         ..resolve::options(folder.path(), address)?
     };
     let ingest = options.ingest();
