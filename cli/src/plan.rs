@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
+use lazymesh_collector::flag::number;
 use lazymesh_collector::kubernetes::{ConnectConfig, label_namespace};
 use lazymesh_core::Workload;
 use serde::Deserialize;
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
     /// Fail if the confidence in any of the workloads is below this, of 100
-    #[arg(long, value_name = "CONFIDENCE", value_parser = clap::value_parser!(u8).range(..=100))]
+    #[arg(long, value_name = "CONFIDENCE", value_parser = number(0..=100_u8))]
     fail_below: Option<u8>,
     /// Enforce the namespace that was shown
     #[arg(long)]

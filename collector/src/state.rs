@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use lazymesh_core::{
-    Affected, EgressHost, Graph, Inventory, Mode, Outcome, Plan, Policy, Question, Reason, Room,
-    Subject, Workload, decide, observe, obstacle, plan,
+    EgressHost, Graph, Inventory, Mode, Outcome, Plan, Policy, Question, Reason, Room, Subject,
+    Workload, decide, observe, obstacle, plan,
 };
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{FairMutex, FairMutexGuard, RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
 
 /// Most events that wait for a follower. One that falls further behind looks at everything again.
 const EVENTS: usize = 4096;
+
+/// Most items that are read of the view in one look.
+pub(crate) const PIECE: usize = 128;
 
 /// What exists, what was learned, and the policy.
 pub(crate) struct View {
@@ -34,72 +37,27 @@ impl View {
         plan(&self.inventory, &self.graph, &self.policy, subject)
     }
 
-    /// How many namespaces would be lazy if a filter had called from there.
-    pub(crate) fn namespaces_waiting(&self) -> usize {
-        let waits = |namespace: &&str| {
-            let subject = Subject::Namespace((*namespace).to_owned());
-            let reason = obstacle(&self.inventory, &self.graph, &self.policy, &subject);
-            reason == Some(Reason::NoFilterSeen)
-        };
-        self.inventory.namespaces().filter(waits).count()
+    /// Whether a namespace would be lazy if a filter had called from there.
+    pub(crate) fn waits(&self, namespace: &str) -> bool {
+        let subject = Subject::Namespace(namespace.to_owned());
+        let reason = obstacle(&self.inventory, &self.graph, &self.policy, &subject);
+        reason == Some(Reason::NoFilterSeen)
     }
 
-    /// The workloads that are lazy and have a sidecar that runs: their filters call, if there are any.
-    pub(crate) fn lazy_workloads(&self) -> Vec<Workload> {
-        if !self.policy.filters.are_required() {
-            return Vec::new();
-        }
-        let namespaces = self.inventory.namespaces();
-        let workloads = namespaces.flat_map(|namespace| self.inventory.workloads_in(namespace));
-        let is_lazy = |workload: &Workload| {
-            let subject = Subject::Workload(workload.clone());
-            self.inventory.runs_envoy(workload)
-                && self.policy.mode(&self.inventory, workload) == Mode::Enforce
-                && obstacle(&self.inventory, &self.graph, &self.policy, &subject).is_none()
-        };
-        workloads.filter(is_lazy).collect()
+    /// Whether a workload is lazy and has a sidecar that runs: its filters call, if there are any.
+    fn is_lazy(&self, workload: &Workload) -> bool {
+        let subject = Subject::Workload(workload.clone());
+        self.inventory.runs_envoy(workload)
+            && self.policy.mode(&self.inventory, workload) == Mode::Enforce
+            && obstacle(&self.inventory, &self.graph, &self.policy, &subject).is_none()
     }
 
-    /// Every workload that has pods, or that something was learned about, sorted.
-    pub(crate) fn workloads(&self) -> BTreeSet<Workload> {
-        let namespaces = self.inventory.namespaces();
-        let running = namespaces.flat_map(|namespace| self.inventory.workloads_in(namespace));
-        running.chain(self.graph.workloads().cloned()).collect()
-    }
-
-    /// As [`View::workloads`], from a namespace on, one namespace at a time.
-    pub(crate) fn workloads_from(&self, first: Option<&str>) -> impl Iterator<Item = Workload> {
-        let learned = self.graph.namespaces();
-        let namespaces: BTreeSet<&str> = self.inventory.namespaces().chain(learned).collect();
-        let rest = namespaces
-            .into_iter()
-            .filter(move |it| first.is_none_or(|first| *it >= first));
-        rest.flat_map(|namespace| self.workloads_in(namespace))
-    }
-
-    /// The workloads of a namespace that have pods, or that something was learned about, sorted.
-    pub(crate) fn workloads_in(&self, namespace: &str) -> BTreeSet<Workload> {
-        let running = self.inventory.workloads_in(namespace).into_iter();
-        running
-            .chain(self.graph.workloads_in(namespace).cloned())
-            .collect()
-    }
-
-    /// Everything that may have a Sidecar.
-    pub(crate) fn subjects(&self) -> BTreeSet<Subject> {
-        let namespaces = self.inventory.namespaces();
-        let namespaces = namespaces.map(|namespace| Subject::Namespace(namespace.to_owned()));
-        let workloads = self.workloads().into_iter().map(Subject::Workload);
-        namespaces.chain(workloads).collect()
-    }
-
-    /// Everything in a namespace that may have a Sidecar.
-    pub(crate) fn subjects_in(&self, namespace: &str) -> BTreeSet<Subject> {
-        let is_known = self.inventory.namespaces().any(|it| it == namespace);
-        let own = is_known.then(|| Subject::Namespace(namespace.to_owned()));
-        let workloads = self.workloads_in(namespace).into_iter();
-        let workloads = workloads.map(Subject::Workload);
-        own.into_iter().chain(workloads).collect()
+    /// The first so many workloads, behind one of them, that have pods or that something was learned about, sorted.
+    pub(crate) fn workloads_after(&self, after: Option<&Workload>, count: usize) -> Vec<Workload> {
+        let running = self.inventory.workloads_after(after, count);
+        let learned = self.graph.workloads_after(after).take(count);
+        let all: BTreeSet<&Workload> = running.chain(learned).collect();
+        all.into_iter().take(count).cloned().collect()
     }
 
     /// Whose Sidecars change with what a workload depends on.
@@ -116,27 +74,15 @@ impl View {
         namespaces.map(room).collect()
     }
 
-    /// Whose Sidecars have to be planned again since their namespace has room now, or has none any more.
-    pub(crate) fn subjects_whose_room_differs(
+    /// The namespaces that have room now, or have none any more.
+    pub(crate) fn namespaces_whose_room_differs(
         &self,
-        before: &BTreeMap<String, Room>,
-    ) -> Option<Event> {
+        before: BTreeMap<String, Room>,
+    ) -> Vec<String> {
         let differs =
-            |(namespace, before): &(&String, &Room)| self.graph.room_in(namespace) != **before;
-        let namespaces = before.iter().filter(differs);
-        let subjects: BTreeSet<_> = namespaces
-            .flat_map(|(namespace, _)| self.subjects_in(namespace))
-            .collect();
-        (!subjects.is_empty()).then_some(Event::Affected(subjects))
-    }
-
-    /// Whose Sidecars have to be planned again.
-    pub(crate) fn affected(&self, affected: Affected) -> BTreeSet<Subject> {
-        let mut subjects = affected.subjects;
-        if affected.everything {
-            subjects.extend(self.subjects());
-        }
-        subjects
+            |(namespace, before): &(String, Room)| self.graph.room_in(namespace) != *before;
+        let namespaces = before.into_iter().filter(differs);
+        namespaces.map(|(namespace, _)| namespace).collect()
     }
 
     /// Whether a subject has pods.
@@ -165,8 +111,12 @@ pub(crate) enum Event {
 }
 
 /// The view, shared.
+///
+/// Nobody who asks about a host may wait for somebody who reads all of the mesh. So nothing that grows with the mesh is read in
+/// one look: it is read in pieces, and others have their turn between them.
 pub(crate) struct SharedView {
     view: RwLock<View>,
+    reading: FairMutex<()>,
     events: broadcast::Sender<Event>,
 }
 
@@ -174,6 +124,7 @@ impl SharedView {
     pub(crate) fn new(view: View) -> Self {
         Self {
             view: RwLock::new(view),
+            reading: FairMutex::default(),
             events: broadcast::Sender::new(EVENTS),
         }
     }
@@ -181,6 +132,79 @@ impl SharedView {
     /// Looks at the view. The guard must not be held across an await, and the compiler sees to it.
     pub(crate) fn look(&self) -> RwLockReadGuard<'_, View> {
         self.view.read()
+    }
+
+    /// The turn of one piece of what is read for people and programs: many who read take no more of the machine from those who
+    /// ask about a host than one does. To be waited for where waiting holds up no request.
+    pub(crate) fn turn(&self) -> FairMutexGuard<'_, ()> {
+        self.reading.lock()
+    }
+
+    /// What is sorted, as `piece` gives the next of it behind the last that was seen.
+    pub(crate) fn in_pieces<T: Clone>(
+        &self,
+        mut after: Option<T>,
+        piece: impl Fn(&View, Option<&T>) -> Vec<T>,
+    ) -> impl Iterator<Item = T> {
+        let pieces = iter::from_fn(move || {
+            let items = piece(&self.look(), after.as_ref());
+            after = Some(items.last()?.clone());
+            Some(items)
+        });
+        pieces.flatten()
+    }
+
+    /// The workloads, behind one of them, that have pods or that something was learned about, sorted.
+    pub(crate) fn workloads_after(
+        &self,
+        after: Option<Workload>,
+    ) -> impl Iterator<Item = Workload> {
+        self.in_pieces(after, |view, after| view.workloads_after(after, PIECE))
+    }
+
+    /// As [`SharedView::workloads_after`], those of a namespace.
+    pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
+        let rest = self.workloads_after(Some(Workload::before_all_of(namespace)));
+        rest.take_while(move |workload| workload.namespace == namespace)
+    }
+
+    /// The workloads that are lazy and have a sidecar that runs.
+    pub(crate) fn lazy_workloads(&self) -> Vec<Workload> {
+        if !self.look().policy.filters.are_required() {
+            return Vec::new();
+        }
+        let all = self.workloads_after(None);
+        all.filter(|it| self.look().is_lazy(it)).collect()
+    }
+
+    /// The namespaces there are.
+    pub(crate) fn namespaces(&self) -> Vec<String> {
+        let namespaces = &self.look().inventory;
+        namespaces.namespaces().map(str::to_owned).collect()
+    }
+
+    /// Everything that may have a Sidecar.
+    pub(crate) fn subjects(&self) -> BTreeSet<Subject> {
+        let namespaces = self.namespaces().into_iter().map(Subject::Namespace);
+        let workloads = self.workloads_after(None).map(Subject::Workload);
+        namespaces.chain(workloads).collect()
+    }
+
+    /// Everything in a namespace that may have a Sidecar.
+    pub(crate) fn subjects_in(&self, namespace: &str) -> BTreeSet<Subject> {
+        let is_known = self.look().inventory.has_namespace(namespace);
+        let own = is_known.then(|| Subject::Namespace(namespace.to_owned()));
+        let workloads = self.workloads_in(namespace).map(Subject::Workload);
+        own.into_iter().chain(workloads).collect()
+    }
+
+    /// Tells the followers that everything in some namespaces has to be planned again.
+    pub(crate) fn announce_namespaces(&self, namespaces: &[String]) {
+        let namespaces = namespaces.iter();
+        let subjects: BTreeSet<_> = namespaces.flat_map(|it| self.subjects_in(it)).collect();
+        if !subjects.is_empty() {
+            self.announce(Event::Affected(subjects));
+        }
     }
 
     /// Changes the view, in memory only. Who follows it hears of that by [`SharedView::announce`].

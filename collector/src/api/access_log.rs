@@ -18,6 +18,7 @@ use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
+use crate::api::unread::{Counted, Share, Unread};
 use crate::ingest::access_log::{
     AccessLogs, Calls, StreamAccessLogsMessage, StreamAccessLogsResponse, source,
 };
@@ -49,6 +50,7 @@ struct Service {
     stations: Arc<LogStations>,
     pace: Arc<Pace>,
     streams: Arc<Semaphore>,
+    unread: Arc<Unread>,
 }
 
 /// The router of the listener for access logs.
@@ -57,6 +59,7 @@ pub(crate) fn routes(stations: LogStations) -> Router {
         stations: Arc::new(stations),
         pace: Arc::default(),
         streams: Arc::new(Semaphore::new(STREAMS)),
+        unread: Arc::default(),
     })
 }
 
@@ -71,7 +74,15 @@ async fn stream(State(service): State<Service>, request: Request<Body>) -> Respo
     };
     let codec = ProstCodec::<StreamAccessLogsResponse, StreamAccessLogsMessage>::default();
     let grpc = Grpc::new(codec).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let take = |request: tonic::Request<Messages>| service.take(&admitted, request.into_inner());
+    let share = Share::of(&service.unread);
+    let request = request.map(|body| {
+        let share = Arc::clone(&share);
+        Body::new(Counted { body, share })
+    });
+    let take = |request: tonic::Request<Messages>| {
+        let messages = request.into_inner();
+        service.take(&admitted, &share, messages)
+    };
     let answer = { grpc }.client_streaming(service_fn(take), request).await;
     answer.map(Body::new)
 }
@@ -81,7 +92,12 @@ type Taken = tonic::Response<StreamAccessLogsResponse>;
 
 impl Service {
     /// Learns from a stream until it ends, or the collector does.
-    async fn take(&self, admitted: &Admitted, mut messages: Messages) -> Result<Taken, Status> {
+    async fn take(
+        &self,
+        admitted: &Admitted,
+        unread: &Share,
+        mut messages: Messages,
+    ) -> Result<Taken, Status> {
         let first = timeout(FIRST, messages.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no message came"))?;
         let Some(first) = first? else {
@@ -95,6 +111,7 @@ impl Service {
         let (mut calls, mut next) = (Calls::default(), Some(first));
         loop {
             if let Some(message) = next.take() {
+                unread.clear();
                 let entries = calls.add(message);
                 let wait = self.pace.wait(&workload, entries, Instant::now());
                 // Or until the collector shuts down.
@@ -107,7 +124,7 @@ impl Service {
                         next = message.ok().flatten();
                         next.is_none()
                     }
-                    _ = tick.tick() => false,
+                    _ = tick.tick() => unread.is_late(Instant::now()),
                     _ = stopped.wait_for(|stopped| *stopped) => true,
                 };
             if next.is_some() {

@@ -9,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::Admin;
+use crate::api::aside::aside;
 use crate::api::extract::Query;
 use crate::api::page::{ExternalKey, Page, PageQuery};
 use crate::api::problem::Problem;
@@ -36,13 +37,17 @@ async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<ExternalHostView>>, Problem> {
     let cut = query.cut::<ExternalKey>()?;
-    let after = cut.after().map(|after| (&after.source, &*after.host));
-    let view = view.look();
-    let page = cut.page(view.graph.externals_after(after), key);
-    Ok(Json(page.map(ExternalHostView::from)))
+    let piece = move |after: Option<&ExternalKey>, count| {
+        let after = after.map(|after| (&after.source, &*after.host));
+        let _turn = view.turn();
+        let graph = &view.look().graph;
+        let rest = graph.externals_after(after).take(count);
+        Ok(rest.map(|it| (key(it), it.into())).collect())
+    };
+    Ok(Json(aside(move || cut.read(piece)).await?))
 }
 
-fn key(external: &&ExternalHost) -> ExternalKey {
+fn key(external: &ExternalHost) -> ExternalKey {
     ExternalKey {
         source: external.source.clone(),
         host: external.host.clone(),

@@ -1,15 +1,16 @@
 //! Shows the whole graph at once, for programs and for eyes.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::stream;
 use http::header::CONTENT_TYPE;
 use lazymesh_core::Picture;
 use serde::Deserialize;
+use tokio::task::{JoinError, spawn_blocking};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -93,6 +94,15 @@ async fn graph(
         Format::Dot => (DOT, Walk::picture(view, Picture::dot())),
         Format::Mermaid => (MERMAID, Walk::picture(view, Picture::mermaid())),
     };
-    let body = Body::from_stream(stream::iter(walk.map(Ok::<_, Infallible>)));
+    let body = Body::from_stream(stream::try_unfold(walk, step));
     Ok(([(CONTENT_TYPE, media)], body).into_response())
+}
+
+/// The next piece, and where the walk goes on. An answer whose piece could not be made ends, so that nobody takes it for whole.
+async fn step(mut walk: Walk) -> Result<Option<(Bytes, Walk)>, JoinError> {
+    let piece = spawn_blocking(move || {
+        let piece = walk.next();
+        piece.map(|piece| (piece, walk))
+    });
+    piece.await
 }

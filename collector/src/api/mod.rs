@@ -4,6 +4,7 @@
 
 mod access_log;
 mod always_visible;
+mod aside;
 mod body;
 mod external_hosts;
 mod extract;
@@ -19,6 +20,7 @@ mod responses;
 mod services;
 mod sidecars;
 mod token;
+mod unread;
 mod views;
 mod walk;
 mod workloads;

@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::Admin;
+use crate::api::aside::aside;
 use crate::api::openapi;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::{PlainProblems, ProbeProblems};
@@ -123,12 +124,14 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
         readiness,
         ..
     } = admin;
-    metrics.measure(&view.look(), &readiness);
-    let text = metrics.text().map_err(|error| {
-        tracing::error!(%error, "cannot write the metrics");
-        Problem::new(Kind::Internal, "the metrics cannot be written")
-    })?;
-    Ok(([(CONTENT_TYPE, OPENMETRICS)], text).into_response())
+    let text = aside(move || {
+        metrics.measure(&view, &readiness);
+        metrics.text().map_err(|error| {
+            tracing::error!(%error, "cannot write the metrics");
+            Problem::new(Kind::Internal, "the metrics cannot be written")
+        })
+    });
+    Ok(([(CONTENT_TYPE, OPENMETRICS)], text.await?).into_response())
 }
 
 /// This document

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::problem::Problem;
+use crate::state::PIECE;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
@@ -37,7 +38,7 @@ pub(crate) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    pub(crate) fn map<U>(self, view: impl Fn(T) -> U) -> Page<U> {
+    pub(crate) fn map<U>(self, view: impl FnMut(T) -> U) -> Page<U> {
         Page {
             items: self.items.into_iter().map(view).collect(),
             next: self.next,
@@ -76,25 +77,34 @@ impl PageQuery {
     }
 }
 
-impl<K> Cut<K> {
-    /// The last item of the page before.
-    pub(crate) fn after(&self) -> Option<&K> {
-        self.after.as_ref()
-    }
-}
-
 impl<K: Ord + Display> Cut<K> {
-    /// Cuts a page out of a list that is sorted by `key`.
-    pub(crate) fn page<T>(&self, items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Page<T> {
-        let mut rest =
-            items.filter(|item| self.after.as_ref().is_none_or(|after| *after < key(item)));
-        let items: Vec<T> = rest.by_ref().take(self.limit).collect();
-        let more = rest.next().is_some();
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|last| key(last).to_string());
-        Page { items, next }
+    /// Reads a page of a sorted list. `piece` gives what follows a key, at most so many at once, each with its own.
+    ///
+    /// # Errors
+    /// Those of `piece`.
+    pub(crate) fn read<T>(
+        self,
+        mut piece: impl FnMut(Option<&K>, usize) -> Result<Vec<(K, T)>, Problem>,
+    ) -> Result<Page<T>, Problem> {
+        let Self { mut after, limit } = self;
+        let mut items = Vec::new();
+        loop {
+            // One more than the page has says whether another page follows.
+            let wanted = (limit + 1 - items.len()).min(PIECE);
+            let more = piece(after.as_ref(), wanted)?;
+            let is_end = more.len() < wanted;
+            for (key, item) in more {
+                if items.len() == limit {
+                    let next = after.map(|last| last.to_string());
+                    return Ok(Page { items, next });
+                }
+                items.push(item);
+                after = Some(key);
+            }
+            if is_end {
+                return Ok(Page { items, next: None });
+            }
+        }
     }
 }
 
@@ -157,16 +167,23 @@ mod tests {
         }
     }
 
+    fn page(items: &BTreeSet<u32>, limit: &str, cursor: Option<&str>) -> Page<u32> {
+        let cut = query(Some(limit), cursor).cut::<u32>().expect("valid");
+        let piece = |after: Option<&u32>, count| {
+            assert!(count <= PIECE);
+            let start = after.map_or(0, |after| after + 1);
+            Ok(items.range(start..).take(count).map(|n| (*n, *n)).collect())
+        };
+        cut.read(piece).expect("no problem")
+    }
+
     #[test]
     fn every_item_comes_once_while_others_come_and_go() {
-        let there: BTreeSet<u32> = (0..100).map(|n| n * 10).collect();
-        for limit in [1, 3, 99, 100, 101] {
+        let there: BTreeSet<u32> = (0..300).map(|n| n * 10).collect();
+        for limit in [1, 3, 99, 100, 101, 127, 128, 129, 400] {
             let (mut items, mut seen, mut cursor) = (there.clone(), Vec::<u32>::new(), None);
             loop {
-                let cut = query(Some(&limit.to_string()), cursor.as_deref())
-                    .cut()
-                    .expect("valid");
-                let page = cut.page(items.iter().copied(), |item| *item);
+                let page = page(&items, &limit.to_string(), cursor.as_deref());
                 seen.extend(page.items.iter().filter(|item| there.contains(item)));
                 items.extend(
                     page.items
@@ -188,12 +205,15 @@ mod tests {
 
     #[test]
     fn the_last_page_has_no_next() {
-        let cut = query(Some("2"), None).cut::<u32>().expect("valid");
-        assert_eq!(cut.page([1, 2].into_iter(), |n| *n).next, None);
-        assert_eq!(
-            cut.page([1, 2, 3].into_iter(), |n| *n).next.as_deref(),
-            Some("2")
-        );
-        assert_eq!(cut.page(std::iter::empty(), |n| *n).next, None);
+        let check = |items: &[u32], limit: &str, expect: Option<&str>| {
+            let items = items.iter().copied().collect();
+            assert_eq!(page(&items, limit, None).next.as_deref(), expect);
+        };
+        check(&[1, 2], "2", None);
+        check(&[1, 2, 3], "2", Some("2"));
+        check(&[], "2", None);
+        let many: Vec<u32> = (1..=256).collect();
+        check(&many, "256", None);
+        check(&many, "255", Some("255"));
     }
 }

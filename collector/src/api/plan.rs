@@ -8,15 +8,15 @@ use lazymesh_core::{
     Confidence, Footprint, Gap, Limit, Subject, Witness, Workload, confidence, estimate,
 };
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::Admin;
+use crate::api::aside::aside;
 use crate::api::extract::{Named, Query};
 use crate::api::page::{Page, PageQuery};
-use crate::api::problem::{Kind, Problem};
+use crate::api::problem::Problem;
 use crate::api::responses::{ItemProblems, ListProblems};
 use crate::api::views::{ModeView, WitnessView};
 use crate::api::workloads::{SidecarSummary, require};
@@ -234,24 +234,26 @@ async fn list(
     Query(PlanQuery { namespace }): Query<PlanQuery>,
 ) -> Result<Json<Page<WorkloadPlan>>, Problem> {
     let cut = page.cut::<Workload>()?;
-    let work = spawn_blocking(move || {
-        let page = {
-            let view = view.look();
-            let after = cut.after().map(|after| after.namespace.as_str());
-            let from = after.max(namespace.as_deref());
-            let workloads = view.workloads_from(from);
-            let is_listed =
-                |it: &Workload| namespace.as_ref().is_none_or(|only| it.namespace == *only);
-            cut.page(workloads.filter(is_listed), Workload::clone)
-        };
-        // The view is looked at anew for each, so that nobody waits for all of them.
-        page.map(|workload| WorkloadPlan::in_list(&view.look(), &workload))
-    });
-    let page = work.await.map_err(|error| {
-        tracing::error!(%error, "cannot plan");
-        Problem::new(Kind::Internal, "the plans could not be made")
-    })?;
-    Ok(Json(page))
+    let list = move || {
+        let start = namespace.as_deref().map(Workload::before_all_of);
+        let page = cut.read(|after, count| {
+            let _turn = view.turn();
+            let workloads = view
+                .look()
+                .workloads_after(after.max(start.as_ref()), count);
+            let listed = workloads.into_iter().filter(|it| {
+                let only = namespace.as_ref();
+                only.is_none_or(|only| it.namespace == *only)
+            });
+            Ok(listed.map(|it| (it.clone(), it)).collect())
+        })?;
+        // A plan is a piece of its own.
+        Ok(page.map(|workload| {
+            let _turn = view.turn();
+            WorkloadPlan::in_list(&view.look(), &workload)
+        }))
+    };
+    Ok(Json(aside(list).await?))
 }
 
 /// Show a workload's plan
@@ -270,7 +272,11 @@ async fn show(
     State(view): State<Arc<SharedView>>,
     Named(workload): Named,
 ) -> Result<Json<WorkloadPlan>, Problem> {
-    let view = view.look();
-    require(&view, &workload)?;
-    Ok(Json(WorkloadPlan::new(&view, &workload)))
+    let plan = aside(move || {
+        let _turn = view.turn();
+        let view = view.look();
+        require(&view, &workload)?;
+        Ok(WorkloadPlan::new(&view, &workload))
+    });
+    Ok(Json(plan.await?))
 }

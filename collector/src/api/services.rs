@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use lazymesh_core::{Dependency, EgressHost, Workload};
+use lazymesh_core::{EgressHost, Workload};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::Admin;
+use crate::api::aside::aside;
 use crate::api::extract::{Named, Query};
 use crate::api::page::{Page, PageQuery};
 use crate::api::problem::{Kind, Problem};
@@ -41,14 +42,14 @@ async fn dependents(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<DependencyView>>, Problem> {
     let cut = query.cut::<Workload>()?;
-    let view = view.look();
-    let host = egress_host(&view, &service).ok_or_else(no_service)?;
-    let page = cut.page(view.graph.dependents(&host), source);
-    Ok(Json(page.map(DependencyView::from)))
-}
-
-fn source(dependency: &&Dependency) -> Workload {
-    dependency.source.clone()
+    let host = egress_host(&view.look(), &service).ok_or_else(no_service)?;
+    let piece = move |after: Option<&Workload>, count| {
+        let _turn = view.turn();
+        let graph = &view.look().graph;
+        let rest = graph.dependents_after(&host, after).take(count);
+        Ok(rest.map(|it| (it.source.clone(), it.into())).collect())
+    };
+    Ok(Json(aside(move || cut.read(piece)).await?))
 }
 
 /// The host of a Service that exists, or that something still depends on.
@@ -62,8 +63,7 @@ fn egress_host(view: &View, service: &Workload) -> Option<EgressHost> {
             format!("{name}.{namespace}.svc.{domain}"),
         )
         .ok()?;
-        let needed = view.graph.dependents(&host).next().is_some();
-        needed.then_some(host)
+        view.graph.is_needed(&host).then_some(host)
     })
 }
 

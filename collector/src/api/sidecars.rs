@@ -12,12 +12,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::Admin;
+use crate::api::aside::aside;
 use crate::api::extract::Names;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::ItemProblems;
 use crate::publish::scopes::PublishedScopes;
 use crate::publish::sink::Published;
-use crate::state::{SharedView, View};
+use crate::state::SharedView;
 
 const YAML: &str = "application/yaml";
 /// What separates the Sidecar that is published from the one that is desired.
@@ -50,26 +51,34 @@ async fn show(
     State(published): State<Arc<PublishedScopes>>,
     names: Names,
 ) -> Result<Response, Problem> {
-    let sidecar = find(&view.look(), &names)?;
-    let mut manifests: Vec<_> = published
-        .get(&Published::of(&sidecar))
-        .into_iter()
-        .collect();
-    manifests.push(EgressScope::whole(&sidecar));
-    manifests.dedup();
+    let yaml = aside(move || {
+        let sidecar = find(&view, &names)?;
+        let mut scopes: Vec<_> = published
+            .get(&Published::of(&sidecar))
+            .into_iter()
+            .collect();
+        scopes.push(EgressScope::whole(&sidecar));
+        scopes.dedup();
+        render(&sidecar, &scopes)
+    });
+    Ok(([(CONTENT_TYPE, YAML)], yaml.await?).into_response())
+}
+
+fn render(sidecar: &SidecarSpec, scopes: &[EgressScope]) -> Result<String, Problem> {
     let render = |scope| serde_saphyr::to_string(&sidecar.manifest_with(scope));
-    let documents: Result<Vec<_>, _> = manifests.iter().map(render).collect();
+    let documents: Result<Vec<_>, _> = scopes.iter().map(render).collect();
     let documents = documents.map_err(|error| {
         tracing::error!(%error, "cannot render a Sidecar");
         Problem::new(Kind::Internal, "the Sidecar cannot be written as YAML")
     })?;
-    Ok(([(CONTENT_TYPE, YAML)], documents.join(DESIRED)).into_response())
+    Ok(documents.join(DESIRED))
 }
 
-fn find(view: &View, names: &Names) -> Result<SidecarSpec, Problem> {
+fn find(view: &SharedView, names: &Names) -> Result<SidecarSpec, Problem> {
     let mut reason = None;
     for subject in candidates(view, names) {
-        match view.plan(&subject) {
+        let _turn = view.turn();
+        match view.look().plan(&subject) {
             Plan::Publish(sidecar) => return Ok(sidecar),
             Plan::None(why) => reason = Some(why),
         }
@@ -78,12 +87,12 @@ fn find(view: &View, names: &Names) -> Result<SidecarSpec, Problem> {
 }
 
 /// What the Sidecar of this name is for; nothing else is planned.
-fn candidates(view: &View, names: &Names) -> Vec<Subject> {
+fn candidates(view: &SharedView, names: &Names) -> Vec<Subject> {
     let Names { namespace, name } = names;
     if name == DEFAULT_SIDECAR {
         return vec![Subject::Namespace(namespace.clone())];
     }
-    let workloads = view.workloads_in(namespace).into_iter();
+    let workloads = view.workloads_in(namespace);
     let named = workloads.filter(|workload| sidecar_name(&workload.name) == *name);
     named.map(Subject::Workload).collect()
 }

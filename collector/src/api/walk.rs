@@ -10,10 +10,7 @@ use lazymesh_core::{Dependency, ExternalHost, Picture};
 use serde::Serialize;
 
 use crate::api::views::{DependencyView, ExternalHostView};
-use crate::state::SharedView;
-
-/// Most items of a piece.
-const PIECE: usize = 128;
+use crate::state::{PIECE, SharedView};
 
 /// The graph as text, in pieces.
 pub(super) struct Walk {
@@ -106,6 +103,8 @@ impl Iterator for Walk {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
+        let view = Arc::clone(&self.view);
+        let _turn = view.turn();
         let (text, next) = match mem::replace(&mut self.at, At::End) {
             At::Start => {
                 let head = match &self.form {

@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::Admin;
+use crate::api::aside::aside;
 use crate::api::extract::{Named, Query};
 use crate::api::page::{Page, PageQuery};
 use crate::api::problem::{Kind, Problem};
@@ -94,6 +95,24 @@ impl WorkloadItem {
     }
 }
 
+impl WorkloadDetail {
+    fn new(view: &View, workload: &Workload) -> Result<Self, Problem> {
+        require(view, workload)?;
+        let accounts = view.inventory.service_accounts(workload);
+        let plan = view.plan(&Subject::Workload(workload.clone()));
+        let mut sidecar = SidecarSummary::from(plan);
+        if view.policy.filters.silent().contains(workload) {
+            sidecar.detail = Some("its filters are silent, so it has its full scope".to_owned());
+        }
+        Ok(Self {
+            item: WorkloadItem::new(view, workload),
+            external_hosts: view.graph.external_count_of(workload),
+            service_accounts: accounts.into_iter().collect(),
+            sidecar,
+        })
+    }
+}
+
 impl SidecarSummary {
     fn none(reason: Reason) -> Self {
         let detail = Some(reason.to_string());
@@ -144,18 +163,17 @@ async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<WorkloadItem>>, Problem> {
     let cut = query.cut::<Workload>()?;
-    let from = cut.after().map(|after| &*after.namespace);
-    let view = view.look();
-    let page = cut.page(view.workloads_from(from), Workload::clone);
-    let items = page
-        .items
-        .iter()
-        .map(|workload| WorkloadItem::new(&view, workload))
-        .collect();
-    Ok(Json(Page {
-        items,
-        next: page.next,
-    }))
+    let piece = move |after: Option<&Workload>, count| {
+        let _turn = view.turn();
+        let view = view.look();
+        let workloads = view.workloads_after(after, count).into_iter();
+        let items = workloads.map(|it| {
+            let item = WorkloadItem::new(&view, &it);
+            (it, item)
+        });
+        Ok(items.collect())
+    };
+    Ok(Json(aside(move || cut.read(piece)).await?))
 }
 
 /// Show a workload
@@ -174,22 +192,11 @@ async fn show(
     State(view): State<Arc<SharedView>>,
     Named(workload): Named,
 ) -> Result<Json<WorkloadDetail>, Problem> {
-    let view = view.look();
-    require(&view, &workload)?;
-    let mut sidecar = SidecarSummary::from(view.plan(&Subject::Workload(workload.clone())));
-    if view.policy.filters.silent().contains(&workload) {
-        sidecar.detail = Some("its filters are silent, so it has its full scope".to_owned());
-    }
-    Ok(Json(WorkloadDetail {
-        item: WorkloadItem::new(&view, &workload),
-        external_hosts: view.graph.external_count_of(&workload),
-        service_accounts: view
-            .inventory
-            .service_accounts(&workload)
-            .into_iter()
-            .collect(),
-        sidecar,
-    }))
+    let detail = aside(move || {
+        let _turn = view.turn();
+        WorkloadDetail::new(&view.look(), &workload)
+    });
+    Ok(Json(detail.await?))
 }
 
 /// Forget what a workload has learned
@@ -242,12 +249,15 @@ async fn dependencies(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<DependencyView>>, Problem> {
     let cut = query.cut::<EgressHost>()?;
-    let view = view.look();
-    require(&view, &workload)?;
-    let page = cut.page(view.graph.dependencies(&workload), |dependency| {
-        dependency.host.clone()
-    });
-    Ok(Json(page.map(DependencyView::from)))
+    let piece = move |after: Option<&EgressHost>, count| {
+        let _turn = view.turn();
+        let view = view.look();
+        require(&view, &workload)?;
+        let rest = view.graph.dependencies_after(&workload, after);
+        let items = rest.take(count).map(|it| (it.host.clone(), it.into()));
+        Ok(items.collect())
+    };
+    Ok(Json(aside(move || cut.read(piece)).await?))
 }
 
 pub(super) fn require(view: &View, workload: &Workload) -> Result<(), Problem> {

@@ -41,15 +41,13 @@ impl Filters {
         if self.view.look().policy.filters.admit(namespace) {
             return;
         }
-        let affected = self.view.change(|view| {
-            // Only what exists, so that the set is bounded.
-            let mut known = view.inventory.namespaces();
-            let is_known = known.any(|known| known == namespace);
-            (is_known && view.policy.filters.see(namespace)).then(|| view.subjects_in(namespace))
+        // Only what exists, so that the set is bounded.
+        let is_new = self.view.change(|view| {
+            view.inventory.has_namespace(namespace) && view.policy.filters.see(namespace)
         });
-        if let Some(affected) = affected {
+        if is_new {
             tracing::info!(namespace, "a filter has called; the namespace may be lazy");
-            self.view.announce(Event::Affected(affected));
+            self.view.announce_namespaces(&[namespace.to_owned()]);
         }
     }
 
@@ -111,7 +109,7 @@ impl Filters {
 
     /// Counts one more look for everybody who should call; gives those who have not for too long.
     fn count_looks(&self) -> BTreeSet<Workload> {
-        let expected = self.view.look().lazy_workloads();
+        let expected = self.view.lazy_workloads();
         let mut unheard = self.unheard.lock();
         *unheard = (expected.into_iter())
             .map(|workload| {

@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use crate::learn::recorder::{BATCH, Recorder};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
-use crate::state::{Event, SharedView, View};
+use crate::state::{Event, PIECE, SharedView, View};
 use crate::store::{Change, StoreError};
 
 /// How often it is looked who is gone, and how often at most.
@@ -71,26 +71,26 @@ impl Forgetter {
         if !self.readiness.is_whole() || !self.view.look().inventory.has_pods() {
             return Vec::new();
         }
-        let namespaces: Vec<String> = {
-            let view = self.view.look();
-            view.graph.namespaces().map(str::to_owned).collect()
-        };
+        let learned = self.view.in_pieces(None, |view, after| {
+            let rest = view.graph.workloads_after(after);
+            rest.take(PIECE).cloned().collect()
+        });
         let mut before = self.gone.lock();
         let mut gone = HashMap::new();
         let mut expired = Vec::new();
-        for namespace in namespaces {
+        for workload in learned {
             let view = self.view.look();
-            let after = match view.graph.is_crowded(&namespace) {
+            if view.inventory.is_running(&workload) {
+                continue;
+            }
+            let after = match view.graph.is_crowded(&workload.namespace) {
                 true => after.min(RESTART),
                 false => after,
             };
-            let workloads = view.graph.workloads_in(&namespace);
-            for workload in workloads.filter(|it| !view.inventory.is_running(it)) {
-                let since = before.get(workload).copied().unwrap_or(now);
-                gone.insert(workload.clone(), since);
-                if now.saturating_duration_since(since) >= after && !is_pinned(&view, workload) {
-                    expired.push(workload.clone());
-                }
+            let since = before.get(&workload).copied().unwrap_or(now);
+            gone.insert(workload.clone(), since);
+            if now.saturating_duration_since(since) >= after && !is_pinned(&view, &workload) {
+                expired.push(workload);
             }
         }
         *before = gone;
@@ -117,18 +117,16 @@ impl Forgetter {
                 .commit(std::mem::replace(&mut changes, rest))
                 .await?;
         }
-        let (was_known, events) = self.view.change(|view| {
+        let (was_known, own, others) = self.view.change(|view| {
             let before = view.rooms();
             let was_known = view.graph.remove(workload);
-            let own = Event::Affected(view.subjects_of(workload).collect());
-            let others = view.subjects_whose_room_differs(&before);
-            (was_known, [Some(own), others])
+            let own = view.subjects_of(workload).collect();
+            (was_known, own, view.namespaces_whose_room_differs(before))
         });
         if was_known {
             self.metrics.forgotten.inc();
-            for event in events.into_iter().flatten() {
-                self.view.announce(event);
-            }
+            self.view.announce(Event::Affected(own));
+            self.view.announce_namespaces(&others);
         }
         Ok(was_known)
     }

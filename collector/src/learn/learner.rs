@@ -142,10 +142,11 @@ impl Learner {
         let changes: Vec<Change> = lessons.iter().filter_map(Lesson::change).collect();
         self.recorder.commit(changes).await?;
         self.metrics.learned.inc_by(lessons.len() as u64);
-        let events = self.view.change(|view| apply(view, lessons));
+        let (events, namespaces) = self.view.change(|view| apply(view, lessons));
         for event in events {
             self.view.announce(event);
         }
+        self.view.announce_namespaces(&namespaces);
         Ok(())
     }
 }
@@ -209,12 +210,12 @@ impl Lesson {
     }
 }
 
-/// Makes known what is durable now.
-fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
-    let had_room = lessons
-        .iter()
-        .any(|lesson| !view.graph.has(&lesson.source))
-        .then(|| view.rooms());
+/// Makes known what is durable now. With what was learned, the namespaces that may learn no more: who has learned nothing
+/// there yet has everything in its scope.
+fn apply(view: &mut View, lessons: Vec<Lesson>) -> (Vec<Event>, Vec<String>) {
+    let is_new = |lesson: &Lesson| !view.graph.has(&lesson.source);
+    let may_fill = view.graph.is_filling_up(lessons.len()) || lessons.iter().any(is_new);
+    let had_room = may_fill.then(|| view.rooms());
     let mut events = Vec::new();
     for lesson in lessons {
         let Some(change) = lesson.change() else {
@@ -227,9 +228,8 @@ fn apply(view: &mut View, lessons: Vec<Lesson>) -> Vec<Event> {
             });
         }
     }
-    // Who has learned nothing yet may learn nothing any more.
-    events.extend(had_room.and_then(|before| view.subjects_whose_room_differs(&before)));
-    events
+    let full = had_room.map(|before| view.namespaces_whose_room_differs(before));
+    (events, full.unwrap_or_default())
 }
 
 /// Whether it is a dependency that is new. Requests for the same host may have been on their way to the disk

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::learn::recorder::{BATCH, Recorder};
 use crate::runtime::clock::now_ms;
-use crate::state::SharedView;
+use crate::state::{PIECE, SharedView};
 use crate::store::{Change, StoreError};
 
 /// Pause after each write. 20,000 records take four seconds.
@@ -62,10 +62,13 @@ impl Usage {
     }
 
     async fn write(&self, times: RangeInclusive<u64>, pause: Duration) -> Result<(), StoreError> {
-        let workloads: Vec<Workload> = self.view.look().graph.workloads().cloned().collect();
+        let workloads = self.view.in_pieces(None, |view, after| {
+            let rest = view.graph.workloads_after(after);
+            rest.take(PIECE).cloned().collect()
+        });
         let mut changes = Vec::new();
-        for workload in &workloads {
-            changes.extend(self.used(workload, &times));
+        for workload in workloads {
+            changes.extend(self.used(&workload, &times));
             while changes.len() >= BATCH {
                 let rest = changes.split_off(BATCH);
                 let batch = std::mem::replace(&mut changes, rest);

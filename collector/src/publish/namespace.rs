@@ -162,8 +162,10 @@ impl NamespaceReconciler {
         namespace: &str,
     ) -> Result<bool, SinkError> {
         let workloads = || {
-            let workloads = tools.view.look().inventory.workloads_in(namespace);
-            workloads.into_iter().map(Subject::Workload).collect()
+            let view = &tools.view;
+            let workloads = view.workloads_in(namespace);
+            let running = workloads.filter(|it| view.look().inventory.is_running(it));
+            running.map(Subject::Workload).collect()
         };
         let mut waiting: VecDeque<Subject> = self.before_default.take().unwrap_or_else(workloads);
         while let Some(subject) = waiting.pop_front() {
@@ -332,7 +334,7 @@ impl NamespaceReconciler {
 
     /// What is to stay in place.
     fn desired(&self, tools: &Tools, namespace: &str) -> BTreeSet<Published> {
-        let subjects = tools.view.look().subjects_in(namespace);
+        let subjects = tools.view.subjects_in(namespace);
         let placed = subjects.iter().chain(self.lingering.keys());
         let placed = placed.filter(|subject| matches!(subject, Subject::Workload(_)));
         let placed = placed.filter_map(|subject| self.placed.get(subject).cloned());

@@ -118,17 +118,17 @@ impl Reconciler {
         let vanished = self.tools.sink.vanished(places).await;
         let namespaces: HashSet<String> = vanished.into_iter().map(|it| it.namespace).collect();
         for namespace in namespaces {
-            let subjects = self.tools.view.look().subjects_in(&namespace);
+            let subjects = self.tools.view.subjects_in(&namespace);
             self.add(subjects, Instant::now());
         }
     }
 
     fn note_running(&mut self) {
-        let view = self.tools.view.look();
-        for subject in view.subjects() {
-            if matches!(subject, Subject::Workload(_)) && view.is_running(&subject) {
-                let namespace = self.idle.entry(subject.namespace().to_owned());
-                namespace.or_default().found_running(subject);
+        let view = Arc::clone(&self.tools.view);
+        for workload in view.workloads_after(None) {
+            if view.look().inventory.is_running(&workload) {
+                let namespace = self.idle.entry(workload.namespace.clone()).or_default();
+                namespace.found_running(Subject::Workload(workload));
             }
         }
     }
@@ -146,7 +146,7 @@ impl Reconciler {
             }
             Event::Affected(subjects) => self.add(subjects, now),
             Event::Everything => {
-                let subjects = self.tools.view.look().subjects();
+                let subjects = self.tools.view.subjects();
                 self.add(subjects, now);
                 self.queue.add(Key::List, now);
             }

@@ -9,7 +9,7 @@ use lazymesh_core::{
     ClusterId, DefaultExportTo, EgressHost, Filters, Limits, Mesh, Mode, Policy, Visibility,
 };
 
-use crate::kubernetes::duration;
+use crate::runtime::flag::{duration, number};
 use crate::runtime::listen::ListenConfig;
 
 /// Configuration of a collector.
@@ -53,7 +53,7 @@ pub struct PlacesConfig {
         long,
         value_name = "SECONDS",
         default_value_t = 600,
-        value_parser = clap::value_parser!(u64).range(1..),
+        value_parser = number(1..=u64::MAX),
         env = "LAZYMESH_USAGE_INTERVAL"
     )]
     pub usage_interval: u64,
@@ -236,21 +236,39 @@ impl VisibilityConfig {
 pub struct LimitsConfig {
     /// Most workloads that are learned about, as many again where they are enforced. One namespace may have as many as it
     /// leaves to others
-    #[arg(long, value_name = "N", default_value_t = Limits::default().workloads, env = "LAZYMESH_MAX_WORKLOADS")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Limits::default().workloads,
+        value_parser = number(0..=usize::MAX),
+        env = "LAZYMESH_MAX_WORKLOADS"
+    )]
     pub max_workloads: usize,
     /// Most dependencies of one workload
     #[arg(
         long,
         value_name = "N",
         default_value_t = Limits::default().dependencies_per_workload,
+        value_parser = number(0..=usize::MAX),
         env = "LAZYMESH_MAX_DEPENDENCIES"
     )]
     pub max_dependencies: usize,
+    /// Most dependencies in all; each needs up to a kilobyte of memory. One namespace may have as many as it leaves to others:
+    /// where it has them, its workloads get their full scope
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Limits::default().dependencies,
+        value_parser = number(0..=usize::MAX),
+        env = "LAZYMESH_MAX_DEPENDENCIES_IN_ALL"
+    )]
+    pub max_dependencies_in_all: usize,
     /// Most hosts outside the mesh that are recorded for one workload
     #[arg(
         long,
         value_name = "N",
         default_value_t = Limits::default().externals_per_workload,
+        value_parser = number(0..=usize::MAX),
         env = "LAZYMESH_MAX_EXTERNAL_HOSTS"
     )]
     pub max_external_hosts: usize,
@@ -259,6 +277,7 @@ pub struct LimitsConfig {
         long,
         value_name = "N",
         default_value_t = Limits::default().externals,
+        value_parser = number(0..=usize::MAX),
         env = "LAZYMESH_MAX_EXTERNAL_HOSTS_IN_ALL"
     )]
     pub max_external_hosts_in_all: usize,
@@ -273,6 +292,7 @@ impl From<LimitsConfig> for Limits {
         Self {
             workloads: config.max_workloads,
             dependencies_per_workload: config.max_dependencies,
+            dependencies: config.max_dependencies_in_all,
             externals_per_workload: config.max_external_hosts,
             externals: config.max_external_hosts_in_all,
         }

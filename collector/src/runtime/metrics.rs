@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::runtime::readiness::Readiness;
-use crate::state::View;
+use crate::state::{PIECE, SharedView};
 
 /// Media type of [`Metrics::text`].
 pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -208,14 +208,20 @@ impl Metrics {
     }
 
     /// Measures sizes as they are now.
-    pub(crate) fn measure(&self, view: &View, readiness: &Readiness) {
+    pub(crate) fn measure(&self, view: &SharedView, readiness: &Readiness) {
         let gauges = &self.gauges;
+        let waiting = |namespaces: &[String]| {
+            let view = view.look();
+            namespaces.iter().filter(|it| view.waits(it)).count()
+        };
+        let waiting = view.namespaces().chunks(PIECE).map(waiting).sum();
+        set(&gauges.namespaces_waiting, waiting);
+        let view = view.look();
         set(&gauges.workloads, view.graph.workload_count());
         set(&gauges.dependencies, view.graph.dependency_count());
         set(&gauges.external_hosts, view.graph.external_count());
         set(&gauges.inventory_objects, view.inventory.len());
         set(&gauges.services, view.inventory.services());
-        set(&gauges.namespaces_waiting, view.namespaces_waiting());
         let silent = view.policy.filters.silent();
         set(&gauges.workloads_silent, silent.len());
         set(&gauges.ready, usize::from(readiness.is_ready()));

@@ -276,6 +276,7 @@ mod tests {
             dependencies_per_workload: 1,
             externals_per_workload: 0,
             externals: 0,
+            ..Limits::default()
         };
         let mut graph = Graph::new(limits);
         let check = |graph: &Graph, authority: &str, reason: Option<PassthroughReason>| {

@@ -7,6 +7,8 @@ pub struct Limits {
     pub workloads: usize,
     /// Most dependencies of one workload.
     pub dependencies_per_workload: usize,
+    /// Most dependencies of all workloads together.
+    pub dependencies: usize,
     /// Most external hosts of one workload.
     pub externals_per_workload: usize,
     /// Most external hosts of all workloads together.
@@ -18,6 +20,7 @@ impl Default for Limits {
         Self {
             workloads: 20_000,
             dependencies_per_workload: 2_000,
+            dependencies: 200_000,
             externals_per_workload: 500,
             externals: 100_000,
         }
@@ -28,10 +31,11 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Share {
     pub(super) workloads: usize,
+    pub(super) dependencies: usize,
     pub(super) externals: usize,
 }
 
-/// Whether a namespace may have workloads more, by mode.
+/// Whether a namespace may have workloads and dependencies more, by mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Those that are only learned.

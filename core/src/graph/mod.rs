@@ -52,6 +52,7 @@ impl Graph {
     pub fn insert(&mut self, dependency: Dependency) {
         let dependents = self.dependents.entry(dependency.host.clone()).or_default();
         dependents.insert(dependency.source.clone());
+        let namespace = dependency.source.namespace.clone();
         let node = self.node(&dependency.source);
         let before = node.dependencies.len();
         node.dependencies
@@ -66,6 +67,7 @@ impl Graph {
             .or_insert(dependency);
         let new = node.dependencies.len() - before;
         self.dependency_count += new;
+        self.namespaces.entry(namespace).or_default().dependencies += new;
     }
 
     /// What is known of a workload, which is there from now on.
@@ -112,6 +114,7 @@ impl Graph {
         }
         if let Some(share) = self.namespaces.get_mut(&workload.namespace) {
             share.workloads -= 1;
+            share.dependencies -= node.dependencies.len();
             share.externals -= node.externals.len();
             if share.workloads == 0 {
                 self.namespaces.remove(&workload.namespace);
@@ -201,9 +204,10 @@ impl Graph {
         true
     }
 
-    /// Every workload that was learned about, sorted.
-    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
-        self.nodes.keys()
+    /// The workloads that something was learned about, sorted, from behind one of them.
+    pub fn workloads_after(&self, after: Option<&Workload>) -> impl Iterator<Item = &Workload> {
+        let rest = self.nodes.range::<Workload, _>(behind(after));
+        rest.map(|(workload, _)| workload)
     }
 
     /// What a workload needs, sorted by host.
@@ -217,17 +221,32 @@ impl Graph {
             .flat_map(|node| node.dependencies.values())
     }
 
-    /// Who needs a host, sorted by workload.
-    pub fn dependents<'a>(
+    /// As [`Graph::dependencies`], from behind one of them.
+    pub fn dependencies_after<'a>(
         &'a self,
-        host: &EgressHost,
-    ) -> impl Iterator<Item = &'a Dependency> + use<'a> {
-        let workloads = self.dependents.get_key_value(host);
-        workloads.into_iter().flat_map(move |(host, workloads)| {
-            workloads
-                .iter()
-                .filter_map(move |workload| self.nodes.get(workload)?.dependencies.get(host))
-        })
+        workload: &Workload,
+        after: Option<&EgressHost>,
+    ) -> impl Iterator<Item = &'a Dependency> {
+        let node = self.nodes.get(workload).into_iter();
+        let rest = node.flat_map(move |node| node.dependencies.range(behind(after)));
+        rest.map(|(_, dependency)| dependency)
+    }
+
+    /// Whether anybody needs a host.
+    #[must_use]
+    pub fn is_needed(&self, host: &EgressHost) -> bool {
+        self.dependents.contains_key(host)
+    }
+
+    /// Who needs a host, sorted by workload, from behind one of them.
+    pub fn dependents_after<'a>(
+        &'a self,
+        host: &'a EgressHost,
+        after: Option<&Workload>,
+    ) -> impl Iterator<Item = &'a Dependency> {
+        let workloads = self.dependents.get(host).into_iter();
+        let rest = workloads.flat_map(move |them| them.range::<Workload, _>(behind(after)));
+        rest.filter_map(|workload| self.nodes.get(workload)?.dependencies.get(host))
     }
 
     /// Hosts outside the mesh that a workload called, sorted.
@@ -315,25 +334,16 @@ impl Graph {
             })
     }
 
-    /// The namespaces of the workloads that something was learned about, sorted.
-    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
-        self.namespaces.keys().map(String::as_str)
-    }
-
-    /// The workloads of a namespace that something was learned about, sorted.
-    pub fn workloads_in<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Workload> {
-        let first = Workload {
-            namespace: namespace.to_owned(),
-            name: String::new(),
-        };
-        let rest = self.nodes.range(first..).map(|(workload, _)| workload);
-        rest.take_while(move |workload| workload.namespace == namespace)
-    }
-
     fn nodes_from(&self, from: Option<&Workload>) -> impl Iterator<Item = (&Workload, &Node)> {
         let start = from.map_or(Bound::Unbounded, Bound::Included);
         self.nodes.range::<Workload, _>((start, Bound::Unbounded))
     }
+}
+
+/// What comes behind a key of a map or set, or all of it.
+fn behind<K>(after: Option<&K>) -> (Bound<&K>, Bound<&K>) {
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    (start, Bound::Unbounded)
 }
 
 #[cfg(test)]

@@ -28,25 +28,36 @@ impl Graph {
     /// Whether one more dependency of a workload could be learned in a mode.
     #[must_use]
     pub fn has_room(&self, workload: &Workload, mode: Mode) -> bool {
-        match self.nodes.get(workload) {
+        let has_room = match self.nodes.get(workload) {
             Some(node) => node.dependencies.len() < self.limits.dependencies_per_workload,
             None => !self.is_full(&workload.namespace, mode),
-        }
+        };
+        has_room && self.has_room_for_dependencies(&workload.namespace)
     }
 
-    /// The room of a namespace for workloads more.
+    /// The room of a namespace for workloads and dependencies more.
     #[must_use]
     pub fn room_in(&self, namespace: &str) -> Room {
+        let has_room = self.has_room_for_dependencies(namespace);
         Room {
-            learn: !self.is_full(namespace, Mode::Learn),
-            enforce: !self.is_full(namespace, Mode::Enforce),
+            learn: has_room && !self.is_full(namespace, Mode::Learn),
+            enforce: has_room && !self.is_full(namespace, Mode::Enforce),
         }
     }
 
-    /// Whether a namespace has all that it may have, of workloads or of external hosts.
+    /// Whether one of so many dependencies more could be the last that a namespace may have. Below half of all not even one
+    /// that has them all is short of room.
+    #[must_use]
+    pub fn is_filling_up(&self, more: usize) -> bool {
+        self.dependency_count.saturating_add(more) >= self.limits.dependencies / 2
+    }
+
+    /// Whether a namespace has all that it may have of anything.
     #[must_use]
     pub fn is_crowded(&self, namespace: &str) -> bool {
-        self.is_full(namespace, Mode::Learn) || !self.has_room_for_externals(namespace)
+        self.is_full(namespace, Mode::Learn)
+            || !self.has_room_for_dependencies(namespace)
+            || !self.has_room_for_externals(namespace)
     }
 
     /// Whether a namespace has no room for a workload more of a mode.
@@ -68,6 +79,14 @@ impl Graph {
             None => !self.is_full(namespace, mode),
         };
         has_room && self.has_room_for_externals(namespace)
+    }
+
+    fn has_room_for_dependencies(&self, namespace: &str) -> bool {
+        let left = self
+            .limits
+            .dependencies
+            .saturating_sub(self.dependency_count);
+        self.share(namespace).dependencies < left
     }
 
     fn has_room_for_externals(&self, namespace: &str) -> bool {

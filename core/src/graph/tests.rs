@@ -115,11 +115,18 @@ fn finds_dependents_in_order() {
     for (source, to) in [("web", "a"), ("cart", "b"), ("cart", "a")] {
         graph.insert(dependency(source, to, 1..1, 1, Origin::Learned));
     }
-    let dependents = graph
-        .dependents(&host("a"))
-        .map(|found| found.source.name.as_str());
-    assert_eq!(dependents.collect::<Vec<_>>(), ["cart", "web"]);
-    assert_eq!(graph.dependents(&host("c")).count(), 0);
+    let check = |to: &str, after: Option<&str>, expect: &[&str]| {
+        let (to, after) = (host(to), after.map(workload));
+        let dependents = graph.dependents_after(&to, after.as_ref());
+        let names: Vec<_> = dependents.map(|found| found.source.name.as_str()).collect();
+        assert_eq!(names, expect, "{to} after {after:?}");
+        assert!(graph.is_needed(&to) || names.is_empty());
+    };
+    check("a", None, &["cart", "web"]);
+    check("a", Some("cart"), &["web"]);
+    check("a", Some("dog"), &["web"]);
+    check("a", Some("web"), &[]);
+    check("c", None, &[]);
 }
 
 #[test]
@@ -145,8 +152,25 @@ fn goes_on_behind_what_was_seen() {
             "{source} {to}"
         );
     }
-    assert_eq!(graph.workloads_in("shop").count(), 2);
-    assert_eq!(graph.workloads_in("sho").count(), 0);
+    for (after, expect) in [
+        (None, 2),
+        (Some("a"), 2),
+        (Some("cart"), 1),
+        (Some("web"), 0),
+    ] {
+        let after = after.map(workload);
+        assert_eq!(
+            graph.workloads_after(after.as_ref()).count(),
+            expect,
+            "{after:?}"
+        );
+    }
+    for (after, expect) in [(None, 2), (Some("a"), 1), (Some("aa"), 1), (Some("b"), 0)] {
+        let after = after.map(host);
+        let cart = workload("cart");
+        let rest = graph.dependencies_after(&cart, after.as_ref());
+        assert_eq!(rest.count(), expect, "{after:?}");
+    }
 }
 
 #[test]
@@ -228,6 +252,7 @@ fn admits_what_is_known_or_fits() {
         dependencies_per_workload: 1,
         externals_per_workload: 1,
         externals: 1,
+        ..Limits::default()
     };
     let mut graph = Graph::new(limits);
     let (a, b) = (Learned::Host(host("a")), Learned::Host(host("b")));
@@ -272,18 +297,18 @@ fn admits_what_is_known_or_fits() {
     assert!(!graph.touch_external(&workload("cart"), "y", Witness::Filter, 4, 1));
 }
 
-/// Namespaces that learn as much as they can, one after the other: how many workloads each gets.
+/// Namespaces that learn as much as they can, one after the other: how many workloads, with one dependency, each gets.
 #[test]
 fn a_namespace_leaves_others_as_much_as_it_has() {
-    let check = |workloads: usize, expect: &[(&str, usize)]| {
-        let mut graph = Graph::new(Limits {
-            workloads,
-            ..Limits::default()
-        });
+    let check = |limits: Limits, expect: &[(&str, usize)]| {
+        let mut graph = Graph::new(limits);
         for (namespace, expect) in expect {
             let found = (0..1_000).take_while(|n| {
                 let source = Workload::new(*namespace, format!("w{n}")).unwrap();
                 let is_admitted = graph.admits(&source, &Learned::Host(host("a")), Mode::Learn);
+                let room = graph.room_in(namespace).learn;
+                assert_eq!(room, is_admitted, "{namespace} w{n}");
+                assert!(room || graph.is_filling_up(0) || limits.workloads < 1_000);
                 if is_admitted {
                     let mut new = dependency("x", "a", 1..1, 1, Origin::Learned);
                     new.source = source;
@@ -291,12 +316,42 @@ fn a_namespace_leaves_others_as_much_as_it_has() {
                 }
                 is_admitted
             });
-            assert_eq!(found.count(), *expect, "{namespace} of {workloads}");
+            assert_eq!(found.count(), *expect, "{namespace} of {limits:?}");
         }
     };
-    check(100, &[("a", 50), ("b", 25), ("c", 13), ("d", 6), ("e", 3)]);
-    check(1, &[("a", 1), ("b", 0)]);
-    check(0, &[("a", 0)]);
+    let (mut workloads, mut dependencies) = (Limits::default(), Limits::default());
+    for (most, expect) in [
+        (
+            100,
+            &[("a", 50), ("b", 25), ("c", 13), ("d", 6), ("e", 3)][..],
+        ),
+        (1, &[("a", 1), ("b", 0)]),
+        (0, &[("a", 0)]),
+    ] {
+        workloads.workloads = most;
+        check(workloads, expect);
+        dependencies.dependencies = most;
+        check(dependencies, expect);
+    }
+}
+
+#[test]
+fn who_has_dependencies_learns_no_more_than_its_namespace_may() {
+    let mut graph = Graph::new(Limits {
+        dependencies: 4,
+        ..Limits::default()
+    });
+    for to in ["a", "b"] {
+        assert!(graph.has_room(&workload("web"), Mode::Enforce), "{to}");
+        graph.insert(dependency("web", to, 1..1, 1, Origin::Learned));
+        graph.insert(dependency("web", to, 1..2, 2, Origin::Learned));
+    }
+    let (b, c) = (Learned::Host(host("b")), Learned::Host(host("c")));
+    assert!(graph.admits(&workload("web"), &b, Mode::Learn));
+    assert!(!graph.admits(&workload("web"), &c, Mode::Enforce));
+    assert!(graph.is_crowded("shop") && !graph.is_crowded("bank"));
+    graph.remove(&workload("web"));
+    assert!(graph.has_room(&workload("web"), Mode::Enforce));
 }
 
 #[test]
@@ -319,12 +374,12 @@ fn what_is_removed_leaves_nothing_behind() {
             graph.workload_count(),
             graph.dependency_count(),
             graph.external_count(),
-            graph.namespaces().count(),
+            graph.namespaces.len(),
         )
     };
     assert_eq!(counts(&graph), (1, 1, 0, 1));
-    assert_eq!(graph.dependents(&host("a")).count(), 1);
-    assert_eq!(graph.dependents(&host("b")).count(), 0);
+    assert_eq!(graph.dependents_after(&host("a"), None).count(), 1);
+    assert!(!graph.is_needed(&host("b")));
     assert!(graph.remove(&workload("cart")));
     assert_eq!(counts(&graph), (0, 0, 0, 0));
 }

@@ -121,7 +121,8 @@ impl Inventory {
 
     /// Everybody in a namespace who may have a Sidecar.
     pub(super) fn subjects_in(&self, namespace: &str) -> impl Iterator<Item = Subject> {
-        let workloads = self.pods.workloads_in(namespace).map(Subject::Workload);
+        let workloads = self.pods.workloads_in(namespace).cloned();
+        let workloads = workloads.map(Subject::Workload);
         std::iter::once(Subject::Namespace(namespace.to_owned())).chain(workloads)
     }
 }

@@ -150,6 +150,12 @@ impl Inventory {
         self.modes.keys().map(String::as_str)
     }
 
+    /// Whether there is such a namespace.
+    #[must_use]
+    pub fn has_namespace(&self, namespace: &str) -> bool {
+        self.modes.contains_key(namespace)
+    }
+
     /// What a namespace's own label asks for.
     pub(crate) fn namespace_mode(&self, namespace: &str) -> Option<Mode> {
         self.modes.get(namespace).copied().flatten()
@@ -159,10 +165,19 @@ impl Inventory {
     /// has none.
     #[must_use]
     pub fn workloads_in(&self, namespace: &str) -> Vec<Workload> {
-        let mut workloads: Vec<_> = self.pods.workloads_in(namespace).collect();
+        let mut workloads: Vec<_> = self.pods.workloads_in(namespace).cloned().collect();
         workloads.sort_unstable();
         workloads.dedup();
         workloads
+    }
+
+    /// At least the first so many workloads with pods behind one of them, in no order.
+    pub fn workloads_after(
+        &self,
+        after: Option<&Workload>,
+        count: usize,
+    ) -> impl Iterator<Item = &Workload> {
+        self.pods.workloads_after(after, count)
     }
 
     /// Whether a namespace has running workloads.

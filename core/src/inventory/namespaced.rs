@@ -21,10 +21,6 @@ impl<T> Namespaced<T> {
         self.namespaces.get(namespace)?.get(name)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.namespaces.is_empty()
-    }
-
     pub(crate) fn insert(&mut self, namespace: &str, name: &str, value: T) {
         let names = self.namespaces.entry(namespace.to_owned()).or_default();
         names.insert(name.to_owned(), value);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::canonical::{self, CANONICAL_NAME_LABEL};
@@ -58,7 +59,7 @@ impl Pod {
 pub(crate) struct PodIndex {
     pods: Namespaced<Arc<Pod>>,
     by_address: HashMap<IpAddr, BTreeMap<(String, String), Arc<Pod>>>,
-    by_workload: Namespaced<BTreeMap<String, Arc<Pod>>>,
+    by_workload: BTreeMap<Workload, BTreeMap<String, Arc<Pod>>>,
     /// Those of workloads that no workload's Sidecar selects.
     unlabelled: Namespaced<Arc<Pod>>,
     /// Those whose sidecars answer DNS.
@@ -81,12 +82,12 @@ impl PodIndex {
             let pods = self.by_address.entry(*address).or_default();
             pods.insert((namespace.clone(), name.clone()), Arc::clone(&pod));
         }
-        if let Some(workload) = &pod.workload {
-            let pods = self.by_workload.entry(namespace, workload);
+        if pod.workload.is_some() && pod.is_unlabelled() {
+            self.unlabelled.insert(namespace, name, Arc::clone(&pod));
+        }
+        if let Some(workload) = pod.workload() {
+            let pods = self.by_workload.entry(workload).or_default();
             pods.insert(name.clone(), Arc::clone(&pod));
-            if pod.is_unlabelled() {
-                self.unlabelled.insert(namespace, name, Arc::clone(&pod));
-            }
         }
     }
 
@@ -105,13 +106,13 @@ impl PodIndex {
         }
         self.unlabelled.remove(namespace, name);
         self.capturing.remove(namespace, name);
-        let Some(workload) = &pod.workload else {
+        let Some(workload) = pod.workload() else {
             return;
         };
-        if let Some(pods) = self.by_workload.get_mut(namespace, workload) {
+        if let Some(pods) = self.by_workload.get_mut(&workload) {
             pods.remove(name);
             if pods.is_empty() {
-                self.by_workload.remove(namespace, workload);
+                self.by_workload.remove(&workload);
             }
         }
     }
@@ -126,7 +127,7 @@ impl PodIndex {
     }
 
     fn of(&self, workload: &Workload) -> impl Iterator<Item = &Pod> {
-        let pods = self.by_workload.get(&workload.namespace, &workload.name);
+        let pods = self.by_workload.get(workload);
         pods.into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
     }
 
@@ -139,9 +140,17 @@ impl PodIndex {
         self.capturing.iter_in(namespace).next().is_some()
     }
 
-    fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
-        let names = self.by_workload.iter_in(namespace).map(|(name, _)| name);
-        names.filter_map(move |name| Workload::new(namespace, name.as_str()).ok())
+    /// Sorted, from behind one of them.
+    fn workloads_after(&self, after: Option<&Workload>) -> impl Iterator<Item = &Workload> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.by_workload.range((start, Bound::Unbounded));
+        rest.map(|(workload, _)| workload)
+    }
+
+    fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = &Workload> {
+        let rest = self.by_workload.range(Workload::before_all_of(namespace)..);
+        let rest = rest.map(|(workload, _)| workload);
+        rest.take_while(move |workload| workload.namespace == namespace)
     }
 }
 
@@ -177,8 +186,18 @@ impl Clusters<PodIndex> {
     }
 
     /// The workloads that have pods in a namespace, in no order, each once for every cluster that has some.
-    pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
+    pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = &Workload> {
         self.values().flat_map(|pods| pods.workloads_in(namespace))
+    }
+
+    /// At least the first so many behind one of them, in no order.
+    pub(super) fn workloads_after(
+        &self,
+        after: Option<&Workload>,
+        count: usize,
+    ) -> impl Iterator<Item = &Workload> {
+        let clusters = self.values();
+        clusters.flat_map(move |pods| pods.workloads_after(after).take(count))
     }
 }
 

@@ -32,6 +32,15 @@ impl Workload {
         }
         Ok(Self { namespace, name })
     }
+
+    /// What comes before all workloads of a namespace, and behind those of the namespaces before.
+    #[must_use]
+    pub fn before_all_of(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        }
+    }
 }
 
 impl fmt::Display for Workload {

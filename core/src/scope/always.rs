@@ -1,6 +1,5 @@
 //! Lists the hosts that are in the scope of everybody who may see them, and says why.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Visibility, undecided, unheld};
@@ -97,7 +96,7 @@ impl fmt::Display for AlwaysVisible {
 }
 
 /// What a namespace's workloads see without having learned it, each host once for every reason.
-pub fn always_visible<'a>(
+pub(super) fn always_visible<'a>(
     inventory: &'a Inventory,
     visibility: &'a Visibility,
     namespace: &'a str,
@@ -127,20 +126,14 @@ pub fn always_visible<'a>(
         .chain(of_dns.map(|host| (host.clone(), AlwaysVisible::IstioDns)))
 }
 
-/// What the workloads of any namespace see so, each host with its first reason.
-#[must_use]
-pub fn always_visible_anywhere(
-    inventory: &Inventory,
-    visibility: &Visibility,
-) -> BTreeMap<EgressHost, AlwaysVisible> {
-    let mut hosts = BTreeMap::new();
-    for namespace in inventory.namespaces() {
-        let captures_dns = inventory.pods.capture_dns_in(namespace);
-        for (host, why) in always_visible(inventory, visibility, namespace, captures_dns) {
-            hosts.entry(host).or_insert(why);
-        }
-    }
-    hosts
+/// What any workload of a namespace sees so.
+pub fn always_visible_in<'a>(
+    inventory: &'a Inventory,
+    visibility: &'a Visibility,
+    namespace: &'a str,
+) -> impl Iterator<Item = (EgressHost, AlwaysVisible)> + 'a {
+    let captures_dns = inventory.pods.capture_dns_in(namespace);
+    always_visible(inventory, visibility, namespace, captures_dns)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub struct Estimate {
 pub enum Limit {
     /// A pod of it speaks xDS without Envoy, so that no filter tells what it calls.
     Proxyless,
-    /// It depends on as many hosts as it may, so that it cannot learn more.
+    /// It, or its namespace, depends on as many hosts as it may, so that it cannot learn more.
     Full,
     /// A pod of it has no label with its canonical name, so that the namespace's default rules that one.
     Unlabelled,
@@ -84,7 +84,7 @@ impl fmt::Display for Limit {
                 "a pod of it speaks xDS without a sidecar, so the workload keeps its full scope"
             }
             Self::Full => {
-                "it has as many dependencies as it may, or there are as many workloads, so it keeps its full scope"
+                "it or its namespace has as many dependencies as it may, or there are as many workloads, so it keeps its full scope"
             }
             Self::Unlabelled => {
                 "a pod of it lacks the label service.istio.io/canonical-name, so the namespace's default Sidecar rules that pod"

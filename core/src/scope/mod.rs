@@ -27,7 +27,8 @@ use crate::inventory::{Inventory, Subject};
 use crate::names::{EgressHost, Workload};
 use crate::resource::Mode;
 
-pub use self::always::{AlwaysVisible, always_visible, always_visible_anywhere};
+use self::always::always_visible;
+pub use self::always::{AlwaysVisible, always_visible_in};
 use self::closure::Closure;
 pub use self::confidence::{Confidence, Gap, confidence};
 pub use self::estimate::{Estimate, Footprint, Limit, estimate};

@@ -53,7 +53,7 @@ pub(super) fn leaves_pods_behind(inventory: &Inventory, namespace: &str) -> bool
     let mut workloads = inventory.pods.workloads_in(namespace);
     workloads.any(|workload| {
         let left = |pod: &Pod| !inventory.user_sidecars.selects(namespace, &pod.labels);
-        user_sidecar_of(inventory, &workload).is_some() && inventory.pods.of(&workload).any(left)
+        user_sidecar_of(inventory, workload).is_some() && inventory.pods.of(workload).any(left)
     })
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -28,7 +30,10 @@ impl Case {
         for object in self.objects {
             inventory.apply(Object::from_value(object).unwrap().unwrap());
         }
-        let found = always_visible_anywhere(&inventory, &self.visibility);
+        let mut found = BTreeMap::new();
+        for (host, why) in always_visible_in(&inventory, &self.visibility, "shop") {
+            found.entry(host).or_insert(why);
+        }
         let found = found.iter().map(|(host, why)| {
             let name = host.host.split('.').next();
             format!("{} {}", name.unwrap_or_default(), why.word())
