@@ -34,7 +34,8 @@ impl PortIndex {
     pub(crate) fn remove(&mut self, service: &MeshService) {
         for port in http_ports(service) {
             decrement(&mut self.http, &port.number);
-            if let Some(hosts) = self.shared.get_mut(&port.number) {
+            let hosts = self.shared.get_mut(&port.number);
+            if let Some(hosts) = hosts.filter(|_| is_shared(service, port)) {
                 decrement(hosts, &service.egress);
                 if hosts.is_empty() {
                     self.shared.remove(&port.number);
@@ -89,6 +90,11 @@ impl Inventory {
         self.ports.exclusive.keys().copied()
     }
 
+    /// Whether a port is one of these.
+    pub(crate) fn is_exclusive(&self, port: u16) -> bool {
+        self.ports.exclusive.contains_key(&port)
+    }
+
     /// The hosts of a port of which some may have a listener of all addresses there.
     pub(crate) fn hosts_on(&self, port: u16) -> impl Iterator<Item = &MeshService> {
         let shared = self.ports.shared.get(&port).into_iter();
@@ -109,7 +115,7 @@ impl Inventory {
 
     /// Whether the port anchor has a port, so that its listener waits for what a client says first.
     pub(crate) fn anchors(&self, port: u16) -> bool {
-        self.ports.http.contains_key(&port) && !self.ports.exclusive.contains_key(&port)
+        self.ports.http.contains_key(&port) && !self.is_exclusive(port)
     }
 
     /// Every egress host of this very name, whatever its namespace.

@@ -54,6 +54,11 @@ impl Protocol {
         matches!(self, Self::Http | Self::HttpProxy)
     }
 
+    /// Whether nobody reads it, so that the server may be the first to speak.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::Tcp | Self::Exclusive)
+    }
+
     /// Whether there may be requests on it, so that Istio makes routes for them.
     pub(crate) fn may_be_http(self) -> bool {
         self.is_http() || self == Self::Detected

@@ -8,7 +8,7 @@ use super::addresses::AddressIndex;
 use super::bounds::Bounds;
 use super::clusters::Clusters;
 use super::hosts::HostIndex;
-use super::mesh_service::{MeshService, Port, Source};
+use super::mesh_service::{Form, MeshService, Port, Source};
 use crate::names::{ClusterId, EgressHost};
 
 /// Services by host and by address.
@@ -24,6 +24,8 @@ pub(crate) struct ServiceIndex {
     beyond_http: BTreeMap<Source, Arc<MeshService>>,
     /// Those with a port on which nothing but HTTP gets through.
     http_proxies: BTreeMap<Source, Arc<MeshService>>,
+    /// ExternalNames, by the host that each stands for.
+    aliases: BTreeMap<String, BTreeSet<EgressHost>>,
     /// The hosts of several objects of one namespace, of which one is a ServiceEntry.
     merged: BTreeSet<EgressHost>,
 }
@@ -36,6 +38,10 @@ impl ServiceIndex {
             self.addresses_of(&service).insert(block, &service);
         }
         self.find_merged(&service.egress);
+        if let Form::ExternalName(host) = &service.form {
+            let aliases = self.aliases.entry(host.clone()).or_default();
+            aliases.insert(service.egress.clone());
+        }
         if service.http_proxy_port().is_some() {
             let source = service.source();
             self.http_proxies.insert(source, Arc::clone(&service));
@@ -51,6 +57,15 @@ impl ServiceIndex {
             self.addresses_of(service).remove(block, service);
         }
         self.find_merged(&service.egress);
+        if let Form::ExternalName(host) = &service.form {
+            let is_gone = self.of(&service.egress).all(|it| it.form != service.form);
+            if let Some(aliases) = self.aliases.get_mut(host).filter(|_| is_gone) {
+                aliases.remove(&service.egress);
+                if aliases.is_empty() {
+                    self.aliases.remove(host);
+                }
+            }
+        }
         self.http_proxies.remove(&service.source());
         self.beyond_http.remove(&service.source());
     }
@@ -87,6 +102,13 @@ impl ServiceIndex {
         self.merged.iter().filter_map(|host| self.get(host))
     }
 
+    /// The ExternalNames that stand for a service, whomever they are exported to.
+    pub(crate) fn aliases(&self, service: &MeshService) -> impl Iterator<Item = &MeshService> {
+        let aliases = self.aliases.get(service.host()).into_iter().flatten();
+        aliases.filter_map(|host| self.get(host))
+    }
+
+    /// Whether several objects of a namespace have a host, of which one is a ServiceEntry.
     pub(crate) fn is_merged(&self, host: &EgressHost) -> bool {
         self.merged.contains(host)
     }

@@ -7,12 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::inventory::{Form, Inventory, MeshService, Route};
+use crate::inventory::{Form, Inventory, MeshService, Port, Route, Spoken, ToldBy};
 use crate::names::EgressHost;
 use crate::resolve::{PLAIN_HTTP, concrete, spellings};
 
-/// A wildcard that no host has. istiod's fast path for exact entries knows one object of a host and namespace; with a wildcard it looks at
-/// all of them.
+/// A wildcard that no host has. istiod's fast path for exact entries knows one object of a host and namespace, and does not list what is private
+/// first; with a wildcard it looks at all objects, in the order of a full scope.
 const NO_HOST: &str = "*.invalid";
 
 /// The hosts of one client's scope, as they grow.
@@ -83,13 +83,21 @@ impl<'a> Closure<'a> {
             self.hosts.insert(service.egress.clone());
             let same = self.inventory.services.of(&service.egress);
             self.pending.extend(same.map(Pending::Service));
-            if self.inventory.services.is_merged(&service.egress) {
-                self.hosts.insert(EgressHost {
-                    namespace: service.namespace().to_owned(),
-                    host: NO_HOST.to_owned(),
-                });
+            let is_exclusive = |port: &Port| self.inventory.is_exclusive(port.number);
+            if self.inventory.services.is_merged(&service.egress)
+                || service.ports.iter().any(is_exclusive)
+            {
+                self.have_all_looked_at(service);
             }
         }
+    }
+
+    /// Where several objects are for one host or one listener, it depends on their order who has it.
+    fn have_all_looked_at(&mut self, service: &MeshService) {
+        self.hosts.insert(EgressHost {
+            namespace: service.namespace().to_owned(),
+            host: NO_HOST.to_owned(),
+        });
     }
 
     /// The VirtualServices that rule a host. istiod imports one by an entry of its own namespace, with its host or one that
@@ -126,7 +134,21 @@ impl<'a> Closure<'a> {
     fn follow_service(&mut self, service: &'a MeshService) {
         self.routes_of(service.key(), service.host());
         self.follow_alias(service);
+        let (routes, aliases) = (
+            &self.inventory.routes,
+            self.inventory.services.aliases(service),
+        );
+        if (routes.covering(service.key(), self.client))
+            .next()
+            .is_some()
+        {
+            // Its routes are those of its other names, too.
+            aliases.for_each(|alias| self.service(alias));
+        }
         for other in self.inventory.services.sharing(service, self.client) {
+            if other.egress != service.egress {
+                self.have_all_looked_at(service);
+            }
             self.service(other);
         }
         self.what_is_captured(service);
@@ -157,13 +179,20 @@ impl<'a> Closure<'a> {
         }
     }
 
-    /// What has a listener of its own on a port on which a service takes all connections that no other listener does.
+    /// What has a listener of its own on a port on which a service takes all connections that no other listener does. Where its listener
+    /// looks at what clients say, that is what must not wait for it.
     fn what_is_captured(&mut self, service: &MeshService) {
         let (services, client) = (&self.inventory.services, self.client);
-        for port in service.open_ports() {
+        for port in service.ports_beyond_http().filter(|_| service.is_open()) {
+            let takes_all = port.protocol != Spoken::Tls && service.told_by != ToldBy::Block;
+            let is_taken =
+                |own: &Port| own.number == port.number && (takes_all || own.protocol.is_stream());
             let others = services.beyond_http();
-            let others = others.filter(|it| it.ports_beyond_http().any(|own| own.number == port));
+            let others = others.filter(|it| it.ports_beyond_http().any(is_taken));
             for other in others.filter(|it| services.owns(it, client)) {
+                if other.is_open() && other.egress != service.egress {
+                    self.have_all_looked_at(service);
+                }
                 self.service(other);
             }
         }

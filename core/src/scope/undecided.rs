@@ -30,7 +30,7 @@ pub(super) fn why(
 
 fn of_port(inventory: &Inventory, service: &MeshService, port: &Port) -> Option<AlwaysVisible> {
     let number = port.number;
-    if matches!(port.protocol, Spoken::Tcp | Spoken::Exclusive) && inventory.anchors(number) {
+    if port.protocol.is_stream() && inventory.anchors(number) {
         return Some(AlwaysVisible::SharesHttpPort(number));
     }
     let is_tls = port.protocol == Spoken::Tls;

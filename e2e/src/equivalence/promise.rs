@@ -47,7 +47,7 @@ fn in_scope(
     let called = calls.filter_map(|((call, full), verdict)| {
         let (kind, detail) = match verdict.asks {
             Some(speaks) => decided(inventory, mesh, scope, (call, speaks), full)?,
-            None => routed(call, verdict)?,
+            None => routed(call, full, verdict)?,
         };
         Some(Difference {
             kind,
@@ -63,11 +63,12 @@ fn in_scope(
 }
 
 /// P1: what the scope routes itself.
-fn routed(call: &Call, verdict: &Verdict) -> Option<(Kind, String)> {
+fn routed(call: &Call, full: &Full, verdict: &Verdict) -> Option<(Kind, String)> {
     let any = |part: &str| verdict.differs.iter().any(|differs| differs.contains(part));
     let kind = if verdict.differs.is_empty() {
         return None;
-    } else if verdict.anchored {
+    } else if verdict.anchored || (verdict.shared && is_passed(full)) {
+        // What no listener of the full scope takes meets one of all addresses that only the anchor can have brought.
         Kind::PortAnchor
     } else if verdict.shared && call.is_elsewhere {
         Kind::OtherAddress
@@ -125,10 +126,13 @@ fn passed(mesh: &Mesh, full: &Full) -> Option<Kind> {
     }
 }
 
+fn is_passed(full: &Full) -> bool {
+    matches!(full.kind, FullKind::Passed | FullKind::Closed)
+}
+
 fn direct(call: &Call, full: &Full, identities: &[String], server_name: &str) -> Option<Kind> {
     let Some(plain) = &full.plain else {
-        let passes = matches!(full.kind, FullKind::Passed | FullKind::Closed);
-        return Some(if passes {
+        return Some(if is_passed(full) {
             Kind::DirectWherePassed
         } else {
             Kind::DirectPastRules

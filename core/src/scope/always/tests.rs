@@ -198,6 +198,20 @@ fn what_refuses_all_but_http_stays() {
 }
 
 #[test]
+fn what_shares_a_port_of_one_protocol_stays() {
+    let web = || service("web", json!([{ "port": 5000, "name": "http" }]));
+    let port = ["out exclusive-port", "web exclusive-port"];
+    with([web(), entry("out", "MONGO", json!({}))]).stay(&port);
+    with([
+        web(),
+        entry("out", "MONGO", json!({ "addresses": ["192.0.2.0/24"] })),
+    ])
+    .stay(&port);
+    let own = json!({ "addresses": ["192.0.2.1"] });
+    with([web(), entry("out", "MONGO", own)]).stay(&["out shares-http-port"]);
+}
+
+#[test]
 fn what_istiod_merges_stays() {
     let named = |name: &str, namespace: &str, host: &str| {
         let mut entry = entry("out", "HTTP", json!({}));
