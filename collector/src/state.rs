@@ -47,7 +47,7 @@ impl View {
     /// Whether a workload is lazy and has a sidecar that runs: its filters call, if there are any.
     fn is_lazy(&self, workload: &Workload) -> bool {
         let subject = Subject::Workload(workload.clone());
-        self.inventory.runs_envoy(workload)
+        self.inventory.runs_sidecar(workload)
             && self.policy.mode(&self.inventory, workload) == Mode::Enforce
             && obstacle(&self.inventory, &self.graph, &self.policy, &subject).is_none()
     }

@@ -137,19 +137,19 @@ mod tests {
     use super::*;
     use crate::state::View;
 
-    fn pod(workload: &str, container: &str) -> Value {
+    fn pod(workload: &str, container: &str, role: &str) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
                 "name": format!("{workload}-1"), "namespace": "shop",
                 "labels": { "service.istio.io/canonical-name": workload },
             },
-            "spec": { "containers": [{ "name": container }] },
+            "spec": { "containers": [{ "name": container, "args": ["proxy", role] }] },
             "status": { "phase": "Running" },
         })
     }
 
-    /// Workloads `web` and `cart` with sidecars and `job` without one, in a namespace that a filter has called from.
+    /// Workloads `web` and `cart` with sidecars, `job` without one and a gateway, in an enforced namespace.
     fn filters() -> Filters {
         let mut inventory = Inventory::new(Mesh::default());
         let namespace = json!({
@@ -157,9 +157,10 @@ mod tests {
             "metadata": { "name": "shop", "labels": { "lazymesh.io/mode": "enforce" } },
         });
         let pods = [
-            pod("web", "istio-proxy"),
-            pod("cart", "istio-proxy"),
-            pod("job", "app"),
+            pod("web", "istio-proxy", "sidecar"),
+            pod("cart", "istio-proxy", "sidecar"),
+            pod("gateway", "istio-proxy", "router"),
+            pod("job", "app", "job"),
         ];
         for value in [namespace].into_iter().chain(pods) {
             inventory.apply(Object::from_value(value).unwrap().unwrap());
@@ -211,7 +212,9 @@ mod tests {
         assert_eq!(hosts(&filters, "web"), ["*/*"]);
         assert_eq!(hosts(&filters, "cart"), [] as [String; 0]);
         // Nothing could call from there.
-        assert_eq!(hosts(&filters, "job"), [] as [String; 0]);
+        for name in ["job", "gateway"] {
+            assert_eq!(hosts(&filters, name), [] as [String; 0], "{name}");
+        }
         assert!(told().is_some_and(|told| told.ends_with("full scope: shop/web")));
         let Ok(Event::Affected(affected)) = events.try_recv() else {
             panic!("nobody was told");

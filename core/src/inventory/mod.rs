@@ -198,10 +198,10 @@ impl Inventory {
         self.pods.of(workload).next().is_some()
     }
 
-    /// Whether a workload has a pod whose sidecar runs Envoy.
+    /// Whether a workload has a pod with a sidecar, with Envoy in it, that runs.
     #[must_use]
-    pub fn runs_envoy(&self, workload: &Workload) -> bool {
-        self.pods.of(workload).any(|pod| pod.runs_envoy)
+    pub fn runs_sidecar(&self, workload: &Workload) -> bool {
+        self.pods.of(workload).any(|pod| pod.runs_sidecar)
     }
 
     /// Whether the namespace's default Sidecar rules some of a workload's pods: those without the label of the

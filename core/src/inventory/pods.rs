@@ -30,7 +30,7 @@ pub(crate) struct Pod {
     /// Whether it has no Envoy, so that no filter tells what it calls.
     pub(crate) is_proxyless: bool,
     /// Whether it has a sidecar with Envoy, which runs.
-    pub(crate) runs_envoy: bool,
+    pub(crate) runs_sidecar: bool,
     /// Whether its sidecar needs the services that select it.
     pub(crate) discovers_itself: bool,
     /// Whether a Job has made it, so that it runs now and then.
@@ -224,7 +224,10 @@ fn read_pod(object: &resource::Pod) -> Pod {
             .is_some_and(|mode| mode == "istio"),
         captures_dns: proxies.clone().any(|proxy| proxy.captures_dns),
         is_proxyless: proxies.clone().any(|proxy| proxy.is_proxyless),
-        runs_envoy: status.phase == "Running" && proxies.clone().any(|proxy| !proxy.is_proxyless),
+        runs_sidecar: status.phase == "Running"
+            && proxies
+                .clone()
+                .any(|proxy| !proxy.is_proxyless && !proxy.is_gateway),
         discovers_itself: proxies.any(|proxy| proxy.discovers_itself),
         is_job: metadata
             .owner_references

@@ -167,6 +167,8 @@ pub struct Proxy {
     pub is_proxyless: bool,
     /// Whether it has its own service as Envoy's local cluster, for load balancing that is aware of zones.
     pub discovers_itself: bool,
+    /// Whether it is beside no application: a gateway, or a waypoint.
+    pub is_gateway: bool,
 }
 
 /// Where a [`Pod`] runs.
@@ -194,6 +196,8 @@ pub struct PodIp {
 
 /// Name of Istio's sidecar in every injection template.
 const PROXY: &str = "istio-proxy";
+/// What pilot-agent is started as, behind `proxy`, where it is no sidecar.
+const GATEWAYS: [&str; 2] = ["router", "waypoint"];
 
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
 const GENERATOR: &str = "ISTIO_META_GENERATOR";
@@ -203,6 +207,8 @@ const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
 #[serde(default)]
 struct Container {
     name: String,
+    #[serde(deserialize_with = "or_default")]
+    args: Vec<String>,
     #[serde(deserialize_with = "or_default")]
     env: Vec<Variable>,
 }
@@ -228,6 +234,7 @@ fn find_proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Proxy
             captures_dns: says(DNS_CAPTURE, is_true),
             is_proxyless: says(GENERATOR, |value| value == "grpc"),
             discovers_itself: says(SELF_DISCOVERY, is_true),
+            is_gateway: (proxy.args.get(1)).is_some_and(|role| GATEWAYS.contains(&role.as_str())),
         }
     }))
 }

@@ -307,7 +307,9 @@ async fn apply(lab: &Lab, spec: &PodSpec) -> Result<()> {
         let env: Vec<_> = (spec.proxy_env.iter())
             .map(|(name, value)| json!({ "name": name, "value": value }))
             .collect();
-        containers.push(json!({ "name": "istio-proxy", "image": "lab", "env": env }));
+        let role = if spec.gateway { "router" } else { "sidecar" };
+        let args = ["proxy", role];
+        containers.push(json!({ "name": "istio-proxy", "image": "lab", "args": args, "env": env }));
     }
     let owners: Vec<&Value> = spec.owner.iter().collect();
     let mut annotations = json!({});
