@@ -37,7 +37,7 @@ use crate::{
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Dependencies in all
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 100_000)]
     pub dependencies: usize,
     /// External hosts in all
     #[arg(long, default_value_t = 100_000)]

@@ -10,7 +10,7 @@ const MOST_MIB: f64 = 130.0;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graph_at_its_limits_fits_under_attack_and_after_a_restart() -> Result<()> {
     let settings = Settings {
-        dependencies: 20_000,
+        dependencies: 10_000,
         external_hosts: 10_000,
         memory: 0,
     };
