@@ -134,17 +134,7 @@ impl<'a> Closure<'a> {
     fn follow_service(&mut self, service: &'a MeshService) {
         self.routes_of(service.key(), service.host());
         self.follow_alias(service);
-        let (routes, aliases) = (
-            &self.inventory.routes,
-            self.inventory.services.aliases(service),
-        );
-        if (routes.covering(service.key(), self.client))
-            .next()
-            .is_some()
-        {
-            // Its routes are those of its other names, too.
-            aliases.for_each(|alias| self.service(alias));
-        }
+        self.follow_names(service);
         for other in self.inventory.services.sharing(service, self.client) {
             if other.egress != service.egress {
                 self.have_all_looked_at(service);
@@ -194,6 +184,16 @@ impl<'a> Closure<'a> {
                     self.have_all_looked_at(service);
                 }
                 self.service(other);
+            }
+        }
+    }
+
+    /// The ExternalNames that stand for a service with routes, which are those of its other names, too.
+    fn follow_names(&mut self, service: &MeshService) {
+        let mut routes = self.inventory.routes.covering(service.key(), self.client);
+        if routes.next().is_some() || matches!(service.form, Form::ExternalName(_)) {
+            for alias in self.inventory.services.aliases(service) {
+                self.service(alias);
             }
         }
     }
