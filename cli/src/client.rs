@@ -16,6 +16,8 @@ use crate::file;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stream lasts at most; who follows it begins another then.
+const STREAM_TIMEOUT: Duration = Duration::from_hours(24);
 /// Items in one page of a list.
 const PAGE: &str = "1000";
 
@@ -178,6 +180,22 @@ impl Client {
         let response = self.get(path, query).await?;
         let text = response.text().await;
         text.map_err(|_| anyhow!("{} stopped answering; ask again", self.shown))
+    }
+
+    /// A stream of events, from behind one of them.
+    pub(crate) async fn stream(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        last_event_id: Option<&str>,
+    ) -> anyhow::Result<Response> {
+        let request = self.request(Method::GET, path, query)?;
+        let request = request.timeout(STREAM_TIMEOUT);
+        self.send(match last_event_id {
+            Some(id) => request.header("last-event-id", id),
+            None => request,
+        })
+        .await
     }
 
     /// All items of a list, page by page.

@@ -1,9 +1,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    always_visible, bug_report, check, collector, completion, forget, graph, manifests, oci_copy,
-    oci_inspect, oci_pull, oci_push, oci_sign, oci_verify, plan, sidecar, status, version,
-    workloads,
+    always_visible, bug_report, check, collector, completion, forget, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push, oci_sign, oci_verify, plan, sidecar, status, version, workloads, events, explain,
 };
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
@@ -40,6 +38,10 @@ pub(crate) enum Command {
     Workloads(workloads::Args),
     /// Show what enforcing would leave of each workload's scope
     Plan(plan::Args),
+    /// Explain why a workload has a host in scope, or what its first request to it would do
+    Explain(explain::Args),
+    /// List what happened lately: what was learned, what went, which Sidecars changed
+    Events(events::Args),
     /// Show a workload's Sidecar as the collector publishes it
     Sidecar(sidecar::Args),
     /// List the hosts that stay in every scope, with the reason for each

@@ -46,6 +46,7 @@ struct Graph {
 pub(crate) struct Edge {
     source: Source,
     pub(crate) host: String,
+    pub(crate) first_seen_ms: u64,
     pub(crate) last_seen_ms: u64,
     pub(crate) count: u64,
     #[serde(default)]

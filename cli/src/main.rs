@@ -9,6 +9,9 @@ mod client;
 mod collector;
 mod command;
 mod completion;
+mod event_stream;
+mod events;
+mod explain;
 mod file;
 mod forget;
 mod graph;
@@ -64,6 +67,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Graph(args) => graph::run(args),
         Command::Workloads(args) => workloads::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Events(args) => events::run(args),
         Command::Sidecar(args) => sidecar::run(args),
         Command::AlwaysVisible(args) => always_visible::run(args),
         Command::Forget(args) => forget::run(args),

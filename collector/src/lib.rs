@@ -11,6 +11,7 @@
 pub mod api;
 pub mod attach;
 pub mod check;
+mod history;
 mod ingest;
 mod inventory;
 pub mod kubernetes;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
+use std::sync::Arc;
 
 use lazymesh_core::{
     EgressHost, Graph, Inventory, Mode, Outcome, Plan, Policy, Question, Reason, Room, Subject,
@@ -9,6 +10,8 @@ use lazymesh_core::{
 };
 use parking_lot::{FairMutex, FairMutexGuard, RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
+
+use crate::history::History;
 
 /// Most events that wait for a follower. One that falls further behind looks at everything again.
 const EVENTS: usize = 4096;
@@ -118,6 +121,7 @@ pub(crate) struct SharedView {
     view: RwLock<View>,
     reading: FairMutex<()>,
     events: broadcast::Sender<Event>,
+    history: Arc<History>,
 }
 
 impl SharedView {
@@ -126,6 +130,7 @@ impl SharedView {
             view: RwLock::new(view),
             reading: FairMutex::default(),
             events: broadcast::Sender::new(EVENTS),
+            history: Arc::default(),
         }
     }
 
@@ -216,6 +221,11 @@ impl SharedView {
     pub(crate) fn announce(&self, event: Event) {
         // Before anything is published nobody follows; who begins to looks at everything first.
         let _ = self.events.send(event);
+    }
+
+    /// What became of it, and of its Sidecars, for people.
+    pub(crate) fn history(&self) -> &Arc<History> {
+        &self.history
     }
 
     pub(crate) fn follow(&self) -> broadcast::Receiver<Event> {

@@ -5,6 +5,7 @@
 //! * [`decide`] answers one [`Question`] of a sidecar from the two.
 //! * [`plan`] turns the two and a [`Policy`] into a Sidecar, or says why there is none.
 //! * [`roll_out`] leads a Sidecar from the scope it has to the one it is to have.
+//! * [`explain`] says of one call what they make of it, and why.
 //!
 //! All of it is pure: the same objects and the same graph give the same answer, in whatever order they came.
 //! There is no I/O and no async here; the collector brings both.
@@ -59,6 +60,7 @@
 //! ```
 
 mod decide;
+mod explain;
 mod graph;
 mod inventory;
 mod misfit;
@@ -67,7 +69,8 @@ mod resolve;
 pub mod resource;
 mod scope;
 
-pub use decide::{Outcome, decide, observe};
+pub use decide::{Ground, NotDirect, Outcome, decide, observe};
+pub use explain::{Call, Explanation, Meant, explain};
 pub use graph::{
     Dependency, ExternalHost, Graph, Learned, Limits, Origin, Picture, Room, Seen, Sightings,
     Witness,
@@ -84,7 +87,6 @@ pub use resource::{
     Presence, Service, ServiceEntry, Sidecar, VirtualService,
 };
 pub use scope::{
-    AlwaysVisible, Confidence, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate, Filters,
-    Footprint, Gap, Limit, Plan, Policy, Reason, Rollout, SidecarSpec, Transit, Visibility,
+    AlwaysVisible, Cause, Confidence, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate, Filters, Footprint, Gap, Limit, Plan, Policy, Reason, Rollout, Rule, SidecarSpec, Stage, Standing, Transit, Visibility, Wide,
     always_visible_in, confidence, estimate, obstacle, plan, roll_out, sidecar_name,
 };

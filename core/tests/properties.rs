@@ -5,8 +5,9 @@ mod mesh;
 use std::collections::BTreeSet;
 
 use lazymesh_core::{
-    Affected, Authority, Change, Dependency, EgressHost, Graph, Inventory, Limits, Mesh, Mode,
-    Object, Origin, Plan, Policy, Sightings, Subject, Visibility, Workload, decide, plan,
+    Affected, Authority, Call, Change, Dependency, EgressHost, Explanation, Graph, Inventory,
+    Limits, Mesh, Mode, Object, Origin, Plan, Policy, Question, Reason, Sightings, Standing,
+    Subject, Visibility, Wide, Workload, decide, explain, plan,
 };
 use proptest::prelude::*;
 
@@ -92,6 +93,30 @@ proptest! {
     }
 
     #[test]
+    fn what_is_explained_is_what_is_planned_and_decided(
+        objects in objects(),
+        learned in prop::collection::vec((workloads(), egress_hosts()), 0..12),
+        always in prop::collection::btree_set(egress_hosts(), 0..4),
+        questions in prop::collection::vec(questions(), 1..20),
+    ) {
+        let inventory = inventory(&objects);
+        let mut graph = Graph::new(Limits::default());
+        for (source, host) in learned {
+            graph.insert(dependency(source, host));
+        }
+        let visibility = Visibility { always, ..Visibility::default() };
+        let policy = Policy { visibility, ..Policy::default() };
+        for question in questions {
+            let Some(call) = call(&question) else { continue };
+            let said = explain(&inventory, &graph, &policy, &call);
+            prop_assert_eq!(&said.outcome, &decide(&inventory, &graph, &policy, &said.question));
+            let subject = Subject::Workload(call.source);
+            let plan = plan(&inventory, &graph, &policy, &subject);
+            check_standing(&said, &plan)?;
+        }
+    }
+
+    #[test]
     fn a_change_reaches_no_further_than_it_says(
         objects in objects(),
         change in object(),
@@ -146,6 +171,50 @@ proptest! {
         prop_assert!(tried.is_empty());
         prop_assert_eq!(observe(&tried, &questions), observe(&Inventory::new(Mesh::default()), &questions));
     }
+}
+
+fn call(question: &Question) -> Option<Call> {
+    Some(Call {
+        source: question.source.clone(),
+        authority: question.authority.clone()?,
+        protocol: Some(question.protocol),
+        destination: question.destination,
+    })
+}
+
+fn check_standing(said: &Explanation, plan: &Plan) -> Result<(), TestCaseError> {
+    let Some(host) = said.meant.host() else {
+        prop_assert_eq!(&said.standing, &Standing::Absent);
+        return Ok(());
+    };
+    match (&said.standing, plan) {
+        (Standing::Scoped(causes), Plan::Publish(sidecar)) => {
+            prop_assert!(sidecar.hosts.contains(host), "{causes:?}");
+            let mut expect = Some(host);
+            for cause in causes {
+                prop_assert_eq!(Some(&cause.host), expect);
+                prop_assert!(sidecar.hosts.contains(&cause.host), "{cause:?}");
+                expect = cause.with.as_ref();
+            }
+            prop_assert_eq!(expect, None, "it begins somewhere");
+        }
+        (Standing::Absent, Plan::Publish(sidecar)) => {
+            prop_assert!(!sidecar.hosts.contains(host), "{host}");
+        }
+        (Standing::Full(Wide::NoSidecar(said)), Plan::None(planned)) => {
+            prop_assert_eq!(said, planned);
+        }
+        (Standing::Full(_), Plan::Publish(sidecar)) => {
+            prop_assert_eq!(&sidecar.hosts, &sidecar.full);
+        }
+        (Standing::UserManaged(said), Plan::None(Reason::UserManaged(planned))) => {
+            prop_assert_eq!(said, planned);
+        }
+        // It has none before it runs.
+        (_, Plan::None(Reason::NothingLearned)) => {}
+        (standing, plan) => prop_assert!(false, "{standing:?} but {plan:?}"),
+    }
+    Ok(())
 }
 
 fn inventory(objects: &[Object]) -> Inventory {

@@ -1,5 +1,5 @@
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -195,6 +195,88 @@ fn a_plan_fails_below_a_confidence() {
     );
     check(&["shop/web", "--apply", nowhere], 1, "expected a namespace");
     check(&["shop", "--apply", nowhere], 1, "cannot reach Kubernetes");
+}
+
+#[test]
+fn explain() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let check = |args: &[&str], lines: &[&str]| {
+        let shown = run(&[&["explain"], args, &[url]].concat()).ok();
+        for line in lines {
+            assert!(
+                shown.lines().any(|it| it.starts_with(line)),
+                "{line} in\n{shown}"
+            );
+        }
+    };
+    check(
+        &["shop/web", "reviews"],
+        &[
+            "Call:           http reviews 10.96.0.10:80",
+            "In scope:       yes",
+            "Because:        shop/reviews.shop.svc.cluster.local: the workload was seen to call it",
+            "Seen:           ",
+        ],
+    );
+    check(
+        &["free/job", "nothing.example", "--protocol", "tls"],
+        &[
+            "In scope:       no",
+            "First request:  passthrough: nothing of the mesh is meant",
+            "Cluster:        PassthroughCluster (1)",
+            "Learns:         nothing.example",
+        ],
+    );
+    let json = run(&["explain", "shop/web", "reviews", "-o", "json", url]).json();
+    assert_eq!(json["in_scope"], true);
+    let yaml = run(&["explain", "shop/web", "reviews", "-o", "yaml", url]).yaml();
+    assert_eq!(yaml, json);
+    let unknown = run(&["explain", "shop/none", "reviews", url]).error();
+    assert!(
+        unknown.contains("no pod has that canonical name"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn events() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let table = run(&["events", url]).ok();
+    let rows = rows(&table);
+    assert_eq!(rows[0], ["AGE", "EVENT", "WHOSE", "HOST", "DETAIL"]);
+    let host = "shop/reviews.shop.svc.cluster.local";
+    assert_eq!(rows[1][1..], ["learned", "shop/web", host, "by filter"]);
+    let external = [
+        "learned-external",
+        "shop/web",
+        "api.example.com:8443",
+        "by filter",
+    ];
+    assert_eq!(rows[2][1..], external);
+    let json = run(&["events", "-o", "json", url]).json();
+    assert_eq!(json[0]["witness"], "filter");
+    assert_eq!(run(&["events", "-o", "yaml", url]).yaml(), json);
+}
+
+#[test]
+fn events_are_followed() {
+    let (_mesh, collector) = taught();
+    let url = &*collector.url();
+    let watch = command()
+        .args(["events", "--watch", url])
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut watch = watch.expect("the binary runs");
+    let mut lines = BufReader::new(watch.stdout.take().expect("a pipe")).lines();
+    let mut next = || lines.next().expect("a line").expect("text");
+    assert!(next().contains("reviews.shop"));
+    assert!(next().contains("api.example.com:8443"));
+    collector.resolve("later.example");
+    assert!(next().ends_with("learned-external  shop/web  later.example  by filter"));
+    watch.kill().expect("it runs");
+    watch.wait().expect("an end");
 }
 
 #[test]

@@ -8,6 +8,8 @@ fn every_command_helps() {
         "manifests",
         "graph",
         "workloads",
+        "explain",
+        "events",
         "sidecar",
         "always-visible",
         "forget",

@@ -6,6 +6,8 @@ mod access_log;
 mod always_visible;
 mod aside;
 mod body;
+mod events;
+mod explain;
 mod external_hosts;
 mod extract;
 mod graph;
@@ -41,6 +43,7 @@ pub use self::problem::{PROBLEM_JSON, Problem};
 pub use self::token::{Token, TokenError};
 
 pub(crate) use self::access_log::{LogStations, routes as access_log};
+pub(crate) use self::events::Events;
 pub(crate) use self::ingest::{Ingest, Stations};
 use self::problem::Kind;
 use self::token::Guard;
@@ -61,6 +64,13 @@ pub(crate) struct Admin {
     pub(crate) forgetter: Arc<Forgetter>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) events: Arc<Events>,
+}
+
+impl FromRef<Admin> for Arc<Events> {
+    fn from_ref(admin: &Admin) -> Self {
+        Self::clone(&admin.events)
+    }
 }
 
 impl FromRef<Admin> for Arc<SharedView> {
@@ -89,8 +99,10 @@ fn admin_routes() -> OpenApiRouter<Admin> {
     workloads::routes()
         .merge(services::routes())
         .merge(graph::routes())
+        .merge(events::routes())
         .merge(sidecars::routes())
         .merge(plan::routes())
+        .merge(explain::routes())
         .merge(always_visible::routes())
         .merge(external_hosts::routes())
         .merge(operations::routes())

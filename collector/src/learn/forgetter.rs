@@ -8,6 +8,7 @@ use lazymesh_core::{Origin, Workload};
 use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
+use crate::history::What;
 use crate::learn::recorder::{BATCH, Recorder};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
@@ -125,6 +126,8 @@ impl Forgetter {
         });
         if was_known {
             self.metrics.forgotten.inc();
+            let source = workload.clone();
+            self.view.history().record(What::Forgotten { source });
             self.view.announce(Event::Affected(own));
             self.view.announce_namespaces(&others);
         }

@@ -8,6 +8,7 @@ use lazymesh_core::{
 };
 use lazymesh_protocol::{Decision, PassthroughReason};
 
+use crate::history::What as Happened;
 use crate::learn::observation::{Observation, Origin, What};
 use crate::learn::recorder::{Permit, Recorder};
 use crate::runtime::metrics::Metrics;
@@ -142,11 +143,14 @@ impl Learner {
         let changes: Vec<Change> = lessons.iter().filter_map(Lesson::change).collect();
         self.recorder.commit(changes).await?;
         self.metrics.learned.inc_by(lessons.len() as u64);
-        let (events, namespaces) = self.view.change(|view| apply(view, lessons));
+        let (events, happened, namespaces) = self.view.change(|view| apply(view, lessons));
         for event in events {
             self.view.announce(event);
         }
         self.view.announce_namespaces(&namespaces);
+        for what in happened {
+            self.view.history().record(what);
+        }
         Ok(())
     }
 }
@@ -179,6 +183,23 @@ fn add(lessons: &mut Vec<Lesson>, observation: &Observation, outcome: &Outcome) 
 }
 
 impl Lesson {
+    fn happened(&self) -> Option<Happened> {
+        let (source, witness) = (self.source.clone(), self.witness);
+        match self.learned.clone() {
+            Learned::Host(host) => Some(Happened::Learned {
+                source,
+                host,
+                witness,
+            }),
+            Learned::External(host) => Some(Happened::LearnedExternal {
+                source,
+                host,
+                witness,
+            }),
+            Learned::Nothing => None,
+        }
+    }
+
     fn change(&self) -> Option<Change> {
         let source = self.source.clone();
         let (first_seen_ms, last_seen_ms, count) = (self.at_ms, self.at_ms, self.count);
@@ -212,16 +233,24 @@ impl Lesson {
 
 /// Makes known what is durable now. With what was learned, the namespaces that may learn no more: who has learned nothing
 /// there yet has everything in its scope.
-fn apply(view: &mut View, lessons: Vec<Lesson>) -> (Vec<Event>, Vec<String>) {
+fn apply(
+    view: &mut View,
+    lessons: Vec<Lesson>,
+) -> (Vec<Event>, Vec<Happened>, Vec<String>) {
     let is_new = |lesson: &Lesson| !view.graph.has(&lesson.source);
     let may_fill = view.graph.is_filling_up(lessons.len()) || lessons.iter().any(is_new);
     let had_room = may_fill.then(|| view.rooms());
-    let mut events = Vec::new();
+    let (mut events, mut happened) = (Vec::new(), Vec::new());
     for lesson in lessons {
         let Some(change) = lesson.change() else {
             continue;
         };
-        if take(&mut view.graph, change, lesson.witness) || lesson.held {
+        let is_new = take(&mut view.graph, change, lesson.witness);
+        let is_dependency = matches!(lesson.learned, Learned::Host(_));
+        if is_new {
+            happened.extend(lesson.happened());
+        }
+        if (is_new && is_dependency) || lesson.held {
             events.push(Event::Learned {
                 source: lesson.source,
                 held: lesson.held,
@@ -229,10 +258,10 @@ fn apply(view: &mut View, lessons: Vec<Lesson>) -> (Vec<Event>, Vec<String>) {
         }
     }
     let full = had_room.map(|before| view.namespaces_whose_room_differs(before));
-    (events, full.unwrap_or_default())
+    (events, happened, full.unwrap_or_default())
 }
 
-/// Whether it is a dependency that is new. Requests for the same host may have been on their way to the disk
+/// Whether it is new. Requests for the same host may have been on their way to the disk
 /// together; all of them count.
 fn take(graph: &mut Graph, change: Change, witness: Witness) -> bool {
     match change {
@@ -246,10 +275,11 @@ fn take(graph: &mut Graph, change: Change, witness: Witness) -> bool {
         }
         Change::External(new) => {
             let at_ms = new.last_seen_ms;
-            if !graph.touch_external(&new.source, &new.host, witness, at_ms, new.count) {
-                graph.insert_external(new);
+            if graph.touch_external(&new.source, &new.host, witness, at_ms, new.count) {
+                return false;
             }
-            false
+            graph.insert_external(new);
+            true
         }
         Change::RemoveDependency { .. } | Change::RemoveExternal { .. } => false,
     }

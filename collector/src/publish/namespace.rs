@@ -8,6 +8,7 @@ use lazymesh_core::{
     DEFAULT_SIDECAR, EgressScope, Plan, Reason, SidecarSpec, Subject, Transit, roll_out,
 };
 
+use crate::history::What;
 use crate::publish::scopes::PublishedScopes;
 use crate::publish::sink::{PublishOutcome, Published, Sink, SinkError};
 use crate::publish::workqueue::Key;
@@ -35,6 +36,10 @@ impl Tools {
 
     fn is_running(&self, subject: &Subject) -> bool {
         self.view.look().is_running(subject)
+    }
+
+    fn record(&self, what: What) {
+        self.view.history().record(what);
     }
 }
 
@@ -255,14 +260,10 @@ impl NamespaceReconciler {
             PublishOutcome::Created | PublishOutcome::Updated => tools.metrics.published.inc(),
         };
         if outcome != PublishOutcome::Unchanged {
-            let Published { namespace, name } = Published::of(sidecar);
-            tracing::info!(
-                namespace,
-                name,
-                hosts = sidecar.hosts.len(),
-                ?outcome,
-                "Sidecar published"
-            );
+            let (place, hosts) = (Published::of(sidecar), sidecar.hosts.len());
+            let Published { namespace, name } = &place;
+            tracing::info!(namespace, name, hosts, ?outcome, "Sidecar published");
+            tools.record(What::Published { place, hosts });
         }
         // A new Sidecar, which tells what is always visible, must not make the workload's first host wait.
         Ok(outcome == PublishOutcome::Updated)
@@ -354,6 +355,8 @@ async fn take_out(tools: &Tools, place: &Published) -> Result<(), SinkError> {
     if tools.sink.withdraw(namespace, name).await? {
         tools.metrics.withdrawn.inc();
         tracing::info!(namespace, name, "Sidecar withdrawn");
+        let place = place.clone();
+        tools.record(What::Withdrawn { place });
     }
     Ok(())
 }

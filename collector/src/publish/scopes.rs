@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use lazymesh_core::EgressScope;
+use lazymesh_core::{EgressHost, EgressScope, Stage};
 use parking_lot::Mutex;
 
 use crate::publish::sink::Published;
@@ -16,6 +16,12 @@ pub(crate) struct PublishedScopes {
 impl PublishedScopes {
     pub(crate) fn get(&self, place: &Published) -> Option<EgressScope> {
         self.scopes.lock().get(place).cloned()
+    }
+
+    /// How far a host is in a Sidecar, if it is there at all.
+    pub(crate) fn stage(&self, place: &Published, host: &EgressHost) -> Option<Stage> {
+        let scopes = self.scopes.lock();
+        scopes.get(place)?.stage(host, &place.namespace)
     }
 
     pub(crate) fn places(&self) -> Vec<Published> {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use lazymesh_core::{EgressScope, SidecarSpec};
+use lazymesh_core::{EgressScope, SidecarSpec, Workload, sidecar_name};
 
 /// What publishing a Sidecar came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,14 @@ impl Published {
         Self {
             namespace: sidecar.namespace.clone(),
             name: sidecar.name.clone(),
+        }
+    }
+
+    /// Where the Sidecar of a workload goes, if it has one.
+    pub(crate) fn of_workload(workload: &Workload) -> Self {
+        Self {
+            namespace: workload.namespace.clone(),
+            name: sidecar_name(&workload.name),
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use lazymesh_core::{ClusterId, Graph, Inventory, Limits, Mesh, Object, Policy, Visibility};
 use tokio::sync::watch;
 
-use crate::api::{self, Admin, Ingest, LogStations, Stations, Token};
+use crate::api::{self, Admin, Events, Ingest, LogStations, Stations, Token};
 use crate::attach::Desired;
 use crate::ingest::access_log::AccessLogs;
 use crate::ingest::{Door, Filters, IngestIdentity, Reporter, Resolver};
@@ -134,8 +134,14 @@ impl Collector {
             forgetter: Arc::clone(&self.forgetter),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),
+            events: Arc::new(Events::new(Arc::clone(self.view.history()))),
         };
         api::admin(admin, token)
+    }
+
+    /// Ends the streams of those who follow what happens.
+    pub(crate) fn end_events(&self) {
+        self.view.history().close();
     }
 
     /// What keeps the inventory as `source` says it is.

@@ -200,6 +200,7 @@ impl Server {
         };
         tracing::info!("shutting down");
         stop.send_replace(true);
+        collector.end_events();
         while servers.join_next().await.is_some() {}
         tasks.shutdown().await;
         let closed = collector.close().await;

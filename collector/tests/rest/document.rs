@@ -111,6 +111,8 @@ fn every_route_is_in_it() {
         "GET /openapi.json",
         "GET /readyz",
         "GET /v1/always-visible",
+        "GET /v1/events",
+        "GET /v1/explain",
         "GET /v1/external-hosts",
         "GET /v1/graph",
         "GET /v1/plan",

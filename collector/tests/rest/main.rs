@@ -7,6 +7,8 @@ mod always_visible;
 mod api;
 mod bad_input;
 mod document;
+mod events;
+mod explain;
 mod failures;
 mod graph;
 mod identity;

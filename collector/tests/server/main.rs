@@ -1,6 +1,7 @@
 //! A whole collector: listeners, store, manifests, published Sidecars.
 
 mod connections;
+mod events;
 mod forgetting;
 mod lifetime;
 mod listeners;

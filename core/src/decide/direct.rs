@@ -9,6 +9,8 @@ use std::net::IpAddr;
 
 use lazymesh_protocol::{Decision, MAX_SUBJECT_ALT_NAMES};
 
+use super::ground::NotDirect;
+
 use crate::inventory::{Endpoint, Form, Inventory, MeshService, Pod, Port};
 use crate::names::ClusterId;
 use crate::resolve::Question;
@@ -18,11 +20,12 @@ pub(super) fn decide(
     question: &Question,
     service: &MeshService,
     port: &Port,
-) -> Option<Decision> {
-    if !dials(inventory, question, service, port) || is_shaped(inventory, question, service) {
-        return None;
+) -> Result<Decision, NotDirect> {
+    if !dials(inventory, question, service, port) {
+        return Err(NotDirect::Elsewhere);
     }
-    Some(Decision::Direct {
+    check_unshaped(inventory, question, service)?;
+    Ok(Decision::Direct {
         subject_alt_names: identities(inventory, question, service, port)?,
         server_name: format!("outbound_.{}_._.{}", port.number, service.host()),
     })
@@ -61,22 +64,30 @@ fn has_endpoint(
     })
 }
 
-fn is_shaped(inventory: &Inventory, question: &Question, service: &MeshService) -> bool {
+fn check_unshaped(
+    inventory: &Inventory,
+    question: &Question,
+    service: &MeshService,
+) -> Result<(), NotDirect> {
     let (client, host) = (&question.source.namespace, service.key());
     let root = &inventory.mesh().root_namespace;
-    inventory.routes.covering(host, client).next().is_some()
-        || inventory
-            .rules
-            .shapes(host, client, service.namespace(), root)
+    if inventory.routes.covering(host, client).next().is_some() {
+        return Err(NotDirect::Routed);
+    }
+    let rules = &inventory.rules;
+    match rules.shapes(host, client, service.namespace(), root) {
+        true => Err(NotDirect::Shaped),
+        false => Ok(()),
+    }
 }
 
-/// SPIFFE identities of everything that may answer; none unless all of it speaks Istio mTLS.
+/// SPIFFE identities of everything that may answer, where all of it speaks Istio mTLS.
 fn identities(
     inventory: &Inventory,
     question: &Question,
     service: &MeshService,
     port: &Port,
-) -> Option<Vec<String>> {
+) -> Result<Vec<String>, NotDirect> {
     let mesh = inventory.mesh();
     let own = inventory.cluster_of(&question.cluster);
     let mut ready = false;
@@ -87,28 +98,31 @@ fn identities(
     {
         // A Service's address leads to endpoints of its own cluster only; Istio balances over all.
         if cluster != own {
-            return None;
+            return Err(NotDirect::OtherCluster);
         }
         let target_port = slice.target_port(&port.name);
         for endpoint in &slice.endpoints {
-            let pod = pod_of(inventory, own, service, endpoint)?;
+            let pod = pod_of(inventory, own, service, endpoint).ok_or(NotDirect::NoPod)?;
             if !pod.speaks_mtls
                 || inventory
                     .peers
                     .disables(pod, target_port, &mesh.root_namespace)
             {
-                return None;
+                return Err(NotDirect::PlainText);
             }
             accounts.insert((pod.namespace.as_str(), pod.service_account.as_str()));
             if accounts.len() > MAX_SUBJECT_ALT_NAMES {
-                return None;
+                return Err(NotDirect::TooManyIdentities);
             }
             ready |= endpoint.ready;
         }
     }
     let trust = &mesh.trust_domain;
     let identity = |(namespace, account)| format!("spiffe://{trust}/ns/{namespace}/sa/{account}");
-    ready.then(|| accounts.into_iter().map(identity).collect())
+    match ready {
+        true => Ok(accounts.into_iter().map(identity).collect()),
+        false => Err(NotDirect::NotReady),
+    }
 }
 
 fn pod_of<'a>(

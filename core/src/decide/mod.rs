@@ -5,10 +5,12 @@
 
 mod cluster;
 mod direct;
+mod ground;
 mod route_match;
 
 use lazymesh_protocol::{Decision, MAX_SHARES, PassthroughReason, Protocol, Share};
 
+pub use self::ground::{Ground, NotDirect};
 use crate::graph::{Graph, Learned};
 use crate::inventory::{Inventory, MeshService, Port};
 use crate::names::{EgressHost, Workload};
@@ -40,13 +42,24 @@ pub fn decide(
     question: &Question,
 ) -> Outcome {
     let target = resolve::resolve(inventory, question);
+    weigh(inventory, graph, policy, question, &target).0
+}
+
+/// As [`decide`], with the ground for it.
+pub(crate) fn weigh(
+    inventory: &Inventory,
+    graph: &Graph,
+    policy: &Policy,
+    question: &Question,
+    target: &Target<'_>,
+) -> (Outcome, Ground) {
     let mode = policy.mode(inventory, &question.source);
-    match admitted(graph, mode, &question.source, learn(&target)) {
-        None => limit(),
-        Some(learned) => Outcome {
-            decision: answer(inventory, question, &target),
-            learned,
-        },
+    match admitted(graph, mode, &question.source, learn(target)) {
+        None => (limit(), Ground::Limit),
+        Some(learned) => {
+            let (decision, ground) = answer(inventory, question, target);
+            (Outcome { decision, learned }, ground)
+        }
     }
 }
 
@@ -94,44 +107,65 @@ fn learn(target: &Target<'_>) -> Learned {
     }
 }
 
-fn answer(inventory: &Inventory, question: &Question, target: &Target<'_>) -> Decision {
-    let decision = match target {
-        Target::External(_) => return passthrough(PassthroughReason::External),
-        // A person decided what this workload may see. To hold would be to wait for a cluster that never comes,
-        // and direct would lead around what that person closed.
-        _ if scope::user_sidecar_of(inventory, &question.source).is_some() => None,
-        Target::Pod => None,
-        Target::Route { route, .. } => hold(cluster::of_route(inventory, question, route)),
-        // Where Istio has no route, a request goes as the application sent it.
+fn answer(inventory: &Inventory, question: &Question, target: &Target<'_>) -> (Decision, Ground) {
+    if let Target::External(_) = target {
+        return (passthrough(PassthroughReason::External), Ground::Outside);
+    }
+    let found = in_mesh(inventory, question, target);
+    found.unwrap_or_else(|ground| (passthrough(PassthroughReason::Plain), ground))
+}
+
+/// What is done with a request of the mesh, or why it goes as the application sent it.
+fn in_mesh(
+    inventory: &Inventory,
+    question: &Question,
+    target: &Target<'_>,
+) -> Result<(Decision, Ground), Ground> {
+    // A person decided what this workload may see. To hold would be to wait for a cluster that never comes,
+    // and direct would lead around what that person closed.
+    if let Some(sidecar) = scope::user_sidecar_of(inventory, &question.source) {
+        return Err(Ground::UserManaged(sidecar));
+    }
+    match target {
         Target::Service {
-            routable: false, ..
-        } => None,
-        Target::Service { service, .. } => to_service(inventory, question, service),
-    };
-    decision.unwrap_or(passthrough(PassthroughReason::Plain))
+            service,
+            routable: true,
+        } => to_service(inventory, question, service),
+        // Where Istio has no route, a request goes as the application sent it.
+        Target::Service { .. } => Err(Ground::Unroutable),
+        Target::Route { route, .. } => {
+            hold(cluster::of_route(inventory, question, route), Ground::Route)
+        }
+        Target::Pod | Target::External(_) => Err(Ground::Pod),
+    }
 }
 
 fn to_service(
     inventory: &Inventory,
     question: &Question,
     service: &MeshService,
-) -> Option<Decision> {
+) -> Result<(Decision, Ground), Ground> {
     let client = &question.source.namespace;
     let named = service;
-    let service = resolve::concrete(inventory, named, client)?;
+    let service = resolve::concrete(inventory, named, client).ok_or(Ground::Alias)?;
     // An ExternalName's own VirtualService rules its name, whatever it stands for.
     let own_route = inventory.routes.covering(named.key(), client).next();
     if let Some(route) = own_route.filter(|_| named.egress != service.egress) {
-        port_of(question, named)?;
-        return hold(cluster::of_route(inventory, question, route));
+        port_of(question, named).ok_or(Ground::Port)?;
+        return hold(cluster::of_route(inventory, question, route), Ground::Route);
     }
-    let port = port_of(question, service)?;
+    let port = port_of(question, service).ok_or(Ground::Port)?;
     if question.protocol != Protocol::Http && port.protocol.is_http() {
         // Where HTTP is declared, Istio passes anything else through.
-        return None;
+        return Err(Ground::NotHttp);
     }
-    let direct = direct::decide(inventory, question, service, port);
-    direct.or_else(|| hold(cluster::of_service(inventory, question, service, port)))
+    match direct::decide(inventory, question, service, port) {
+        Ok(direct) => Ok((direct, Ground::Direct)),
+        Err(why) => {
+            let shares = cluster::of_service(inventory, question, service, port);
+            hold(shares, Ground::NotDirect(why))
+        }
+    }
 }
 
 /// The service's port that a request goes to: the one that was dialled. Istio ignores the port of an authority
@@ -141,18 +175,20 @@ fn port_of<'a>(question: &Question, service: &'a MeshService) -> Option<&'a Port
     service.ports.iter().find(|port| port.number == number)
 }
 
-/// None where there is nothing to wait for.
-fn hold(mut shares: Vec<Share>) -> Option<Decision> {
+/// To wait for these, where there is one.
+fn hold(mut shares: Vec<Share>, ground: Ground) -> Result<(Decision, Ground), Ground> {
     // `max_by_key` would take the last of equals.
-    let heaviest = shares.iter().rev().max_by_key(|share| share.weight)?;
+    let heaviest = shares.iter().rev().max_by_key(|share| share.weight);
+    let heaviest = heaviest.ok_or(Ground::NoCluster)?;
     let cluster = heaviest.cluster.clone();
     shares.retain(|share| share.weight > 0);
     let is_split = (2..=MAX_SHARES).contains(&shares.len());
-    Some(Decision::Hold {
+    let hold = Decision::Hold {
         cluster,
         split: if is_split { shares } else { Vec::new() },
         timeout_ms: HOLD_TIMEOUT_MS,
-    })
+    };
+    Ok((hold, ground))
 }
 
 fn passthrough(reason: PassthroughReason) -> Decision {
@@ -245,11 +281,14 @@ mod tests {
             weights.iter().enumerate().map(share).collect::<Vec<_>>()
         };
         let check = |weights: &[u32], heaviest: &str, split: &[u32]| {
-            let Some(Decision::Hold {
-                cluster,
-                split: found,
-                ..
-            }) = hold(shares(weights))
+            let Ok((
+                Decision::Hold {
+                    cluster,
+                    split: found,
+                    ..
+                },
+                _,
+            )) = hold(shares(weights), Ground::Route)
             else {
                 panic!("{weights:?} are not held");
             };
@@ -265,7 +304,7 @@ mod tests {
         let most = [1; MAX_SHARES];
         check(&most, "0", &most);
         check(&[1; MAX_SHARES + 1], "0", &[]);
-        assert_eq!(hold(Vec::new()), None);
+        assert_eq!(hold(Vec::new(), Ground::Route), Err(Ground::NoCluster));
     }
 
     #[test]

@@ -123,12 +123,16 @@ impl Graph {
         true
     }
 
+    /// A workload's need for a host, if it is known.
+    #[must_use]
+    pub fn dependency(&self, workload: &Workload, host: &EgressHost) -> Option<&Dependency> {
+        self.nodes.get(workload)?.dependencies.get(host)
+    }
+
     /// Whether the dependency is there.
     #[must_use]
     pub fn knows(&self, workload: &Workload, host: &EgressHost) -> bool {
-        self.nodes
-            .get(workload)
-            .is_some_and(|node| node.dependencies.contains_key(host))
+        self.dependency(workload, host).is_some()
     }
 
     /// Whether the external host is there.

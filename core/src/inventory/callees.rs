@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::namespaced::Namespaced;
 use crate::names::{Authority, Host};
-use crate::resource::{EnvoyFilter, Kind, Metadata, RequestAuthentication, Selector, WasmPlugin};
+use crate::resource::{
+    EnvoyFilter, Kind, Metadata, ObjectKey, RequestAuthentication, Selector, WasmPlugin,
+};
 
 /// What one object has the sidecars call that it selects.
 #[derive(Debug)]
@@ -55,6 +57,20 @@ fn host_of(url: &str) -> Option<String> {
     }
 }
 
+/// The object that has sidecars call something.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Caller<'a> {
+    kind: Kind,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl Caller<'_> {
+    pub(crate) fn key(self) -> ObjectKey {
+        ObjectKey::new(self.kind, self.namespace, self.name)
+    }
+}
+
 /// Callees by the namespace and name of their object, a kind each.
 #[derive(Debug, Default)]
 pub(crate) struct CalleeIndex {
@@ -80,22 +96,31 @@ impl CalleeIndex {
         }
     }
 
-    /// What sidecars of a namespace call whose pods have these labels: for objects of the namespace and of the root
-    /// namespace.
-    pub(crate) fn of(
-        &self,
-        namespace: &str,
-        root: &str,
+    /// What sidecars of a namespace call whose pods have these labels, and for whom: for objects of the namespace and of
+    /// the root namespace.
+    pub(crate) fn of<'a>(
+        &'a self,
+        namespace: &'a str,
+        root: &'a str,
         pods: &[&BTreeMap<String, String>],
-    ) -> BTreeSet<&str> {
-        let kinds = [namespace, root]
-            .into_iter()
-            .flat_map(|place| self.callees.iter_in(place));
-        let callees = kinds.flat_map(|(_, kinds)| kinds.values());
-        let selecting = callees.filter(|callees| callees.selects(pods));
-        selecting
-            .flat_map(|callees| &callees.hosts)
-            .map(String::as_str)
-            .collect()
+    ) -> BTreeSet<(&'a str, Caller<'a>)> {
+        let mut found = BTreeSet::new();
+        for namespace in [namespace, root] {
+            for (name, kinds) in self.callees.iter_in(namespace) {
+                let selecting = kinds.iter().filter(|(_, callees)| callees.selects(pods));
+                found.extend(selecting.flat_map(|(&kind, callees)| {
+                    let caller = Caller {
+                        kind,
+                        namespace,
+                        name,
+                    };
+                    callees
+                        .hosts
+                        .iter()
+                        .map(move |host| (host.as_str(), caller))
+                }));
+            }
+        }
+        found
     }
 }

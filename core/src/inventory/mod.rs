@@ -51,6 +51,7 @@ use self::services::ServiceIndex;
 use self::user_sidecars::UserSidecars;
 
 pub use self::affected::{Affected, Subject};
+pub(crate) use self::callees::Caller;
 pub(crate) use self::canonical::CANONICAL_NAME_LABEL;
 pub use self::change::Change;
 pub(crate) use self::endpoints::Endpoint;

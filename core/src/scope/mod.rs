@@ -8,6 +8,7 @@
 //! the workloads that call it pay the scan.
 
 mod always;
+mod cause;
 mod closure;
 mod confidence;
 mod estimate;
@@ -17,18 +18,21 @@ mod policy;
 mod reason;
 mod rollout;
 mod spec;
+mod standing;
 mod undecided;
 mod unheld;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Origin};
 use crate::inventory::{Inventory, Subject};
 use crate::names::{EgressHost, Workload};
 use crate::resource::Mode;
 
 use self::always::always_visible;
 pub use self::always::{AlwaysVisible, always_visible_in};
+use self::cause::Tie;
+pub use self::cause::{Cause, Rule};
 use self::closure::Closure;
 pub use self::confidence::{Confidence, Gap, confidence};
 pub use self::estimate::{Estimate, Footprint, Limit, estimate};
@@ -36,8 +40,10 @@ pub(crate) use self::owner::user_sidecar_of;
 pub use self::owner::{DEFAULT_NAME, sidecar_name};
 pub use self::policy::{Filters, Policy, Visibility};
 pub use self::reason::{Reason, obstacle};
-pub use self::rollout::{EgressScope, Rollout, Transit, roll_out};
+pub use self::rollout::{EgressScope, Rollout, Stage, Transit, roll_out};
 pub use self::spec::SidecarSpec;
+pub(crate) use self::standing::standing;
+pub use self::standing::{Standing, Wide};
 
 /// What is to happen to somebody's Sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,10 +125,26 @@ fn scope(
     visibility: &Visibility,
     workload: &Workload,
 ) -> BTreeSet<EgressHost> {
+    match grow(inventory, graph, visibility, workload) {
+        Ok(closure) => closure.into_hosts(),
+        Err(_) => inventory.full_scope(),
+    }
+}
+
+/// What a workload's scope grows to, or why it has to have everything.
+fn grow<'a>(
+    inventory: &'a Inventory,
+    graph: &Graph,
+    visibility: &Visibility,
+    workload: &'a Workload,
+) -> Result<Closure<'a>, Limit> {
     let pods: Vec<_> = inventory.pods.of(workload).collect();
+    if !graph.has_room(workload, Mode::Enforce) {
+        return Err(Limit::Full);
+    }
     // An application that speaks xDS itself has what istiod gives it, and no filter that could learn the rest.
-    if !graph.has_room(workload, Mode::Enforce) || pods.iter().any(|pod| pod.is_proxyless) {
-        return inventory.full_scope();
+    if pods.iter().any(|pod| pod.is_proxyless) {
+        return Err(Limit::Proxyless);
     }
     let captures_dns = pods.iter().any(|pod| pod.captures_dns);
     let mut closure = always(inventory, visibility, &workload.namespace, captures_dns);
@@ -130,28 +152,35 @@ fn scope(
     add_callees(inventory, &workload.namespace, &labels, &mut closure);
     for pod in pods.iter().filter(|pod| pod.discovers_itself) {
         for service in inventory.services_of(pod) {
-            closure.add_named(&service.key());
+            closure.add_named(&service.key(), Tie::Own);
         }
     }
-    let learned = graph.dependencies(workload).map(|known| &known.host);
     // Nothing that was learned opens what the mesh's own Sidecar closes.
-    for host in learned.filter(|host| inventory.services.admits(host, &workload.namespace)) {
+    let admitted = |host| inventory.services.admits(host, &workload.namespace);
+    for known in graph
+        .dependencies(workload)
+        .filter(|known| admitted(&known.host))
+    {
+        let tie = match known.origin {
+            Origin::Learned => Tie::Learned,
+            Origin::Pinned => Tie::Pinned,
+        };
         // A host that is gone stays: its entry costs nothing, and a service that flaps must not be forgotten.
-        closure.add(host);
+        closure.add(&known.host, tie);
     }
-    closure.into_hosts()
+    Ok(closure)
 }
 
 /// What the sidecars themselves call, for filters that are not lazymesh's.
-fn add_callees(
-    inventory: &Inventory,
-    namespace: &str,
+fn add_callees<'a>(
+    inventory: &'a Inventory,
+    namespace: &'a str,
     pods: &[&BTreeMap<String, String>],
-    closure: &mut Closure<'_>,
+    closure: &mut Closure<'a>,
 ) {
     let root = &inventory.mesh().root_namespace;
-    for host in inventory.callees.of(namespace, root, pods) {
-        closure.add_named(host);
+    for (host, caller) in inventory.callees.of(namespace, root, pods) {
+        closure.add_named(host, Tie::Callee(caller));
     }
 }
 
@@ -163,8 +192,8 @@ fn always<'a>(
     captures_dns: bool,
 ) -> Closure<'a> {
     let mut closure = Closure::new(inventory, namespace);
-    for (host, _) in always_visible(inventory, visibility, namespace, captures_dns) {
-        closure.add(&host);
+    for (host, why) in always_visible(inventory, visibility, namespace, captures_dns) {
+        closure.add(&host, Tie::Always(why));
     }
     closure
 }

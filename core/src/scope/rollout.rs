@@ -43,12 +43,33 @@ impl EgressScope {
         Self::routes(&sidecar.full)
     }
 
+    /// How far a host is in a Sidecar of this namespace, if it is there at all.
+    #[must_use]
+    pub fn stage(&self, host: &EgressHost, namespace: &str) -> Option<Stage> {
+        let entry = host.to_string();
+        let has = |entries| Cover::new(entries, namespace).has(&entry);
+        match (has(&self.routes), has(&self.clusters)) {
+            (true, _) => Some(Stage::Routes),
+            (false, true) => Some(Stage::Clusters),
+            (false, false) => None,
+        }
+    }
+
     fn routes(hosts: &BTreeSet<EgressHost>) -> Self {
         Self {
             routes: entries(hosts),
             clusters: BTreeSet::new(),
         }
     }
+}
+
+/// How far a host is in a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It has clusters only.
+    Clusters,
+    /// It has all.
+    Routes,
 }
 
 /// What of a Sidecar is on its way: entries that have clusters only, and until when.

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 
+use crate::api::events::EventView;
 use crate::api::problem::Problem;
 use crate::api::{admin_routes, described_probes, ingest};
 use crate::runtime::readiness::Check;
@@ -19,7 +20,7 @@ use crate::runtime::readiness::Check;
         description = "Ingest routes (`ingest`) are on the ingest port, all others on the admin port; `/livez` is on both. \
             Every error is an RFC 9457 problem document.",
     ),
-    components(schemas(Problem, Check)),
+    components(schemas(Problem, Check, EventView)),
     tags(
         (name = "ingest", description = "What filters call"),
         (name = "graph", description = "Who depends on what"),
