@@ -1,7 +1,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    always_visible, bug_report, check, collector, completion, forget, graph, manifests, oci_copy, oci_inspect, oci_pull, oci_push, oci_sign, oci_verify, plan, sidecar, status, version, workloads, events, explain,
+    always_visible, bug_report, check, collector, completion, events, explain, forget, graph,
+    manifests, oci_copy, oci_inspect, oci_pull, oci_push, oci_sign, oci_verify, plan, sidecar,
+    status, version, workloads,
 };
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.

@@ -41,6 +41,8 @@ pub(crate) enum What {
     },
     /// All that a workload had learned went.
     Forgotten { source: Workload },
+    /// Nobody has seen a workload call a host of the mesh for long.
+    Expired { source: Workload, host: EgressHost },
     /// A Sidecar changed.
     Published { place: Published, hosts: usize },
     /// A Sidecar went.

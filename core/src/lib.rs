@@ -5,6 +5,7 @@
 //! * [`decide`] answers one [`Question`] of a sidecar from the two.
 //! * [`plan`] turns the two and a [`Policy`] into a Sidecar, or says why there is none.
 //! * [`roll_out`] leads a Sidecar from the scope it has to the one it is to have.
+//! * [`expired`] says what leaves a scope, since nobody has seen it for long.
 //! * [`explain`] says of one call what they make of it, and why.
 //!
 //! All of it is pure: the same objects and the same graph give the same answer, in whatever order they came.
@@ -84,9 +85,11 @@ pub use resolve::{Question, QuestionError};
 pub use resource::{
     DefaultExportTo, DestinationRule, EndpointSlice, Kind, KindApi, LabelSelector, MODE_LABEL,
     Mesh, Mode, ModeError, Namespace, Object, ObjectError, ObjectKey, PeerAuthentication, Pod,
-    Presence, Service, ServiceEntry, Sidecar, VirtualService,
+    Presence, Service, ServiceEntry, Sidecar, TTL_LABEL, Ttl, TtlError, VirtualService,
 };
 pub use scope::{
-    AlwaysVisible, Cause, Confidence, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate, Filters, Footprint, Gap, Limit, Plan, Policy, Reason, Rollout, Rule, SidecarSpec, Stage, Standing, Transit, Visibility, Wide,
-    always_visible_in, confidence, estimate, obstacle, plan, roll_out, sidecar_name,
+    AlwaysVisible, Cause, Confidence, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate,
+    Expiry, Filters, Footprint, Gap, Limit, Plan, Policy, Reason, Rollout, Rule, SidecarSpec,
+    Stage, Standing, Transit, Visibility, Wide, always_visible_in, confidence, estimate, expired,
+    obstacle, plan, roll_out, sidecar_name,
 };

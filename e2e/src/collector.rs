@@ -28,7 +28,7 @@ pub struct Options {
     pub log: PathBuf,
     /// `namespace/host` entries that every Sidecar has.
     pub always: Vec<String>,
-    /// Further flags.
+    /// Further flags. Without `--settle` among them scopes change in one step.
     pub flags: Vec<String>,
     /// Where it writes its number to be in a control group, if it is to be in one.
     pub cgroup: Option<PathBuf>,
@@ -173,7 +173,6 @@ impl Options {
             .arg(self.admin().to_string())
             .arg("--manifests")
             .arg(&self.manifests)
-            .args(["--settle", "0s"])
             .arg("--publish-dir")
             .arg(&self.sidecars)
             .arg("--data-dir")
@@ -183,6 +182,9 @@ impl Options {
             .stdout(log.try_clone()?)
             .stderr(log)
             .kill_on_drop(true);
+        if !self.flags.iter().any(|flag| flag.starts_with("--settle")) {
+            command.args(["--settle", "0s"]);
+        }
         for host in &self.always {
             command.arg("--always-visible").arg(host);
         }

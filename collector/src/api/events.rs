@@ -98,6 +98,8 @@ enum EventKind {
     LearnedExternal,
     /// All that a workload had learned went.
     Forgotten,
+    /// Nobody has seen a workload call a host of the mesh for long, so it left the workload's scope.
+    Expired,
     /// A Sidecar changed.
     Published,
     /// A Sidecar went.
@@ -112,6 +114,7 @@ impl EventKind {
             Self::Learned => "learned",
             Self::LearnedExternal => "learned-external",
             Self::Forgotten => "forgotten",
+            Self::Expired => "expired",
             Self::Published => "published",
             Self::Withdrawn => "withdrawn",
             Self::Missed => "missed",
@@ -165,6 +168,11 @@ impl EventView {
             What::Forgotten { source } => Self {
                 workload: Some(source.into()),
                 ..Self::of(EventKind::Forgotten)
+            },
+            What::Expired { source, host } => Self {
+                workload: Some(source.into()),
+                host: Some(host.to_string()),
+                ..Self::of(EventKind::Expired)
             },
             What::Published { place, hosts } => Self {
                 count: Some(*hosts as u64),

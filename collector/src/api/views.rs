@@ -89,16 +89,6 @@ pub(crate) struct SightingView {
     last_seen_ms: u64,
 }
 
-impl From<Witness> for WitnessView {
-    fn from(witness: Witness) -> Self {
-        match witness {
-            Witness::Filter => Self::Filter,
-            Witness::AccessLog => Self::AccessLog,
-            Witness::Prometheus => Self::Prometheus,
-        }
-    }
-}
-
 impl From<(Witness, Seen)> for SightingView {
     fn from((witness, seen): (Witness, Seen)) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! Learns from observations: decides about each, makes what is new durable, then known, then announced.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use lazymesh_core::{
     Dependency, ExternalHost, Graph, Learned, Origin as Kept, Outcome, Seen, Sightings, Witness,
@@ -11,6 +12,7 @@ use lazymesh_protocol::{Decision, PassthroughReason};
 use crate::history::What as Happened;
 use crate::learn::observation::{Observation, Origin, What};
 use crate::learn::recorder::{Permit, Recorder};
+use crate::learn::watches::Watches;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::{Event, SharedView, View};
@@ -21,6 +23,7 @@ use crate::store::{Change, StoreError};
 pub(crate) struct Learner {
     view: Arc<SharedView>,
     recorder: Arc<Recorder>,
+    watches: Arc<Watches>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 }
@@ -40,12 +43,14 @@ impl Learner {
     pub(crate) fn new(
         view: Arc<SharedView>,
         recorder: Arc<Recorder>,
+        watches: Arc<Watches>,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
     ) -> Self {
         Self {
             view,
             recorder,
+            watches,
             metrics,
             readiness,
         }
@@ -70,6 +75,11 @@ impl Learner {
     ) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(observations.len());
         let mut unknown = Vec::new();
+        let now = Instant::now();
+        let told = observations.iter();
+        for observation in told.filter(|it| it.origin.witness() != Witness::Filter) {
+            self.watches.heard(&observation.source, now);
+        }
         for (index, observation) in observations.iter().enumerate() {
             let outcome = self.decide(observation);
             if !self.count(observation, &outcome.learned) {
@@ -233,10 +243,7 @@ impl Lesson {
 
 /// Makes known what is durable now. With what was learned, the namespaces that may learn no more: who has learned nothing
 /// there yet has everything in its scope.
-fn apply(
-    view: &mut View,
-    lessons: Vec<Lesson>,
-) -> (Vec<Event>, Vec<Happened>, Vec<String>) {
+fn apply(view: &mut View, lessons: Vec<Lesson>) -> (Vec<Event>, Vec<Happened>, Vec<String>) {
     let is_new = |lesson: &Lesson| !view.graph.has(&lesson.source);
     let may_fill = view.graph.is_filling_up(lessons.len()) || lessons.iter().any(is_new);
     let had_room = may_fill.then(|| view.rooms());

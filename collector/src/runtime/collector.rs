@@ -12,7 +12,7 @@ use crate::attach::Desired;
 use crate::ingest::access_log::AccessLogs;
 use crate::ingest::{Door, Filters, IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
-use crate::learn::{Forgetter, Learner, Recorder, Usage};
+use crate::learn::{Expirer, Forgetter, Learner, Recorder, Usage, Watches};
 use crate::prometheus::{Client, PrometheusConfig, Reader, Stations as ReaderStations};
 use crate::publish::namespace::Tools;
 use crate::publish::reconciler::Reconciler;
@@ -30,6 +30,7 @@ pub struct Collector {
     usage: Arc<Usage>,
     forgetter: Arc<Forgetter>,
     filters: Arc<Filters>,
+    watches: Arc<Watches>,
     published: Arc<PublishedScopes>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -58,6 +59,7 @@ impl Collector {
             filters: Arc::new(Filters::new(Arc::clone(&view), Arc::clone(&readiness))),
             view,
             recorder,
+            watches: Arc::default(),
             published: Arc::default(),
             metrics,
             readiness,
@@ -121,6 +123,7 @@ impl Collector {
         Learner::new(
             Arc::clone(&self.view),
             Arc::clone(&self.recorder),
+            Arc::clone(&self.watches),
             Arc::clone(&self.metrics),
             Arc::clone(&self.readiness),
         )
@@ -193,6 +196,16 @@ impl Collector {
 
     pub(crate) fn filters(&self) -> Arc<Filters> {
         Arc::clone(&self.filters)
+    }
+
+    pub(crate) fn expirer(&self) -> Expirer {
+        Expirer::new(
+            Arc::clone(&self.view),
+            Arc::clone(&self.recorder),
+            Arc::clone(&self.watches),
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.readiness),
+        )
     }
 
     /// What publishes to `sink`. Run it only once the store is loaded and the inventory has synced.

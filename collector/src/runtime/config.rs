@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use lazymesh_core::{
-    ClusterId, DefaultExportTo, EgressHost, Filters, Limits, Mesh, Mode, Policy, Visibility,
+    ClusterId, DefaultExportTo, EgressHost, Expiry, Filters, Limits, Mesh, Mode, Policy, Ttl,
+    Visibility,
 };
 
 use crate::runtime::flag::{duration, number};
@@ -208,6 +209,7 @@ impl Config {
                 true => Filters::required(),
                 false => Filters::default(),
             },
+            expiry: self.limits.expiry(),
         }
     }
 }
@@ -285,6 +287,28 @@ pub struct LimitsConfig {
     /// room left
     #[arg(long, value_name = "TIME", default_value = "168h", value_parser = duration, env = "LAZYMESH_FORGET_AFTER")]
     pub forget_after: Duration,
+    /// How long a dependency goes unseen until it leaves its workload's scope, as in 30d, or off; the label lazymesh.io/ttl of
+    /// a namespace or a pod says another
+    #[arg(long, value_name = "TIME", default_value_t, env = "LAZYMESH_TTL")]
+    pub ttl: Ttl,
+    /// Most of a workload's dependencies that leave so within a day, in percent
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = Expiry::default().percent_a_day,
+        value_parser = clap::value_parser!(u8).range(0..=100),
+        env = "LAZYMESH_TTL_PERCENT_A_DAY"
+    )]
+    pub ttl_percent_a_day: u8,
+}
+
+impl LimitsConfig {
+    fn expiry(&self) -> Expiry {
+        Expiry {
+            ttl: self.ttl,
+            percent_a_day: self.ttl_percent_a_day,
+        }
+    }
 }
 
 impl From<LimitsConfig> for Limits {

@@ -38,6 +38,7 @@ pub(crate) struct Metrics {
     pub(crate) admin_unauthorized: Counter,
     pub(crate) learned: Counter,
     pub(crate) forgotten: Counter,
+    pub(crate) expired: Counter,
     /// Time of one durable write, as a caller waits for it.
     pub(crate) commit_seconds: Histogram,
     pub(crate) commits_failed: Counter,
@@ -145,6 +146,11 @@ impl Metrics {
                 &mut registry,
                 "forgotten",
                 "Workloads forgotten, since their pods are gone or somebody said so",
+            ),
+            expired: counter(
+                &mut registry,
+                "expired",
+                "Dependencies that left, since nobody has seen them for long",
             ),
             commit_seconds: seconds(
                 &mut registry,

@@ -298,6 +298,11 @@ async fn live(
         filters.run().await;
         "filters"
     });
+    let expirer = collector.expirer();
+    tasks.spawn(async move {
+        expirer.run().await;
+        "expirer"
+    });
     match tasks.join_next().await {
         Some(Ok(part)) => Err(ServerError::Died(part)),
         Some(Err(_)) | None => Err(ServerError::Died("collector")),

@@ -122,6 +122,8 @@ async fn made_up_requests_fail_nowhere() {
             .arg(format!("--url=http://{address}"))
             .args(["--max-examples=25", "--seed=1", "--no-color", "--workers=1"])
             .args(["--checks=not_a_server_error,status_code_conformance"])
+            // A stream has no end that it could wait for.
+            .arg("--exclude-path=/v1/events")
             .args(["--checks=content_type_conformance,response_schema_conformance"]);
         run(&mut requests);
     }

@@ -99,7 +99,7 @@ impl fmt::Display for Ground {
                 return write!(out, "{sidecar} says what the workload may see");
             }
             Self::Pod => "a pod is dialled by its address, which Istio has no route for",
-            Self::Unroutable => "Istio has no route from this name, or this address, to it",
+            Self::Unroutable => "Istio has no route from this name, port or address to it",
             Self::Alias => "it is an ExternalName for what is not in the mesh",
             Self::Port => "it has no such port",
             Self::NotHttp => "its port is declared to be HTTP, and Istio passes through what is not",

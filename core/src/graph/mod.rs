@@ -105,12 +105,7 @@ impl Graph {
         self.dependency_count -= node.dependencies.len();
         self.external_count -= node.externals.len();
         for host in node.dependencies.keys() {
-            if let Some(dependents) = self.dependents.get_mut(host) {
-                dependents.remove(workload);
-                if dependents.is_empty() {
-                    self.dependents.remove(host);
-                }
-            }
+            self.remove_dependent(workload, host);
         }
         if let Some(share) = self.namespaces.get_mut(&workload.namespace) {
             share.workloads -= 1;
@@ -177,6 +172,53 @@ impl Graph {
         };
         known.sightings.add(witness, seen);
         true
+    }
+
+    /// A witness has watched a workload for so much longer: what nobody saw meanwhile is that much longer silent. The
+    /// dependencies whose silence is now by another `step` longer, which is worth to be written down.
+    pub fn watched(
+        &mut self,
+        workload: &Workload,
+        watched_ms: u64,
+        step_ms: u64,
+        now_ms: u64,
+    ) -> Vec<Dependency> {
+        let node = self.nodes.get_mut(workload).into_iter();
+        let known = node.flat_map(|node| node.dependencies.values_mut());
+        let lengthened = known.filter_map(|known| {
+            let before = known.sightings.silence_ms();
+            let most_ms = now_ms.saturating_sub(known.last_seen_ms);
+            known.sightings.lengthen(watched_ms, most_ms);
+            let is_step = known.sightings.silence_ms() / step_ms > before / step_ms;
+            is_step.then(|| known.clone())
+        });
+        lengthened.collect()
+    }
+
+    /// Forgets one dependency; `false` if it was not known.
+    pub fn remove_dependency(&mut self, workload: &Workload, host: &EgressHost) -> bool {
+        let node = self.nodes.get_mut(workload);
+        if node
+            .and_then(|node| node.dependencies.remove(host))
+            .is_none()
+        {
+            return false;
+        }
+        self.dependency_count -= 1;
+        if let Some(share) = self.namespaces.get_mut(&workload.namespace) {
+            share.dependencies -= 1;
+        }
+        self.remove_dependent(workload, host);
+        true
+    }
+
+    fn remove_dependent(&mut self, workload: &Workload, host: &EgressHost) {
+        if let Some(dependents) = self.dependents.get_mut(host) {
+            dependents.remove(workload);
+            if dependents.is_empty() {
+                self.dependents.remove(host);
+            }
+        }
     }
 
     /// As [`Graph::touch`], for a host outside the mesh.

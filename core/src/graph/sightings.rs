@@ -32,6 +32,9 @@ pub struct Sightings {
     access_log: Option<Seen>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prometheus: Option<Seen>,
+    /// For how long its workload was watched since.
+    #[serde(default)]
+    silence_ms: u64,
 }
 
 impl Seen {
@@ -62,7 +65,23 @@ impl Sightings {
             .filter_map(|(witness, seen)| Some((witness, seen?)))
     }
 
+    /// For how long, in milliseconds, a witness has watched the workload and nobody has seen the dependency.
+    #[must_use]
+    pub fn silence_ms(&self) -> u64 {
+        self.silence_ms
+    }
+
+    /// Lengthens the silence, at most to so much.
+    pub(super) fn lengthen(&mut self, watched_ms: u64, most_ms: u64) {
+        self.silence_ms = self.silence_ms.saturating_add(watched_ms).min(most_ms);
+    }
+
     pub(super) fn add(&mut self, witness: Witness, seen: Seen) {
+        let mut known = self.iter().map(|(_, seen)| seen.last_ms);
+        let is_past = known.any(|last_ms| last_ms > seen.last_ms);
+        if !(is_past && witness == Witness::Prometheus) {
+            self.silence_ms = 0;
+        }
         let known = match witness {
             Witness::Filter => &mut self.filter,
             Witness::AccessLog => &mut self.access_log,
@@ -75,8 +94,10 @@ impl Sightings {
     }
 
     pub(super) fn merge(&mut self, other: Self) {
+        let silence_ms = self.silence_ms.min(other.silence_ms);
         for (witness, seen) in other.iter() {
             self.add(witness, seen);
         }
+        self.silence_ms = silence_ms;
     }
 }

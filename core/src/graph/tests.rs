@@ -391,3 +391,74 @@ fn a_use_after_the_clock_was_put_back_is_the_last_one() {
     assert!(graph.touch(&workload("cart"), &host("a"), Witness::Filter, 20, 1));
     assert_eq!(graph.iter().next().map(|it| it.last_seen_ms), Some(20));
 }
+
+/// A dependency last seen at 1,000: its silence after each step, by whose word.
+#[test]
+fn silence_is_what_was_watched_since_the_last_sighting() {
+    enum Step {
+        Watched(u64, u64),
+        Seen(Witness, u64),
+        Loaded(u64),
+    }
+    let mut graph = Graph::new(Limits::default());
+    let stored = dependency("cart", "a", 0..1_000, 1, Origin::Learned);
+    graph.insert(stored.clone());
+    let mut check = |step: Step, expect: u64| {
+        match step {
+            Step::Watched(by, now) => drop(graph.watched(&workload("cart"), by, 100, now)),
+            Step::Seen(witness, now) => {
+                assert!(graph.touch(&workload("cart"), &host("a"), witness, now, 1));
+            }
+            Step::Loaded(silence_ms) => {
+                let mut again = stored.clone();
+                again.sightings.lengthen(silence_ms, u64::MAX);
+                graph.insert(again);
+            }
+        }
+        let found = graph.iter().next().map(|it| it.sightings.silence_ms());
+        assert_eq!(found, Some(expect));
+    };
+    check(Step::Watched(50, 1_050), 50);
+    check(Step::Watched(0, 9_000), 50);
+    check(Step::Watched(70, 9_070), 120);
+    check(Step::Seen(Witness::AccessLog, 9_100), 0);
+    check(Step::Watched(500, 9_150), 50);
+    check(Step::Seen(Witness::Filter, 9_200), 0);
+    check(Step::Watched(500, 9_100), 0);
+    check(Step::Watched(500, 9_900), 500);
+    check(Step::Seen(Witness::Prometheus, 9_100), 500);
+    check(Step::Seen(Witness::Prometheus, 9_800), 0);
+    check(Step::Watched(500, 10_300), 500);
+    check(Step::Loaded(900), 500);
+    check(Step::Loaded(10), 10);
+}
+
+#[test]
+fn silence_is_worth_writing_down_step_by_step() {
+    let mut graph = Graph::new(Limits::default());
+    graph.insert(dependency("cart", "a", 0..0, 1, Origin::Learned));
+    let mut now = 0;
+    let written = |by: u64| {
+        now += by;
+        graph.watched(&workload("cart"), by, 100, now).len()
+    };
+    assert_eq!(
+        [60, 30, 20, 70, 19, 1, 300].map(written),
+        [0, 0, 1, 0, 0, 1, 1]
+    );
+}
+
+#[test]
+fn one_dependency_is_forgotten() {
+    let mut graph = Graph::new(Limits::default());
+    for (source, to) in [("cart", "a"), ("cart", "b"), ("web", "a")] {
+        graph.insert(dependency(source, to, 1..1, 1, Origin::Learned));
+    }
+    assert!(graph.remove_dependency(&workload("cart"), &host("a")));
+    assert!(!graph.remove_dependency(&workload("cart"), &host("a")));
+    assert!(!graph.remove_dependency(&workload("none"), &host("a")));
+    assert_eq!((graph.dependency_count(), graph.workload_count()), (2, 2));
+    assert_eq!(graph.dependents_after(&host("a"), None).count(), 1);
+    assert!(graph.remove_dependency(&workload("web"), &host("a")));
+    assert_eq!(graph.dependents_after(&host("a"), None).count(), 0);
+}

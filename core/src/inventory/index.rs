@@ -5,7 +5,7 @@ use super::user_sidecars::is_ours;
 use super::{Inventory, gamma, mesh_service, prefixes};
 use crate::resource::{
     DestinationRule, EndpointSlice, EnvoyFilter, GRPCRoute, HTTPRoute, Kind, Mode, Namespace,
-    Object, PeerAuthentication, Pod, RequestAuthentication, Service, ServiceEntry, Sidecar,
+    Object, PeerAuthentication, Pod, RequestAuthentication, Service, ServiceEntry, Sidecar, Ttl,
     VirtualService, WasmPlugin, kinds,
 };
 
@@ -33,10 +33,14 @@ impl Indexed for Namespace {
     fn insert(&self, inventory: &mut Inventory) {
         let mode = Mode::of(&self.metadata.labels);
         inventory.modes.insert(self.metadata.name.clone(), mode);
+        if let Some(ttl) = Ttl::of(&self.metadata.labels) {
+            inventory.ttls.insert(self.metadata.name.clone(), ttl);
+        }
     }
 
     fn remove(&self, inventory: &mut Inventory) {
         inventory.modes.remove(&self.metadata.name);
+        inventory.ttls.remove(&self.metadata.name);
     }
 }
 

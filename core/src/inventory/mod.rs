@@ -33,7 +33,7 @@ mod user_sidecars;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::{ClusterId, EgressHost, Workload};
-use crate::resource::{Kind, Mesh, Mode, Object, ObjectKey};
+use crate::resource::{Kind, Mesh, Mode, Object, ObjectKey, Ttl};
 
 use self::attached::Attached;
 use self::bounds::Bounds;
@@ -72,6 +72,8 @@ pub struct Inventory {
     discovered: BTreeSet<String>,
     services_count: usize,
     modes: BTreeMap<String, Option<Mode>>,
+    /// Of the namespaces whose label says one.
+    ttls: BTreeMap<String, Ttl>,
     pub(crate) services: ServiceIndex,
     pub(crate) endpoints: Clusters<EndpointIndex>,
     pub(crate) pods: Clusters<PodIndex>,
@@ -144,6 +146,15 @@ impl Inventory {
         let pods = self.pods.of(workload);
         let modes = pods.map(|pod| pod.mode.unwrap_or(inherited));
         modes.max().unwrap_or(inherited)
+    }
+
+    /// How long what a workload depends on stays unseen: as its pods say, or its namespace for pods without a label.
+    pub(crate) fn ttl(&self, workload: &Workload, default: Ttl) -> Ttl {
+        let inherited = self.ttls.get(&workload.namespace).copied();
+        let inherited = inherited.unwrap_or(default);
+        let pods = self.pods.of(workload);
+        let ttls = pods.map(|pod| Ttl::of(&pod.labels).unwrap_or(inherited));
+        ttls.max().unwrap_or(inherited)
     }
 
     /// The names of all Namespaces, sorted.

@@ -13,6 +13,7 @@ mod mesh;
 mod meta;
 mod mode;
 mod object;
+mod ttl;
 
 pub use extension::{
     EnvoyFilter, EnvoyFilterSpec, JwtRule, RequestAuthentication, RequestAuthenticationSpec,
@@ -40,3 +41,4 @@ pub use mesh::{DefaultExportTo, Mesh};
 pub use meta::{Annotations, Metadata, OwnerReference, Selector};
 pub use mode::{MODE_LABEL, Mode, ModeError};
 pub use object::{Object, ObjectError, ObjectKey};
+pub use ttl::{TTL_LABEL, Ttl, TtlError};

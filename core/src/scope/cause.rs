@@ -139,7 +139,9 @@ impl fmt::Display for Cause {
             Rule::Below => out.write_str("one of its names is below"),
             Rule::Address => out.write_str("it shares an address and a port with"),
             Rule::Merged => out.write_str("with a wildcard istiod looks at all objects of"),
-            Rule::Captured => out.write_str("without it its connections would be taken for those of"),
+            Rule::Captured => {
+                out.write_str("without it its connections would be taken for those of")
+            }
         }?;
         match &self.with {
             Some(with) => write!(out, " {with}"),

@@ -292,17 +292,9 @@ impl<'a> Closure<'a> {
         ports.insert(PLAIN_HTTP);
         let mut alone = false;
         for port in ports {
-            let number = self.insert(service.egress.clone(), tie, with);
-            let same = self.inventory.services.of(&service.egress);
-            self.pending
-                .extend(same.map(|service| (Pending::Service(service), number)));
-            if self.inventory.services.is_merged(&service.egress) {
-                let wildcard = EgressHost {
-                    namespace: service.namespace().to_owned(),
-                    host: NO_HOST.to_owned(),
-                };
-                self.insert(wildcard, Tie::Merged, Some(number));
-            }
+            let mut met = services.meeting(suffix, client);
+            match met.find(|service| service.has_port(port)) {
+                Some(service) => self.service(service, Tie::Host(route), Some(with)),
                 None => alone = true,
             }
         }

@@ -12,6 +12,7 @@ mod cause;
 mod closure;
 mod confidence;
 mod estimate;
+mod expiry;
 mod manifest;
 mod owner;
 mod policy;
@@ -36,6 +37,7 @@ pub use self::cause::{Cause, Rule};
 use self::closure::Closure;
 pub use self::confidence::{Confidence, Gap, confidence};
 pub use self::estimate::{Estimate, Footprint, Limit, estimate};
+pub use self::expiry::{Expiry, expired};
 pub(crate) use self::owner::user_sidecar_of;
 pub use self::owner::{DEFAULT_NAME, sidecar_name};
 pub use self::policy::{Filters, Policy, Visibility};
@@ -138,14 +140,10 @@ fn grow<'a>(
     visibility: &Visibility,
     workload: &'a Workload,
 ) -> Result<Closure<'a>, Limit> {
+    if let Some(limit) = limit(inventory, graph, workload) {
+        return Err(limit);
+    }
     let pods: Vec<_> = inventory.pods.of(workload).collect();
-    if !graph.has_room(workload, Mode::Enforce) {
-        return Err(Limit::Full);
-    }
-    // An application that speaks xDS itself has what istiod gives it, and no filter that could learn the rest.
-    if pods.iter().any(|pod| pod.is_proxyless) {
-        return Err(Limit::Proxyless);
-    }
     let captures_dns = pods.iter().any(|pod| pod.captures_dns);
     let mut closure = always(inventory, visibility, &workload.namespace, captures_dns);
     let labels: Vec<_> = pods.iter().map(|pod| &pod.labels).collect();
@@ -169,6 +167,16 @@ fn grow<'a>(
         closure.add(&known.host, tie);
     }
     Ok(closure)
+}
+
+/// Why a workload has to have everything, if it does.
+fn limit(inventory: &Inventory, graph: &Graph, workload: &Workload) -> Option<Limit> {
+    if !graph.has_room(workload, Mode::Enforce) {
+        return Some(Limit::Full);
+    }
+    // An application that speaks xDS itself has what istiod gives it, and no filter that could learn the rest.
+    let mut pods = inventory.pods.of(workload);
+    pods.any(|pod| pod.is_proxyless).then_some(Limit::Proxyless)
 }
 
 /// What the sidecars themselves call, for filters that are not lazymesh's.

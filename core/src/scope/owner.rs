@@ -80,7 +80,7 @@ pub fn sidecar_name(workload: &str) -> String {
 
 /// FNV-1a: a name has to be the same in every version and on every machine, which the standard library's hasher
 /// does not promise.
-fn fnv1a(text: &str) -> u32 {
+pub(super) fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })

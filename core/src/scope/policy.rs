@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::inventory::Inventory;
 use crate::names::{EgressHost, Workload};
-use crate::resource::Mode;
+use crate::resource::{Mode, Ttl};
+
+use super::Expiry;
 
 /// What is configured or switched, and not in the mesh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Policy {
     pub default_mode: Mode,
     /// Where a filter has called from.
     pub filters: Filters,
+    /// How long dependencies stay that nobody sees.
+    pub expiry: Expiry,
 }
 
 impl Policy {
@@ -24,6 +28,12 @@ impl Policy {
     #[must_use]
     pub fn mode(&self, inventory: &Inventory, workload: &Workload) -> Mode {
         inventory.mode(workload, self.default_mode)
+    }
+
+    /// How long what a workload depends on stays unseen.
+    #[must_use]
+    pub fn ttl(&self, inventory: &Inventory, workload: &Workload) -> Ttl {
+        inventory.ttl(workload, self.expiry.ttl)
     }
 
     /// A namespace's mode.

@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::{Result, bail, ensure};
+use lazymesh_core::EgressScope;
 
 use super::{
     report::Report,
@@ -74,7 +75,9 @@ pub(super) async fn outage(mesh: &mut Mesh, report: &mut Report) {
 }
 
 fn scope(mesh: &Mesh) -> Result<String> {
-    let Scope::Hosts(hosts) = Scope::read(&sidecars(mesh), NAMESPACE, WORKLOAD)? else {
+    let Scope::Hosts(EgressScope { routes: hosts, .. }) =
+        Scope::read(&sidecars(mesh), NAMESPACE, WORKLOAD)?
+    else {
         bail!("no Sidecar scopes it");
     };
     let all = mesh.services().count();
@@ -118,7 +121,9 @@ async fn external_hosts(mesh: &Mesh) -> Result<String> {
 async fn sidecar_file(mesh: &Mesh) -> Result<String> {
     let expected = egress_hosts(mesh)?;
     wait::until("the Sidecar", async || {
-        let Scope::Hosts(hosts) = Scope::read(&sidecars(mesh), NAMESPACE, WORKLOAD)? else {
+        let Scope::Hosts(EgressScope { routes: hosts, .. }) =
+            Scope::read(&sidecars(mesh), NAMESPACE, WORKLOAD)?
+        else {
             bail!("it does not select the workload");
         };
         ensure!(hosts.is_superset(&expected), "its hosts are {hosts:?}");

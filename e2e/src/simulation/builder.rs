@@ -51,6 +51,7 @@ pub struct MeshBuilder {
     pub(super) concurrency: u32,
     pub(super) access_log: bool,
     pub(super) als: Option<u8>,
+    pub(super) collector_flags: Vec<String>,
 }
 
 impl Default for MeshBuilder {
@@ -66,6 +67,7 @@ impl Default for MeshBuilder {
             concurrency: 2,
             access_log: true,
             als: None,
+            collector_flags: Vec::new(),
         }
     }
 }
@@ -131,6 +133,13 @@ impl MeshBuilder {
     #[must_use]
     pub fn als(mut self, percent: u8) -> Self {
         self.als = Some(percent);
+        self
+    }
+
+    /// Gives the real collector these flags.
+    #[must_use]
+    pub fn collector_flags(mut self, flags: &[&str]) -> Self {
+        self.collector_flags = flags.iter().map(ToString::to_string).collect();
         self
     }
 

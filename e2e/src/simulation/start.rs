@@ -135,13 +135,7 @@ impl Plan {
             store: state.store(),
             log: state.root().join("collector.log"),
             always: self.always(),
-            flags: match self.builder.als {
-                Some(_) => vec![
-                    "--als".to_owned(),
-                    format!("{}:{ALS_PORT}", self.collector()),
-                ],
-                None => Vec::new(),
-            },
+            flags: self.flags(),
             cgroup: None,
         };
         match &self.builder.collector {
@@ -152,6 +146,13 @@ impl Plan {
             }
             CollectorKind::Down => Ok((None, None)),
         }
+    }
+
+    fn flags(&self) -> Vec<String> {
+        let als = self.builder.als;
+        let als = als.map(|_| format!("--als={}:{ALS_PORT}", self.collector()));
+        let flags = self.builder.collector_flags.iter().cloned();
+        flags.chain(als).collect()
     }
 
     /// Sees to it that the workload is scoped before its sidecar starts, as it is in a mesh that lazymesh manages:

@@ -4,6 +4,8 @@ mod absent;
 mod access_log;
 mod concurrent;
 mod direct;
+mod expiry;
+mod explain;
 mod header;
 mod hold;
 mod passthrough;

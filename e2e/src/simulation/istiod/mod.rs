@@ -21,6 +21,7 @@ use std::{
 };
 
 use anyhow::Result;
+use lazymesh_core::{EgressHost, Stage};
 use lazymesh_envoyfilters::AccessLog;
 use serde_json::Value;
 use tokio::task::AbortHandle;
@@ -68,6 +69,15 @@ impl Entry {
     #[must_use]
     pub fn host(&self) -> String {
         format!("{}.{}.svc.cluster.local", self.name, self.namespace)
+    }
+
+    /// As a Sidecar names it.
+    #[must_use]
+    pub fn egress_host(&self) -> EgressHost {
+        EgressHost {
+            namespace: self.namespace.clone(),
+            host: self.host(),
+        }
     }
 
     /// Istio's name of its cluster.
@@ -178,10 +188,13 @@ async fn follow(config: Config, mut pushed: Scope, paused: Arc<AtomicBool>) {
 impl Config {
     /// Clusters first: a route must never name a cluster that is not there yet.
     fn push(&self, scope: &Scope) -> Result<()> {
-        let visible = |entry: &&Entry| scope.imports(&entry.namespace, &entry.host());
-        let entries: Vec<&Entry> = self.registry.iter().filter(visible).collect();
+        let stage = |entry: &Entry| scope.stage(&entry.egress_host(), &self.namespace);
+        let with_clusters = |entry: &&Entry| stage(entry).is_some();
+        let with_clusters: Vec<&Entry> = self.registry.iter().filter(with_clusters).collect();
+        let with_routes = |entry: &&Entry| stage(entry) == Some(Stage::Routes);
+        let entries: Vec<&Entry> = self.registry.iter().filter(with_routes).collect();
         let sources = Sources::new(self.files.clone());
-        let clusters = clusters::all(&entries, self.patches.as_ref());
+        let clusters = clusters::all(&with_clusters, self.patches.as_ref());
         let clusters: Vec<Value> = clusters
             .into_iter()
             .map(|cluster| sources.swap(cluster))

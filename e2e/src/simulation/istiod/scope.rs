@@ -1,15 +1,17 @@
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
+use lazymesh_core::{EgressHost, EgressScope, Stage};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Which services a workload's sidecar gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// No Sidecar selects the workload: it gets the whole mesh.
     Mesh,
-    /// Exactly these `namespace/host` entries.
-    Hosts(BTreeSet<String>),
+    /// What the Sidecar brings.
+    Hosts(EgressScope),
 }
 
 impl Scope {
@@ -29,17 +31,17 @@ impl Scope {
                 .find(|sidecar| sidecar.spec.workload_selector.is_none())
         };
         Ok(match selecting.or_else(default) {
-            Some(sidecar) => Self::Hosts(sidecar.hosts()),
+            Some(sidecar) => Self::Hosts(EgressScope::of(&sidecar.document)),
             None => Self::Mesh,
         })
     }
 
-    /// Whether it contains this host.
+    /// How far a host is in it, for a client of this namespace.
     #[must_use]
-    pub fn imports(&self, namespace: &str, host: &str) -> bool {
+    pub fn stage(&self, host: &EgressHost, client: &str) -> Option<Stage> {
         match self {
-            Self::Mesh => true,
-            Self::Hosts(hosts) => hosts.contains(&format!("{namespace}/{host}")),
+            Self::Mesh => Some(Stage::Routes),
+            Self::Hosts(scope) => scope.stage(host, client),
         }
     }
 }
@@ -48,6 +50,8 @@ impl Scope {
 struct Sidecar {
     metadata: Metadata,
     spec: Spec,
+    #[serde(skip)]
+    document: Value,
 }
 
 #[derive(Deserialize)]
@@ -59,18 +63,11 @@ struct Metadata {
 #[serde(rename_all = "camelCase")]
 struct Spec {
     workload_selector: Option<Selector>,
-    #[serde(default)]
-    egress: Vec<Egress>,
 }
 
 #[derive(Deserialize)]
 struct Selector {
     labels: std::collections::BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct Egress {
-    hosts: Vec<String>,
 }
 
 impl Sidecar {
@@ -80,13 +77,6 @@ impl Sidecar {
         };
         let name = selector.labels.get("service.istio.io/canonical-name");
         selector.labels.len() == 1 && name.is_some_and(|name| name == workload)
-    }
-
-    fn hosts(&self) -> BTreeSet<String> {
-        let egress = self.spec.egress.iter();
-        egress
-            .flat_map(|egress| egress.hosts.iter().cloned())
-            .collect()
     }
 }
 
@@ -100,12 +90,20 @@ fn collect(directory: &Path, sidecars: &mut Vec<Sidecar>) -> Result<()> {
             .is_some_and(|extension| extension == "yaml")
         {
             let text = fs::read_to_string(&path)?;
-            let sidecar =
-                serde_saphyr::from_str(&text).with_context(|| path.display().to_string())?;
+            let sidecar = parse(&text).with_context(|| path.display().to_string())?;
             sidecars.push(sidecar);
         }
     }
     Ok(())
+}
+
+fn parse(text: &str) -> Result<Sidecar> {
+    let document: Value = serde_saphyr::from_str(text)?;
+    let sidecar = Sidecar::deserialize(&document)?;
+    Ok(Sidecar {
+        document,
+        ..sidecar
+    })
 }
 
 #[cfg(test)]
@@ -131,7 +129,10 @@ mod tests {
     }
 
     fn hosts(host: &str) -> Scope {
-        Scope::Hosts([host.to_owned()].into())
+        Scope::Hosts(EgressScope {
+            routes: [host.to_owned()].into(),
+            ..EgressScope::default()
+        })
     }
 
     #[test]
