@@ -51,7 +51,7 @@ pub struct Settings {
 const NAMESPACES: usize = 50;
 /// Most that one report can have.
 const PER_REPORT: usize = 250;
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 2;
 /// Longest label of a name.
 const LABEL: usize = 63;
 /// Connections that send part of a body, and how much of it: more than the collector keeps.

@@ -13,7 +13,6 @@ mod control;
 mod disk;
 mod facts;
 mod kill;
-mod limits;
 mod load;
 mod power_cut;
 
