@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// How many meshes are generated, and from where.
-const GENERATED: (usize, u64) = (250, 11);
+const GENERATED: (usize, u64) = (100, 11);
 
 /// Keys of differences, by mesh.
 type Known = BTreeMap<String, BTreeSet<String>>;
