@@ -33,7 +33,7 @@ pub struct Sightings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prometheus: Option<Seen>,
     /// For how long its workload was watched since.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     silence_ms: u64,
 }
 
@@ -100,4 +100,12 @@ impl Sightings {
         }
         self.silence_ms = silence_ms;
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

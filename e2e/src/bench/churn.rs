@@ -115,6 +115,7 @@ struct Churn<'a> {
 
 impl Churn<'_> {
     async fn run(&self, settings: Settings) -> Result<Churned> {
+        self.until_lazy().await?;
         let connections = settings.rate.div_ceil(PER_CONNECTION).max(1);
         let urls: Vec<String> = (0..connections)
             .map(|index| format!("http://server/{index}"))
@@ -161,14 +162,28 @@ impl Churn<'_> {
         .await
     }
 
+    /// Waits until the sidecar knows nothing yet: what is called before is learned by nobody.
+    async fn until_lazy(&self) -> Result<()> {
+        let cluster = self.cluster();
+        wait::until_within("the client to be lazy", PATIENCE, async || {
+            ensure!(!self.client.has_cluster(&cluster).await?, "has {cluster}");
+            Ok(())
+        })
+        .await
+    }
+
+    fn cluster(&self) -> String {
+        let (namespace, port) = (self.namespace, self.tcp.1);
+        format!("outbound|{port}||{SERVER}.{namespace}.svc.cluster.local")
+    }
+
     /// Waits until the sidecar knows both servers by their own clusters and listeners.
     async fn until_known(&self) -> Result<()> {
-        let (domain, port) = (format!("{}.svc.cluster.local", self.namespace), self.tcp.1);
-        let cluster = format!("outbound|{port}||{SERVER}.{domain}");
+        let cluster = self.cluster();
         wait::until_within("what is called to be known", PATIENCE, async || {
             ensure!(self.client.has_cluster(&cluster).await?, "no {cluster}");
             for port in [80, 81] {
-                let host = format!("server.{domain}");
+                let host = format!("server.{}.svc.cluster.local", self.namespace);
                 ensure!(
                     self.client.has_host(port, &host).await?,
                     "no routes of {host}:{port}"

@@ -32,7 +32,7 @@ async fn hide(lab: &Lab, namespace: &str, hidden: &str) -> Result<()> {
     // Keeps port 80 one that the mesh speaks HTTP on.
     lab.service(namespace, "seen").await?;
     let full = PodSpec::new(namespace, "full").label("lazymesh.io/mode", "off");
-    let (client, full, _server) = tokio::try_join!(
+    let (client, full, server) = tokio::try_join!(
         lab.pod(PodSpec::new(namespace, "client")),
         lab.pod(full),
         lab.pod(PodSpec::new(hidden, "server")),
@@ -59,6 +59,7 @@ async fn hide(lab: &Lab, namespace: &str, hidden: &str) -> Result<()> {
     let url = format!("http://{}/hidden", host(hidden, "server"));
     // istiod takes the server's own clusters a moment before the listeners that name them.
     wait::until("the server's sidecar to follow", async || {
+        ensure!(!server.has_cluster("inbound|8080||").await?, "not yet");
         let reply = full.get(&url).await?;
         ensure!(reply.status == 200, "{reply:?}");
         Ok(())

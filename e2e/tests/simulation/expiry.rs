@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn two_hundred_hosts_leave_while_they_are_called() {
     let services = (0..SERVICES).map(|n| Service::http(&format!("s{n}")));
     let mesh = services.fold(Mesh::builder(), MeshBuilder::service);
-    let mesh = mesh.collector_flags(&["--settle=500ms", "--ttl=1s", "--ttl-percent-a-day=100"]);
+    let mesh = mesh.collector_flags(&["--settle=3s", "--ttl=1s", "--ttl-percent-a-day=100"]);
     scenario(mesh, async |mesh| {
         let is_over = AtomicBool::new(false);
         let callers = (0..CALLERS).map(|n| call_all(mesh, n, &is_over));
