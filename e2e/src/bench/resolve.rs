@@ -61,8 +61,6 @@ async fn measure() -> Result<Vec<Row>> {
     let collector = start_alone(options).await?;
 
     let mut connections = connect(ingest, CONNECTIONS).await?;
-    let mut writers = connect(ingest, WRITERS).await?;
-    let mut alone = connect(ingest, 1).await?;
     let known = request(0)?;
     let known_connection = connection(0)?;
     let live = livez()?;
@@ -73,17 +71,22 @@ async fn measure() -> Result<Vec<Row>> {
     let mut turns = Turns::default();
     let (next, next_connection) = (AtomicUsize::new(1), AtomicUsize::new(1));
     let process = collector.process().context("the collector has ended")?;
+    // What is known is measured first: after what is new the collector has Sidecars to publish.
     while !turns.are_enough() {
         let live = connections.repeat_on(process, &live, TURN).await?;
         let known = connections.repeat_on(process, &known, TURN).await?;
         turns.live.push(live);
         turns.known.push(known);
+        let known = &known_connection;
+        turns.tcp_known.push(connections.repeat(known, TURN).await?);
+    }
+    let mut writers = connect(ingest, WRITERS).await?;
+    let mut alone = connect(ingest, 1).await?;
+    for _ in 0..turns.known.len() {
         let new = unasked(request, &next, NEW_PER_TURN);
         turns.new.push(writers.run(new).await?);
         let new = unasked(request, &next, ALONE_PER_TURN);
         turns.alone.push(alone.run(new).await?);
-        let known = &known_connection;
-        turns.tcp_known.push(connections.repeat(known, TURN).await?);
         let new = unasked(connection, &next_connection, NEW_PER_TURN);
         turns.tcp_new.push(writers.run(new).await?);
     }
