@@ -167,6 +167,14 @@ impl SharedView {
         self.in_pieces(after, |view, after| view.workloads_after(after, PIECE))
     }
 
+    /// The workloads that something was learned about, sorted.
+    pub(crate) fn learned(&self) -> impl Iterator<Item = Workload> {
+        self.in_pieces(None, |view, after| {
+            let rest = view.graph.workloads_after(after);
+            rest.take(PIECE).cloned().collect()
+        })
+    }
+
     /// As [`SharedView::workloads_after`], those of a namespace.
     pub(crate) fn workloads_in(&self, namespace: &str) -> impl Iterator<Item = Workload> {
         let rest = self.workloads_after(Some(Workload::before_all_of(namespace)));

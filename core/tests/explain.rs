@@ -4,9 +4,9 @@
 //! `UPDATE_GOLDEN=1 cargo test -p lazymesh-core --test explain` rewrites the answers; read the difference before you
 //! commit it.
 
+mod pairs;
+
 use std::collections::BTreeSet;
-use std::error::Error;
-use std::fs;
 use std::path::Path;
 
 use lazymesh_core::{
@@ -17,7 +17,7 @@ use lazymesh_protocol::{Decision, Protocol};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use crate::pairs::Result;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,24 +65,8 @@ struct Said {
 
 #[test]
 fn golden() -> Result<()> {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain");
-    let mut cases = 0;
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let Some(case) = path.to_str().and_then(|it| it.strip_suffix("input.yaml")) else {
-            continue;
-        };
-        cases += 1;
-        let found = run(&fs::read_to_string(&path)?)?;
-        let expect = format!("{case}expect.yaml");
-        if update {
-            fs::write(&expect, &found)?;
-        }
-        assert_eq!(fs::read_to_string(&expect)?, found, "{expect}");
-    }
-    assert!(cases > 0, "no cases found");
-    Ok(())
+    pairs::check(&folder, run)
 }
 
 fn run(input: &str) -> Result<String> {

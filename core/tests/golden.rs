@@ -4,8 +4,9 @@
 //! `UPDATE_GOLDEN=1 cargo test -p lazymesh-core --test golden` rewrites the answers; read the difference before
 //! you commit it.
 
+mod pairs;
+
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ use lazymesh_protocol::{Decision, Protocol, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use crate::pairs::Result;
 
 const COLLECTOR: &str = "lazymesh-system/lazymesh-collector.lazymesh-system.svc.cluster.local";
 
@@ -98,48 +99,15 @@ struct Published {
 
 #[test]
 fn golden() -> Result<()> {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let mut wrong = Vec::new();
-    let mut cases = 0;
-    for input in files("input.yaml")? {
-        cases += 1;
-        let found = run(&input).map_err(|error| format!("{}: {error}", input.display()))?;
-        let expect = sibling(&input, "expect.yaml");
-        if update {
-            fs::write(&expect, &found)?;
-        } else if fs::read_to_string(&expect).unwrap_or_default() != found {
-            wrong.push(format!("{}:\n{found}", expect.display()));
-        }
-    }
-    assert!(cases > 0, "no cases found");
-    assert!(
-        wrong.is_empty(),
-        "not as expected; this was found:\n{}",
-        wrong.join("\n")
-    );
-    Ok(())
+    pairs::check(&folder(), run)
 }
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-fn files(ending: &str) -> Result<Vec<PathBuf>> {
-    let entries: std::result::Result<Vec<_>, _> = fs::read_dir(folder())?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect();
-    let mut files = entries?;
-    files.retain(|path| path.to_string_lossy().ends_with(ending));
-    files.sort();
-    Ok(files)
-}
-
-fn sibling(input: &Path, ending: &str) -> PathBuf {
-    PathBuf::from(input.to_string_lossy().replace("input.yaml", ending))
-}
-
-fn run(path: &Path) -> Result<String> {
-    let input: Input = serde_saphyr::from_str(&fs::read_to_string(path)?)?;
+fn run(input: &str) -> Result<String> {
+    let input: Input = serde_saphyr::from_str(input)?;
     let inventory = inventory(&input)?;
     let mut graph = Graph::new(Limits::default());
     for edge in &input.learned {

@@ -14,7 +14,7 @@ use crate::learn::watches::Watches;
 use crate::runtime::clock::now_ms;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
-use crate::state::{Event, PIECE, SharedView};
+use crate::state::{Event, SharedView};
 use crate::store::{Change, StoreError};
 
 /// How often it is looked what is due, at least and at most.
@@ -77,11 +77,7 @@ impl Expirer {
         if !self.readiness.is_whole() {
             return Ok(());
         }
-        let workloads = self.view.in_pieces(None, |view, after| {
-            let rest = view.graph.workloads_after(after);
-            rest.take(PIECE).cloned().collect()
-        });
-        for workload in workloads {
+        for workload in self.view.learned() {
             let today = self.left_today(&workload, now);
             if !self.due(&workload, today, now_ms).is_empty() {
                 self.take_out(&workload, today, now, now_ms).await?;
@@ -136,15 +132,9 @@ impl Expirer {
             view.graph.watched(workload, watched, step, now_ms)
         });
         for batch in silent.chunks(BATCH) {
-            let _permit = self.recorder.permit(1).await?;
-            let mut changes = batch.to_vec();
-            {
-                // What is forgotten meanwhile must not come back.
-                let graph = &self.view.look().graph;
-                changes.retain(|known| graph.knows(&known.source, &known.host));
-            }
-            let changes = changes.into_iter().map(Change::Dependency);
-            self.recorder.commit(changes.collect()).await?;
+            let changes = batch.iter().cloned().map(Change::Dependency);
+            let changes = changes.collect();
+            self.recorder.commit_known(&self.view, changes).await?;
         }
         Ok(())
     }
@@ -159,13 +149,11 @@ impl Expirer {
         // Nothing is learned meanwhile, or it might be in the graph and no longer in the store.
         let _alone = self.recorder.alone().await?;
         let hosts = self.due(workload, today, now_ms);
-        for batch in hosts.chunks(BATCH) {
-            let removal = batch.iter().map(|host| Change::RemoveDependency {
-                source: workload.clone(),
-                host: host.clone(),
-            });
-            self.recorder.commit(removal.collect()).await?;
-        }
+        let removal = hosts.iter().map(|host| Change::RemoveDependency {
+            source: workload.clone(),
+            host: host.clone(),
+        });
+        self.recorder.commit_in_batches(removal.collect()).await?;
         let (own, others) = self.view.change(|view| {
             let before = view.rooms();
             for host in &hosts {

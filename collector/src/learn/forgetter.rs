@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
 use crate::history::What;
-use crate::learn::recorder::{BATCH, Recorder};
+use crate::learn::recorder::Recorder;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
-use crate::state::{Event, PIECE, SharedView, View};
+use crate::state::{Event, SharedView, View};
 use crate::store::{Change, StoreError};
 
 /// How often it is looked who is gone, and how often at most.
@@ -72,14 +72,10 @@ impl Forgetter {
         if !self.readiness.is_whole() || !self.view.look().inventory.has_pods() {
             return Vec::new();
         }
-        let learned = self.view.in_pieces(None, |view, after| {
-            let rest = view.graph.workloads_after(after);
-            rest.take(PIECE).cloned().collect()
-        });
         let mut before = self.gone.lock();
         let mut gone = HashMap::new();
         let mut expired = Vec::new();
-        for workload in learned {
+        for workload in self.view.learned() {
             let view = self.view.look();
             if view.inventory.is_running(&workload) {
                 continue;
@@ -111,13 +107,8 @@ impl Forgetter {
     async fn take_out(&self, workload: &Workload) -> Result<bool, StoreError> {
         // Nothing is learned meanwhile, or it might be in the graph and no longer in the store.
         let _alone = self.recorder.alone().await?;
-        let mut changes = removal(&self.view.look(), workload);
-        while !changes.is_empty() {
-            let rest = changes.split_off(changes.len().min(BATCH));
-            self.recorder
-                .commit(std::mem::replace(&mut changes, rest))
-                .await?;
-        }
+        let changes = removal(&self.view.look(), workload);
+        self.recorder.commit_in_batches(changes).await?;
         let (was_known, own, others) = self.view.change(|view| {
             let before = view.rooms();
             let was_known = view.graph.remove(workload);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use lazymesh_core::Graph;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::runtime::metrics::Metrics;
@@ -98,7 +99,44 @@ impl Recorder {
         result
     }
 
+    /// Writes changes durably, so many at a time.
+    pub(crate) async fn commit_in_batches(
+        &self,
+        mut changes: Vec<Change>,
+    ) -> Result<(), StoreError> {
+        while !changes.is_empty() {
+            let rest = changes.split_off(changes.len().min(BATCH));
+            self.commit(std::mem::replace(&mut changes, rest)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes those of the changes down that are of what is still known: what is forgotten meanwhile must not come back.
+    pub(crate) async fn commit_known(
+        &self,
+        view: &SharedView,
+        mut changes: Vec<Change>,
+    ) -> Result<(), StoreError> {
+        let _permit = self.permit(1).await?;
+        {
+            let view = view.look();
+            changes.retain(|change| is_known(&view.graph, change));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.commit(changes).await
+    }
+
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         self.store.close().await
+    }
+}
+
+fn is_known(graph: &Graph, change: &Change) -> bool {
+    match change {
+        Change::Dependency(used) => graph.knows(&used.source, &used.host),
+        Change::External(used) => graph.knows_external(&used.source, &used.host),
+        Change::RemoveDependency { .. } | Change::RemoveExternal { .. } => false,
     }
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lazymesh_core::{Graph, Workload};
+use lazymesh_core::Workload;
 use tokio::time::MissedTickBehavior;
 
 use crate::learn::recorder::{BATCH, Recorder};
 use crate::runtime::clock::now_ms;
-use crate::state::{PIECE, SharedView};
+use crate::state::SharedView;
 use crate::store::{Change, StoreError};
 
 /// Pause after each write. 20,000 records take four seconds.
@@ -62,34 +62,17 @@ impl Usage {
     }
 
     async fn write(&self, times: RangeInclusive<u64>, pause: Duration) -> Result<(), StoreError> {
-        let workloads = self.view.in_pieces(None, |view, after| {
-            let rest = view.graph.workloads_after(after);
-            rest.take(PIECE).cloned().collect()
-        });
         let mut changes = Vec::new();
-        for workload in workloads {
+        for workload in self.view.learned() {
             changes.extend(self.used(&workload, &times));
             while changes.len() >= BATCH {
                 let rest = changes.split_off(BATCH);
                 let batch = std::mem::replace(&mut changes, rest);
-                self.commit(batch).await?;
+                self.recorder.commit_known(&self.view, batch).await?;
                 tokio::time::sleep(pause).await;
             }
         }
-        self.commit(changes).await
-    }
-
-    /// Writes what is still known: what is forgotten meanwhile must not come back.
-    async fn commit(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
-        let _permit = self.recorder.permit(1).await?;
-        {
-            let view = self.view.look();
-            changes.retain(|change| is_known(&view.graph, change));
-        }
-        if changes.is_empty() {
-            return Ok(());
-        }
-        self.recorder.commit(changes).await
+        self.recorder.commit_known(&self.view, changes).await
     }
 
     fn used(&self, workload: &Workload, times: &RangeInclusive<u64>) -> Vec<Change> {
@@ -104,14 +87,6 @@ impl Usage {
             .map(Change::Dependency)
             .chain(externals)
             .collect()
-    }
-}
-
-fn is_known(graph: &Graph, change: &Change) -> bool {
-    match change {
-        Change::Dependency(used) => graph.knows(&used.source, &used.host),
-        Change::External(used) => graph.knows_external(&used.source, &used.host),
-        Change::RemoveDependency { .. } | Change::RemoveExternal { .. } => false,
     }
 }
 
