@@ -59,12 +59,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_documented() {
+    fn each_is_documented_and_nothing_else() {
         let page = include_str!("../../docs/metrics.md");
         for metric in Metric::ALL {
             let kind = format!("{:?}", metric.kind()).to_lowercase();
             let row = format!("| `{}` | {kind} | ", metric.name());
             assert!(page.contains(&row), "docs/metrics.md has no {row:?}");
         }
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.count(), Metric::ALL.len());
     }
 }
