@@ -43,6 +43,10 @@ pub(crate) enum What {
     Forgotten { source: Workload },
     /// Nobody has seen a workload call a host of the mesh for long.
     Expired { source: Workload, host: EgressHost },
+    /// No filter of a workload has called for long, so it has its full scope.
+    FiltersSilent { source: Workload },
+    /// One of them has called again.
+    FiltersBack { source: Workload },
     /// A Sidecar changed.
     Published { place: Published, hosts: usize },
     /// A Sidecar went.

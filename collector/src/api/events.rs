@@ -100,6 +100,10 @@ enum EventKind {
     Forgotten,
     /// Nobody has seen a workload call a host of the mesh for long, so it left the workload's scope.
     Expired,
+    /// No filter of a workload has called for long, so it has its full scope.
+    FiltersSilent,
+    /// One of them has called again.
+    FiltersBack,
     /// A Sidecar changed.
     Published,
     /// A Sidecar went.
@@ -115,6 +119,8 @@ impl EventKind {
             Self::LearnedExternal => "learned-external",
             Self::Forgotten => "forgotten",
             Self::Expired => "expired",
+            Self::FiltersSilent => "filters-silent",
+            Self::FiltersBack => "filters-back",
             Self::Published => "published",
             Self::Withdrawn => "withdrawn",
             Self::Missed => "missed",
@@ -144,11 +150,14 @@ impl EventView {
     }
 
     fn new(id: EventId, happening: &Happening) -> Self {
-        let learned = |kind, source: &Workload, host: String, witness: Witness| Self {
+        let workload = |kind, source: &Workload| Self {
             workload: Some(source.into()),
+            ..Self::of(kind)
+        };
+        let learned = |kind, source, host: String, witness: Witness| Self {
             host: Some(host),
             witness: Some(witness.into()),
-            ..Self::of(kind)
+            ..workload(kind, source)
         };
         let sidecar = |kind, place: &Published| Self {
             sidecar: Some(format!("{}/{}", place.namespace, place.name)),
@@ -165,14 +174,12 @@ impl EventView {
                 host,
                 witness,
             } => learned(EventKind::LearnedExternal, source, host.clone(), *witness),
-            What::Forgotten { source } => Self {
-                workload: Some(source.into()),
-                ..Self::of(EventKind::Forgotten)
-            },
+            What::Forgotten { source } => workload(EventKind::Forgotten, source),
+            What::FiltersSilent { source } => workload(EventKind::FiltersSilent, source),
+            What::FiltersBack { source } => workload(EventKind::FiltersBack, source),
             What::Expired { source, host } => Self {
-                workload: Some(source.into()),
                 host: Some(host.to_string()),
-                ..Self::of(EventKind::Expired)
+                ..workload(EventKind::Expired, source)
             },
             What::Published { place, hosts } => Self {
                 count: Some(*hosts as u64),

@@ -11,7 +11,7 @@ use super::Checkup;
 use super::finding::{Finding, some};
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::error::ask;
-use crate::kubernetes::kinds::{SIDECAR, inventory};
+use crate::kubernetes::kinds::{EVENT, SIDECAR, inventory};
 
 const CHECK: &str = "rights";
 const REVIEW: &str = "a review of rights";
@@ -64,6 +64,7 @@ pub(super) async fn collectors(client: &Client, checkup: &Checkup) -> Finding {
     let read =
         inventory().flat_map(|it| ["list", "watch"].map(|verb| (verb, it.group, it.plural, "")));
     let write = ["create", "patch", "delete"].map(|verb| (verb, SIDECAR.group, SIDECAR.plural, ""));
+    let tell = ["create", "patch"].map(|verb| (verb, EVENT.group, EVENT.plural, ""));
     let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
     let may = async |right| {
         let review = SubjectAccessReview {
@@ -77,7 +78,7 @@ pub(super) async fn collectors(client: &Client, checkup: &Checkup) -> Finding {
         let answer = ask(REVIEW, reviews.create(&PostParams::default(), &review)).await?;
         Ok(answer.status.is_some_and(|it| it.allowed))
     };
-    match lacking(read.chain(write), may).await {
+    match lacking(read.chain(write).chain(tell), may).await {
         Ok(lacking) if lacking.is_empty() => {
             Finding::ok(CHECK, "the collector may read the mesh and write Sidecars")
         }

@@ -8,6 +8,7 @@ use lazymesh_core::{Subject, Workload};
 use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
+use crate::history::What;
 use crate::runtime::readiness::Readiness;
 use crate::state::{Event, SharedView};
 
@@ -81,30 +82,40 @@ impl Filters {
                 names(&silent)
             )),
         });
-        let affected: BTreeSet<Subject> = self.view.change(|view| {
+        let (changed, affected) = self.view.change(|view| {
             let changed = view.policy.filters.set_silent(silent.clone());
-            let (new, over): (BTreeSet<_>, _) =
-                (changed.into_iter()).partition(|workload| silent.contains(workload));
-            if !new.is_empty() {
-                tracing::warn!(
-                    workloads = names(&new),
-                    count = new.len(),
-                    "filters are silent; their workloads get their full scope"
-                );
-            }
-            if !over.is_empty() {
-                tracing::info!(
-                    workloads = names(&over),
-                    count = over.len(),
-                    "filters call again; their workloads may be lazy"
-                );
-            }
-            let changed = new.iter().chain(&over);
-            changed
-                .flat_map(|workload| view.subjects_of(workload))
-                .collect()
+            let affected = changed
+                .iter()
+                .flat_map(|workload| view.subjects_of(workload));
+            let affected: BTreeSet<Subject> = affected.collect();
+            (changed, affected)
         });
         self.view.announce(Event::Affected(affected));
+        let (new, over) =
+            (changed.into_iter()).partition(|workload: &Workload| silent.contains(workload));
+        self.tell(new, over);
+    }
+
+    fn tell(&self, new: BTreeSet<Workload>, over: BTreeSet<Workload>) {
+        if !new.is_empty() {
+            tracing::warn!(
+                workloads = names(&new),
+                count = new.len(),
+                "filters are silent; their workloads get their full scope"
+            );
+        }
+        if !over.is_empty() {
+            tracing::info!(
+                workloads = names(&over),
+                count = over.len(),
+                "filters call again; their workloads may be lazy"
+            );
+        }
+        let new = new.into_iter().map(|source| What::FiltersSilent { source });
+        let over = over.into_iter().map(|source| What::FiltersBack { source });
+        for what in new.chain(over) {
+            self.view.history().record(what);
+        }
     }
 
     /// Counts one more look for everybody who should call; gives those who have not for too long.
@@ -224,5 +235,15 @@ mod tests {
         filters.look();
         assert_eq!(hosts(&filters, "web"), [] as [String; 0]);
         assert_eq!(told(), None);
+        let happened = filters.view.history().after(0, 9).events;
+        let happened: Vec<_> = happened.iter().map(|(_, event)| &event.what).collect();
+        let [
+            What::FiltersSilent { source: gone },
+            What::FiltersBack { source: back },
+        ] = *happened
+        else {
+            panic!("{} events", happened.len());
+        };
+        assert_eq!([gone, back], [&workload("web"); 2]);
     }
 }

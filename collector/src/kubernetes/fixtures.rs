@@ -1,4 +1,4 @@
-//! An API server of a few lines: lists, watches, server-side apply and deletes, all in memory. It records what it
+//! An API server of a few lines: lists, watches, creation, server-side apply and deletes, all in memory. It records what it
 //! is asked, so that tests see which requests were made and which were not.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,6 +144,7 @@ impl FakeApi {
             (&Method::GET, Some(_)) => "get",
             (&Method::GET, None) if watches => "watch",
             (&Method::GET, None) => "list",
+            (&Method::POST, None) => "create",
             (&Method::PATCH, _) => "patch",
             (&Method::DELETE, _) => "delete",
             _ => "other",
@@ -158,6 +159,7 @@ impl FakeApi {
                 .map_or_else(|| failure(404, "not found"), success),
             "list" => success(state.list(&target)),
             "watch" => Response::new(stream(state.watch(target)).boxed_unsync()),
+            "create" => success(state.put(&target.plural, body)),
             "patch" => state.apply(&target, body),
             "delete" => state.remove(&target),
             _ => failure(405, "method not allowed"),

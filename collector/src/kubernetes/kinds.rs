@@ -40,6 +40,7 @@ pub(crate) const SIDECAR: ApiKind = ApiKind::of(Kind::Sidecar);
 pub(crate) const CONFIG_MAP: ApiKind = kind("", "v1", "ConfigMap", "configmaps");
 pub(crate) const DEPLOYMENT: ApiKind = kind("apps", "v1", "Deployment", "deployments");
 pub(crate) const LEASE: ApiKind = kind("coordination.k8s.io", "v1", "Lease", "leases");
+pub(crate) const EVENT: ApiKind = kind("events.k8s.io", "v1", "Event", "events");
 pub(crate) const ENVOY_FILTER: ApiKind = kind(
     "networking.istio.io",
     "v1alpha3",
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_chart_grants_reading_the_whole_inventory() {
+    fn the_chart_grants_reading_the_whole_inventory_and_telling_of_it() {
         let role =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/lazymesh/rbac/collector.yaml");
         let role = std::fs::read_to_string(role).unwrap();
@@ -131,15 +132,15 @@ mod tests {
             let list = rule[field].as_array().into_iter().flatten();
             list.clone().any(|item| item == value)
         };
-        for kind in inventory() {
-            for verb in ["list", "watch"] {
-                let grants = |rule: &Value| {
-                    has(rule, "apiGroups", kind.group)
-                        && has(rule, "resources", kind.plural)
-                        && has(rule, "verbs", verb)
-                };
-                assert!(rules.iter().any(grants), "{verb} {}", kind.plural);
-            }
+        let read = inventory().flat_map(|kind| ["list", "watch"].map(|verb| (verb, kind)));
+        let tell = ["create", "patch"].map(|verb| (verb, EVENT));
+        for (verb, kind) in read.chain(tell) {
+            let grants = |rule: &Value| {
+                has(rule, "apiGroups", kind.group)
+                    && has(rule, "resources", kind.plural)
+                    && has(rule, "verbs", verb)
+            };
+            assert!(rules.iter().any(grants), "{verb} {}", kind.plural);
         }
     }
 }

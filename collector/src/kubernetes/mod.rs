@@ -7,6 +7,7 @@ pub(crate) mod apply;
 mod config;
 mod connect;
 pub(crate) mod error;
+pub(crate) mod events;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod kinds;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::api::{self, Admin, Events, Ingest, LogStations, Stations, Token};
 use crate::attach::Desired;
+use crate::history::History;
 use crate::ingest::access_log::AccessLogs;
 use crate::ingest::{Door, Filters, IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
@@ -164,6 +165,10 @@ impl Collector {
             base,
             attachment,
         }
+    }
+
+    pub(crate) fn history(&self) -> &Arc<History> {
+        self.view.history()
     }
 
     pub(crate) fn readiness(&self) -> &Arc<Readiness> {

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use crate::attach::{Desired, Installer};
 use crate::inventory::kubernetes::cluster_domain;
 use crate::inventory::kubernetes::source::KubernetesSource;
-use crate::kubernetes::KubernetesError;
 use crate::kubernetes::lease::Lease;
+use crate::kubernetes::{KubernetesError, events};
 use crate::publish::kubernetes::KubernetesSink;
 use crate::publish::kubernetes::cache::SidecarCache;
 use crate::runtime::collector::Collector;
@@ -76,6 +76,14 @@ impl Link {
         tasks: &mut JoinSet<&'static str>,
     ) -> Result<(), KubernetesError> {
         let config = &self.config;
+        // Who publishes elsewhere writes nothing here.
+        if config.places.publish_dir.is_none() {
+            let events = events::run(self.client.clone(), Arc::clone(collector.history()));
+            tasks.spawn(async move {
+                events.await;
+                "events"
+            });
+        }
         let (attachment, desired) = watch::channel(Desired::default());
         let cluster_domain = match &config.mesh.cluster_domain {
             Some(given) => given.clone(),
