@@ -79,7 +79,8 @@ pub use graph::{
 pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
 pub use misfit::{Misfit, fit};
 pub use names::{
-    Authority, AuthorityError, ClusterId, EgressHost, Host, NameError, Workload, is_object_name,
+    Authority, AuthorityError, ClusterId, EgressHost, Host, NameError, Spiffe, Workload,
+    XfccElement, is_object_name,
 };
 pub use resolve::{Question, QuestionError};
 pub use resource::{

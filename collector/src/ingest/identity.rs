@@ -4,11 +4,9 @@
 //! `x-forwarded-client-cert`; on loopback, where the embedded mode listens, everybody is trusted.
 
 use http::{HeaderMap, HeaderValue};
-use lazymesh_core::{Inventory, Mesh, Workload};
+use lazymesh_core::{Inventory, Mesh, Spiffe, Workload, XfccElement};
 use lazymesh_protocol::Source;
 use thiserror::Error;
-
-use crate::ingest::xfcc::{self, Spiffe};
 
 const XFCC: &str = "x-forwarded-client-cert";
 
@@ -109,7 +107,7 @@ fn verified_uri(headers: &HeaderMap, by: &str) -> Result<String, Refusal> {
     let Some(Ok(value)) = last.map(HeaderValue::to_str) else {
         return Err(Refusal::Unproven);
     };
-    let element = xfcc::last_element(value).ok_or(Refusal::Unproven)?;
+    let element = XfccElement::last(value).ok_or(Refusal::Unproven)?;
     if element.by.as_deref() != Some(by) {
         return Err(Refusal::Unproven);
     }

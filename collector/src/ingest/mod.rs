@@ -9,7 +9,6 @@ mod pace;
 mod report;
 mod resolve;
 mod turns;
-pub(crate) mod xfcc;
 
 pub(crate) use self::admission::{Admitted, Crowded};
 pub(crate) use self::door::{Closed, Door};

@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use lazymesh_core::Spiffe;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::api::{Token, TokenError};
 use crate::ingest::IngestIdentity;
-use crate::ingest::xfcc::Spiffe;
 use crate::runtime::flag;
 
 /// Where to listen, and for whom.

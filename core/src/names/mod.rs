@@ -6,6 +6,7 @@ pub(crate) mod dns;
 mod egress_host;
 mod error;
 mod workload;
+mod xfcc;
 
 pub use self::authority::{Authority, AuthorityError, Host};
 pub use self::cluster::ClusterId;
@@ -13,3 +14,4 @@ pub use self::dns::is_object_name;
 pub use self::egress_host::EgressHost;
 pub use self::error::NameError;
 pub use self::workload::Workload;
+pub use self::xfcc::{Spiffe, XfccElement};

@@ -6,15 +6,19 @@
 
 /// A SPIFFE identity as Istio gives it: `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Spiffe<'a> {
-    pub(crate) trust_domain: &'a str,
-    pub(crate) namespace: &'a str,
-    pub(crate) service_account: &'a str,
+pub struct Spiffe<'a> {
+    /// Whose certificates.
+    pub trust_domain: &'a str,
+    /// Kubernetes namespace.
+    pub namespace: &'a str,
+    /// Kubernetes service account.
+    pub service_account: &'a str,
 }
 
 impl<'a> Spiffe<'a> {
     /// Takes an Istio identity apart; `None` for any other URI.
-    pub(crate) fn parse(uri: &'a str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(uri: &'a str) -> Option<Self> {
         let mut parts = uri.strip_prefix("spiffe://")?.split('/');
         let (domain, ns, namespace) = (parts.next()?, parts.next()?, parts.next()?);
         let (sa, service_account) = (parts.next()?, parts.next()?);
@@ -30,30 +34,33 @@ impl<'a> Spiffe<'a> {
 
 /// The last element of the header: who verified whom.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Element {
+pub struct XfccElement {
     /// SPIFFE id of the proxy that added the element.
-    pub(crate) by: Option<String>,
+    pub by: Option<String>,
     /// SPIFFE id of the certificate that was shown to it.
-    pub(crate) uri: Option<String>,
+    pub uri: Option<String>,
 }
 
-/// Parses the last element of one header value; `None` when a quote is left open or a key comes twice.
-pub(crate) fn last_element(value: &str) -> Option<Element> {
-    let element = split(value, b',')?.pop()?;
-    let mut last = Element::default();
-    for pair in split(element, b';')? {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let place = match key.trim() {
-            key if key.eq_ignore_ascii_case("by") => &mut last.by,
-            key if key.eq_ignore_ascii_case("uri") => &mut last.uri,
-            _ => continue,
-        };
-        // A certificate with two URIs proves neither.
-        if place.replace(unquote(value.trim())).is_some() {
-            return None;
+impl XfccElement {
+    /// Parses the last element of one header value; `None` when a quote is left open or a key comes twice.
+    #[must_use]
+    pub fn last(value: &str) -> Option<Self> {
+        let element = split(value, b',')?.pop()?;
+        let mut last = Self::default();
+        for pair in split(element, b';')? {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let place = match key.trim() {
+                key if key.eq_ignore_ascii_case("by") => &mut last.by,
+                key if key.eq_ignore_ascii_case("uri") => &mut last.uri,
+                _ => continue,
+            };
+            // A certificate with two URIs proves neither.
+            if place.replace(unquote(value.trim())).is_some() {
+                return None;
+            }
         }
+        Some(last)
     }
-    Some(last)
 }
 
 /// Splits at `separator`, but not within double quotes.
@@ -91,7 +98,7 @@ mod tests {
 
     #[track_caller]
     fn check(value: &str, expect: Option<(&str, &str)>) {
-        let found = last_element(value).and_then(|element| Some((element.by?, element.uri?)));
+        let found = XfccElement::last(value).and_then(|element| Some((element.by?, element.uri?)));
         let expect = expect.map(|(by, uri)| (by.to_owned(), uri.to_owned()));
         assert_eq!(found, expect, "{value}");
     }
