@@ -45,6 +45,7 @@ mod host;
 mod identity;
 mod json;
 mod metrics;
+mod outside;
 mod plugin;
 mod prefixes;
 mod question;

@@ -22,32 +22,35 @@ impl Question {
             Some(bytes) if !bytes.is_empty() => Some(authority(bytes)?),
             _ => None,
         };
-        Self::new(host, authority, Protocol::Http)
+        Self::new(authority, destination(host), Protocol::Http)
     }
 
     /// What the selected connection is about before anything has come of it: by what was dialled, and by the server's name
     /// where a listener filter has waited for it.
-    pub(crate) fn of_connection(host: &impl Host) -> Option<Self> {
+    pub(crate) fn of_connection(host: &impl Host, destination: Option<String>) -> Option<Self> {
         let name = host.property(&["connection", "requested_server_name"]);
         let authority = name.filter(|name| !name.is_empty()).and_then(authority);
         let protocol = match authority {
             Some(_) => Protocol::Tls,
             None => Protocol::Tcp,
         };
-        Self::new(host, authority, protocol)
+        Self::new(authority, destination, protocol)
     }
 
-    /// What the selected connection is about, by its first bytes.
-    pub(crate) fn of_first_bytes(host: &impl Host, bytes: &[u8]) -> Option<Self> {
+    /// What a connection is about, by its first bytes.
+    pub(crate) fn of_first_bytes(destination: Option<String>, bytes: &[u8]) -> Option<Self> {
         let (authority, protocol) = match ClientHello::read(bytes) {
             ClientHello::Tls(name) => (name.and_then(|name| authority(name.into())), Protocol::Tls),
             ClientHello::Other => (None, Protocol::Tcp),
         };
-        Self::new(host, authority, protocol)
+        Self::new(authority, destination, protocol)
     }
 
-    fn new(host: &impl Host, authority: Option<String>, protocol: Protocol) -> Option<Self> {
-        let destination = destination(host);
+    fn new(
+        authority: Option<String>,
+        destination: Option<String>,
+        protocol: Protocol,
+    ) -> Option<Self> {
         if authority.is_none() && destination.is_none() {
             return None;
         }

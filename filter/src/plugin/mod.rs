@@ -20,6 +20,7 @@ use crate::heartbeat::Heartbeat;
 use crate::holds::{Holds, PROBE_INTERVAL_MS};
 use crate::host::{Action, ContextId, Host, Level, Token};
 use crate::metrics::Metric;
+use crate::outside::Outside;
 use crate::prefixes::Prefixes;
 use crate::question::{self, Question};
 use crate::random::Random;
@@ -30,6 +31,7 @@ use crate::shared::SharedDecisions;
 pub struct Plugin {
     config: FilterConfig,
     mesh: Prefixes,
+    outside: Outside,
     source: Option<Source>,
     decisions: SharedDecisions,
     callouts: Callouts,
@@ -49,6 +51,7 @@ impl Plugin {
     pub fn new(json: &[u8], seed: u64) -> Result<Self, ConfigError> {
         let (config, mesh) = config::parse(json)?;
         Ok(Self {
+            outside: Outside::default(),
             source: None,
             decisions: SharedDecisions::new(size(config.max_hosts)),
             callouts: Callouts::default(),
@@ -95,13 +98,16 @@ impl Plugin {
         now_ms: u64,
         context: ContextId,
     ) -> Action {
-        if !self.is_mesh(host) {
+        let destination = question::destination(host);
+        if !(destination.as_ref()).is_some_and(|destination| self.mesh.contain(destination)) {
             host.add(Metric::Outside, 1);
+            self.outside.add(context, destination);
             return Action::Continue;
         }
         host.add(Metric::Unresolved, 1);
         let flow = Flow::Connection(context);
-        let action = self.decide(host, now_ms, flow, Question::of_connection(host));
+        let question = Question::of_connection(host, destination);
+        let action = self.decide(host, now_ms, flow, question);
         self.finish(host, now_ms);
         action
     }
@@ -117,9 +123,9 @@ impl Plugin {
         if self.callouts.has(context) || self.holds.has(context) {
             return Action::Pause;
         }
-        if !self.is_mesh(host) {
+        if let Some(destination) = self.outside.take(context) {
             let bytes = host.connection_data(MAX_BYTES).unwrap_or_default();
-            if let Some(question) = Question::of_first_bytes(host, &bytes) {
+            if let Some(question) = Question::of_first_bytes(destination, &bytes) {
                 self.counts.add(&question, now_ms);
             }
             self.finish(host, now_ms);
@@ -153,6 +159,7 @@ impl Plugin {
     /// A request or a connection is gone, whether it was paused or not.
     pub fn on_gone(&mut self, host: &mut impl Host, context: ContextId) {
         self.callouts.forget(context);
+        self.outside.take(context);
         if self.holds.forget(context) {
             host.add(Metric::Held, -1);
         }
@@ -195,10 +202,6 @@ impl Plugin {
             Some(decision) => self.follow(host, now_ms, flow, &decision),
             None => undecided(host, flow),
         }
-    }
-
-    fn is_mesh(&self, host: &impl Host) -> bool {
-        question::destination(host).is_some_and(|destination| self.mesh.contain(&destination))
     }
 
     fn has_room(&self) -> bool {
