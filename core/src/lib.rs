@@ -77,7 +77,7 @@ pub use graph::{
     Witness,
 };
 pub use inventory::{Affected, Change, Inventory, MANAGED_BY, Subject};
-pub use misfit::{Misfit, fit};
+pub use misfit::{Misfit, Unreadable, fit, fit_json};
 pub use names::{
     Authority, AuthorityError, ClusterId, EgressHost, Host, NameError, Spiffe, Workload,
     XfccElement, is_object_name,

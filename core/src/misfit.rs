@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::error::Category;
+use thiserror::Error;
 
 /// A field of a document that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,45 @@ impl fmt::Display for Misfit {
 }
 
 impl std::error::Error for Misfit {}
+
+/// Why bytes are not the document that they should be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unreadable {
+    /// They are no JSON.
+    #[error("{0}")]
+    Syntax(String),
+    /// They are another document.
+    #[error(transparent)]
+    Misfit(Misfit),
+}
+
+/// Reads a document's text.
+///
+/// # Errors
+/// Where it breaks, or the first field that is not what it should be.
+pub fn fit_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Unreadable> {
+    // Only what was refused is read again: for whether it is JSON at all, then for the field.
+    serde_json::from_slice(text).map_err(|_| match serde_json::from_slice::<Value>(text) {
+        Err(error) => Unreadable::Syntax(syntax(&error)),
+        Ok(document) => Unreadable::Misfit(match fit::<T>(&document) {
+            Err(misfit) => misfit,
+            // A document keeps the last of fields that have one name.
+            Ok(_) => Misfit {
+                field: String::new(),
+                detail: "expected each field once, got one of them twice".to_owned(),
+            },
+        }),
+    })
+}
+
+fn syntax(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Eof => "the document ends too early",
+        Category::Syntax | Category::Data | Category::Io => "a syntax error",
+    };
+    let (line, column) = (error.line(), error.column());
+    format!("{what} at line {line}, column {column}")
+}
 
 /// Reads a document.
 ///
@@ -191,6 +232,22 @@ mod tests {
             json!({"source": {"namespace": "a"}}),
             "source.name: expected a value, got none",
         );
+    }
+
+    #[test]
+    fn text_that_is_no_document_is_told_in_own_words() {
+        let check = |text: &str, expect: &str| {
+            let unreadable = fit_json::<Document>(text.as_bytes()).expect_err("must not fit");
+            assert_eq!(unreadable.to_string(), expect, "{text}");
+        };
+        check("", "the document ends too early at line 1, column 0");
+        check("{\n  nope", "a syntax error at line 2, column 3");
+        check(&"[".repeat(1_000), "a syntax error at line 1, column 128");
+        check(
+            r#"{"port": 1, "port": 2}"#,
+            "expected each field once, got one of them twice",
+        );
+        check(r#"{"list": 1}"#, "list: expected a list, got 1");
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) fn pack(module: &[u8]) -> io::Result<Archive> {
 /// # Errors
 /// [`Error::TooLarge`] when more than `limit` bytes come out of it, be it the module or what precedes it.
 pub(crate) fn unpack(gzip: &[u8], limit: u64) -> Result<Bytes, Error> {
-    let malformed = |error: io::Error| Error::malformed("tar+gzip layer", error);
+    let malformed = |_: io::Error| no_archive();
     // One byte more than allowed, to tell "just fits" from "too large".
     let bounded = GzDecoder::new(gzip).take(limit.saturating_add(tar_overhead()) + 1);
     let mut tar = tar::Archive::new(bounded);
@@ -62,10 +62,17 @@ pub(crate) fn unpack(gzip: &[u8], limit: u64) -> Result<Bytes, Error> {
     Err(Error::NoModule(format!("no {MODULE_PATH} in the archive")))
 }
 
+fn no_archive() -> Error {
+    Error::malformed(
+        "tar+gzip layer",
+        "expected a tar archive in gzip, got something else or part of one",
+    )
+}
+
 fn read_bounded(entry: impl Read, limit: u64) -> Result<Bytes, Error> {
     let mut module = Vec::new();
     let read = entry.take(limit + 1).read_to_end(&mut module);
-    read.map_err(|error| Error::malformed("tar+gzip layer", error))?;
+    read.map_err(|_| no_archive())?;
     if module.len() as u64 > limit {
         return Err(Error::TooLarge {
             what: format!("{MODULE_PATH} in the archive"),

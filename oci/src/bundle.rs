@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lazymesh_core::fit_json;
 use serde::Deserialize;
 
 use crate::manifest::Descriptor;
@@ -87,7 +88,7 @@ async fn read(
         .filter(|layer| layer.size <= MOST_BUNDLE);
     let layer = layer.ok_or_else(|| Error::malformed("bundle", "no layer of a bundle's size"))?;
     let bytes = fetch::blob(repository, layer).await?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::malformed("bundle", e))
+    fit_json(&bytes).map_err(|e| Error::malformed("bundle", e))
 }
 
 fn is_valid(bundle: &Bundle, digest: &Digest, key: &PublicKey) -> bool {

@@ -124,7 +124,18 @@ fn read(path: &PathBuf, server: &str) -> Result<Credentials, CredentialsError> {
         Err(CredentialRetrievalError::HelperCommunicationError) => Err(unusable(
             "its credential helper cannot be run: is `docker-credential-…` on PATH?".to_owned(),
         )),
-        Err(error) => Err(unusable(error.to_string())),
+        Err(CredentialRetrievalError::CredentialDecodingError) => Err(unusable(
+            "expected `auth` to be base64 of USER:PASSWORD".to_owned(),
+        )),
+        Err(CredentialRetrievalError::CredentialMismatchError) => Err(unusable(
+            "expected `auth` to say what `username` and `password` do".to_owned(),
+        )),
+        Err(CredentialRetrievalError::MalformedHelperResponse) => Err(unusable(
+            "its credential helper answers with no credentials".to_owned(),
+        )),
+        Err(_) => Err(unusable(
+            "expected JSON with `auths`, `credHelpers` or `credsStore`".to_owned(),
+        )),
     }
 }
 
@@ -180,10 +191,10 @@ mod tests {
         check(
             r#"{"auths":{"example.com":{"auth":"%%%"}}}"#,
             "example.com",
-            "decode",
+            "expected `auth` to be base64",
         )
         .await;
-        check("not json", "example.com", "config").await;
+        check("not json", "example.com", "expected JSON with `auths`").await;
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use lazymesh_core::fit_json;
 use oci_client::manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +133,7 @@ pub struct Manifest {
 impl Manifest {
     fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
         let unchecked: OciImageManifest =
-            serde_json::from_slice(bytes).map_err(|e| Error::malformed("manifest", e))?;
+            fit_json(bytes).map_err(|e| Error::malformed("manifest", e))?;
         if unchecked.schema_version != 2 {
             return Err(Error::malformed(
                 "manifest",
@@ -234,7 +235,7 @@ fn index_media_type() -> String {
 
 impl Index {
     pub(crate) fn parse(what: &str, bytes: &[u8], most: usize) -> Result<Self, Error> {
-        let index: Self = serde_json::from_slice(bytes).map_err(|e| Error::malformed(what, e))?;
+        let index: Self = fit_json(bytes).map_err(|e| Error::malformed(what, e))?;
         if index.manifests.len() > most {
             return Err(Error::TooMany {
                 what: what.to_owned(),
@@ -278,8 +279,12 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        check("", "cannot be understood");
+        check("", "the document ends too early at line 1, column 0");
         check("[]", "cannot be understood");
+        check(
+            &with_layer("7"),
+            "manifest cannot be understood: layers[0]: expected an object, got 7",
+        );
         check(
             &with_layer("").replace(":2,\"config", ":1,\"config"),
             "schema version 1",

@@ -7,10 +7,8 @@ use axum::extract::{FromRequest, Request};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use lazymesh_core::{Misfit, fit};
+use lazymesh_core::{Misfit, Unreadable, fit_json};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use serde_json::error::Category;
 
 use crate::api::problem::{Kind, Problem};
 
@@ -77,37 +75,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|_| refusal::<T>(bytes))
-}
-
-/// Only a body that was refused is read again: for whether it is JSON at all, whatever the first reading stumbled over, then
-/// for the field.
-fn refusal<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
-    let document = match serde_json::from_slice::<Value>(bytes) {
-        Ok(document) => document,
-        Err(error) => return malformed(&error),
-    };
-    match fit::<T>(&document) {
-        Err(Misfit { field, detail }) if field.is_empty() => Problem::new(Kind::Invalid, detail),
-        Err(Misfit { field, detail }) => Problem::field(field, detail),
-        // A document keeps the last of fields that have one name.
-        Ok(_) => Problem::new(
-            Kind::Invalid,
-            "expected each field once, got one of them twice",
-        ),
-    }
-}
-
-fn malformed(error: &serde_json::Error) -> Problem {
-    let what = match error.classify() {
-        Category::Eof => "the document ends too early",
-        Category::Syntax | Category::Data | Category::Io => "a syntax error",
-    };
-    let (line, column) = (error.line(), error.column());
-    Problem::new(
-        Kind::MalformedJson,
-        format!("{what} at line {line}, column {column}"),
-    )
+    fit_json(bytes).map_err(|unreadable| match unreadable {
+        Unreadable::Syntax(detail) => Problem::new(Kind::MalformedJson, detail),
+        Unreadable::Misfit(Misfit { field, detail }) if field.is_empty() => {
+            Problem::new(Kind::Invalid, detail)
+        }
+        Unreadable::Misfit(Misfit { field, detail }) => Problem::field(field, detail),
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lazymesh_core::fit_json;
 use serde::Deserialize;
 
 use crate::DocumentError;
@@ -21,8 +22,7 @@ pub struct Cargo<'a> {
 
 impl Cargo<'_> {
     pub(crate) fn metadata(&self) -> Result<Metadata, DocumentError> {
-        serde_json::from_slice(self.metadata)
-            .map_err(|e| DocumentError::malformed("cargo metadata", e))
+        fit_json(self.metadata).map_err(|e| DocumentError::malformed("cargo metadata", e))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use lazymesh_core::fit;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,10 +75,9 @@ pub fn provenance(title: &str, sha256: &str, build: &Build) -> Result<Vec<u8>, D
     text("provenance", &statement)
 }
 
-pub(crate) fn read(document: Value) -> Result<Reading, DocumentError> {
+pub(crate) fn read(document: &Value) -> Result<Reading, DocumentError> {
     const WHAT: &str = "in-toto statement";
-    let statement: Statement =
-        serde_json::from_value(document).map_err(|e| DocumentError::malformed(WHAT, e))?;
+    let statement: Statement = fit(document).map_err(|e| DocumentError::malformed(WHAT, e))?;
     if statement.kind != STATEMENT || statement.predicate_type != PREDICATE {
         return Err(DocumentError::UnknownKind);
     }
@@ -226,7 +226,7 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad[field] = value.into();
-            assert!(read(bad).is_err(), "{field}");
+            assert!(read(&bad).is_err(), "{field}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! SPDX 2 in JSON. SPDX 3 has another model and is not read.
 
+use lazymesh_core::fit;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -44,10 +45,9 @@ struct Checksum {
     checksum_value: String,
 }
 
-pub(crate) fn read(document: Value) -> Result<Reading, DocumentError> {
+pub(crate) fn read(document: &Value) -> Result<Reading, DocumentError> {
     const WHAT: &str = "SPDX document";
-    let document: Document =
-        serde_json::from_value(document).map_err(|e| DocumentError::malformed(WHAT, e))?;
+    let document: Document = fit(document).map_err(|e| DocumentError::malformed(WHAT, e))?;
     if !document.spdx_version.starts_with("SPDX-2.") {
         let reason = format!("{} is not known", document.spdx_version);
         return Err(DocumentError::malformed(WHAT, reason));
@@ -90,7 +90,7 @@ mod tests {
     #[track_caller]
     fn check(rest: &str, expect: &[&str]) {
         let document = format!(r#"{{"spdxVersion":"SPDX-2.3",{rest}{PACKAGES}}}"#);
-        let reading = read(serde_json::from_str(&document).expect("JSON")).expect("SPDX");
+        let reading = read(&serde_json::from_str(&document).expect("JSON")).expect("SPDX");
         assert_eq!(reading.subjects, expect, "{rest}");
     }
 
@@ -114,7 +114,7 @@ mod tests {
             r#"{"spdxVersion":"SPDX-3.0"}"#,
             r#"{"spdxVersion":"SPDX-2.3","packages":[{}]}"#,
         ] {
-            assert!(read(serde_json::from_str(document).expect("JSON")).is_err());
+            assert!(read(&serde_json::from_str(document).expect("JSON")).is_err());
         }
     }
 }

@@ -28,7 +28,7 @@ impl Http {
     ) -> Result<Self, Error> {
         let scheme = if options.plain_http { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{host}/"))
-            .map_err(|e| Error::malformed("host of the registry", e))?;
+            .map_err(|_| Error::malformed("host of the registry", "expected HOST[:PORT]"))?;
         let most = options.limits.redirects;
         let client = client_with(&options, redirects(most))?;
         let token_client = client_with(&options, redirects_at_home(most))?;
@@ -177,13 +177,13 @@ fn client_with(
         .read_timeout(options.limits.idle)
         .redirect(redirects);
     if let Some(pem) = &options.ca {
-        let unreadable = |e| Error::malformed("CA certificates", e);
+        let unreadable = |_| Error::malformed("CA certificates", "expected certificates in PEM");
         builder = builder
             .tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(unreadable)?);
     }
     builder
         .build()
-        .map_err(|e| Error::malformed("TLS set-up", e))
+        .map_err(|_| Error::malformed("CA certificates", "expected certificates that TLS can use"))
 }
 
 /// A path below the registry. Paths are made of checked names and digests.

@@ -61,7 +61,7 @@ impl Http {
         manifest: &RawManifest,
     ) -> Result<(), Error> {
         let kind = HeaderValue::from_str(&manifest.media_type)
-            .map_err(|e| Error::malformed("media type", e))?;
+            .map_err(|_| Error::malformed("media type", "expected visible ASCII"))?;
         let target = address(&self.base, &format!("/v2/{name}/manifests/{pointer}"));
         let request = || {
             self.client
