@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::stream::BoxStream;
 use lazymesh_core::Graph;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::SharedView;
-use crate::store::{Change, Store, StoreError};
+use crate::store::{Change, Snapshot, Store, StoreError};
 
 /// Most changes that are on their way to the disk at once. It bounds how far the graph's limits can be
 /// overshot by requests that all found room, and is what one group commit can take.
@@ -126,6 +127,19 @@ impl Recorder {
             return Ok(());
         }
         self.commit(changes).await
+    }
+
+    /// Writes down how known things were used.
+    pub(crate) async fn write_usage(
+        &self,
+        uses: BoxStream<'_, Snapshot>,
+    ) -> Result<(), StoreError> {
+        let result = self.store.write_usage(uses).await;
+        if let Err(error) = &result {
+            self.metrics.commits_failed.inc();
+            tracing::error!(%error, "cannot write down how known things were used; it is tried again");
+        }
+        result
     }
 
     pub(crate) async fn close(&self) -> Result<(), StoreError> {

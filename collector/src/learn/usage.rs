@@ -1,24 +1,27 @@
 //! Writes down now and then when known things were last used, and how often.
 //!
 //! A use of something known is counted in memory only: losing the last minutes of it in a crash costs nothing but a
-//! little precision, and a write for every request would cost everything. It is written in small batches with pauses between
-//! them: the engine keeps all of a batch in memory until it is done, and others wait for the disk behind it.
+//! little precision, and a write for every request would cost everything. It is written in pieces with pauses between
+//! them, since others wait for the same disk.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lazymesh_core::Workload;
+use futures::stream::{self, BoxStream, StreamExt};
+use lazymesh_core::{Dependency, ExternalHost, Workload};
 use tokio::time::MissedTickBehavior;
 
-use crate::learn::recorder::{BATCH, Recorder};
+use crate::learn::recorder::Recorder;
 use crate::runtime::clock::now_ms;
 use crate::state::SharedView;
-use crate::store::{Change, StoreError};
+use crate::store::{Snapshot, StoreError};
 
-/// Pause after each write. 20,000 records take four seconds.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Records of a piece, at least.
+const PIECE: usize = 1_000;
+/// Pause before each piece. 20,000 records take five seconds.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The uses that are not in the store yet.
 pub(crate) struct Usage {
@@ -48,45 +51,60 @@ impl Usage {
         }
     }
 
-    /// Writes everything that was used since this was last called with success, pausing after each batch.
+    /// Writes how everything was used, pausing before each piece; nothing if nothing was since this was last called with success.
     ///
     /// # Errors
-    /// What was written up to then stays, and is written once more the next time.
+    /// What was written before stays.
     pub(crate) async fn flush(&self, pause: Duration) -> Result<(), StoreError> {
+        self.view.count_uses();
         let (flushed_ms, now_ms) = (self.flushed_ms.load(Ordering::Acquire), now_ms());
-        // Where the clock was put back, nobody knows what was used since: once, everything is written.
+        // Where the clock was put back, nobody knows what was used since.
         let since_ms = if flushed_ms <= now_ms { flushed_ms } else { 0 };
-        self.write(since_ms..=now_ms, pause).await?;
+        if self.was_used(&(since_ms..=now_ms)) {
+            self.recorder.write_usage(self.uses(pause)).await?;
+        }
         self.flushed_ms.store(now_ms, Ordering::Release);
         Ok(())
     }
 
-    async fn write(&self, times: RangeInclusive<u64>, pause: Duration) -> Result<(), StoreError> {
-        let mut changes = Vec::new();
-        for workload in self.view.learned() {
-            changes.extend(self.used(&workload, &times));
-            while changes.len() >= BATCH {
-                let rest = changes.split_off(BATCH);
-                let batch = std::mem::replace(&mut changes, rest);
-                self.recorder.commit_known(&self.view, batch).await?;
-                tokio::time::sleep(pause).await;
-            }
-        }
-        self.recorder.commit_known(&self.view, changes).await
+    /// Whether anything was used last in these times.
+    fn was_used(&self, times: &RangeInclusive<u64>) -> bool {
+        self.view.learned().any(|workload| {
+            let graph = &self.view.look().graph;
+            let dependencies = graph.dependencies(&workload).map(|used| used.last_seen_ms);
+            let externals = graph.externals_of(&workload).map(|used| used.last_seen_ms);
+            dependencies.chain(externals).any(|at| times.contains(&at))
+        })
     }
 
-    fn used(&self, workload: &Workload, times: &RangeInclusive<u64>) -> Vec<Change> {
-        let view = self.view.look();
-        let dependencies = view.graph.dependencies(workload);
-        let dependencies = dependencies.filter(|used| times.contains(&used.last_seen_ms));
-        let externals = view.graph.externals_of(workload);
-        let externals = externals.filter(|used| times.contains(&used.last_seen_ms));
-        let externals = externals.cloned().map(Change::External);
-        dependencies
-            .cloned()
-            .map(Change::Dependency)
-            .chain(externals)
-            .collect()
+    fn uses(&self, pause: Duration) -> BoxStream<'_, Snapshot> {
+        let mut workloads = self.view.learned();
+        let pieces = stream::iter(std::iter::from_fn(move || self.piece(&mut workloads)));
+        let paced = pieces.then(move |piece| async move {
+            tokio::time::sleep(pause).await;
+            piece
+        });
+        paced.boxed()
+    }
+
+    /// Some workloads' records that were used again since they were learned. The others are in the store as they are.
+    fn piece(&self, workloads: &mut impl Iterator<Item = Workload>) -> Option<Snapshot> {
+        let mut piece = Snapshot::default();
+        for workload in workloads {
+            let graph = &self.view.look().graph;
+            let dependencies = graph.dependencies(&workload);
+            let again = |used: &&Dependency| used.last_seen_ms > used.first_seen_ms;
+            piece
+                .dependencies
+                .extend(dependencies.filter(again).cloned());
+            let externals = graph.externals_of(&workload);
+            let again = |used: &&ExternalHost| used.last_seen_ms > used.first_seen_ms;
+            piece.externals.extend(externals.filter(again).cloned());
+            if piece.len() >= PIECE {
+                break;
+            }
+        }
+        (piece.len() > 0).then_some(piece)
     }
 }
 
@@ -102,7 +120,7 @@ mod tests {
     use crate::state::View;
     use crate::store::SledStore;
 
-    /// A record that was last used at 50: whether it is written by a flush for these times.
+    /// A record that was last used at 50: whether a flush for these times writes.
     #[test]
     fn what_is_used_later_than_now_is_not_written_again_and_again() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -111,7 +129,7 @@ mod tests {
         let mut graph = Graph::new(Limits::default());
         let source = Workload::new("shop", "web").expect("a name");
         graph.insert(Dependency {
-            source: source.clone(),
+            source,
             host: "shop/a".parse().expect("a host"),
             first_seen_ms: 50,
             last_seen_ms: 50,
@@ -125,12 +143,12 @@ mod tests {
             policy: Policy::default(),
         }));
         let usage = Usage::new(view, Arc::new(recorder));
-        let check = |times: RangeInclusive<u64>, expect: usize| {
-            assert_eq!(usage.used(&source, &times).len(), expect, "{times:?}");
+        let check = |times: RangeInclusive<u64>, expect: bool| {
+            assert_eq!(usage.was_used(&times), expect, "{times:?}");
         };
-        check(40..=60, 1);
-        check(0..=50, 1);
-        check(51..=60, 0);
-        check(0..=49, 0);
+        check(40..=60, true);
+        check(0..=50, true);
+        check(51..=60, false);
+        check(0..=49, false);
     }
 }

@@ -11,6 +11,11 @@ fn checksum(key: &[u8], body: &[u8]) -> u64 {
     hash.update((key.len() as u64).to_be_bytes());
     hash.update(key);
     hash.update(body);
+    first_bits(hash)
+}
+
+/// The first 64 bits of a hash.
+pub(super) fn first_bits(hash: Sha256) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&hash.finalize()[..8]);
     u64::from_be_bytes(first)

@@ -13,6 +13,7 @@
 //! - What is read is what was written, or nothing: each record has a checksum, a `ledger` counts them, and a
 //!   `seal` says which commit was the last. Damage is an error; somebody has to say that it is accepted, and then
 //!   a copy of it is kept.
+//! - When and how often known things were used is no change of the graph: `usage`, a file of its own, is written now and then.
 //! - What is committed is where the next start finds it: a data directory that was removed or replaced ends the
 //!   store.
 //!
@@ -32,8 +33,11 @@ mod salvage;
 mod schema;
 mod seal;
 mod sled;
+mod usage;
+mod used;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use lazymesh_core::{Dependency, EgressHost, ExternalHost, Workload};
 
 pub use self::error::StoreError;
@@ -62,13 +66,28 @@ pub enum Change {
     },
 }
 
-/// Everything that a store holds.
+/// Everything that a store holds, or a part of it.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// In the order of source and host.
     pub dependencies: Vec<Dependency>,
     /// In the order of source and host.
     pub externals: Vec<ExternalHost>,
+}
+
+impl Snapshot {
+    /// How many records it has.
+    pub(crate) fn len(&self) -> usize {
+        self.dependencies.len() + self.externals.len()
+    }
+
+    /// Brings it into the order of source and host, which is not quite that of keys.
+    fn sort(&mut self) {
+        let dependencies = &mut self.dependencies;
+        dependencies.sort_by(|a, b| (&a.source, &a.host).cmp(&(&b.source, &b.host)));
+        let externals = &mut self.externals;
+        externals.sort_by(|a, b| (&a.source, &a.host).cmp(&(&b.source, &b.host)));
+    }
 }
 
 /// A durable home for the graph.
@@ -88,6 +107,13 @@ pub trait Store: Send + Sync {
     /// On any error the changes must be taken for lost. After [`StoreError::Write`] every further commit is
     /// refused with [`StoreError::Refused`].
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError>;
+
+    /// Writes down when and how often these, which were committed before, were used since, in the place of what was written of
+    /// that before. Nothing but that is at stake when it fails.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written; what was there before stays.
+    async fn write_usage(&self, uses: BoxStream<'_, Snapshot>) -> Result<(), StoreError>;
 
     /// Finishes what is queued and lets go of the files. Closing again does nothing.
     ///

@@ -64,8 +64,9 @@ struct ExternalValue {
     count: u64,
 }
 
+/// Which record.
 #[derive(Debug, PartialEq, Eq)]
-enum Key {
+pub(super) enum Key {
     Dependency(Workload, EgressHost),
     External(Workload, String),
 }
@@ -147,7 +148,7 @@ fn put(key: &Key, value: &impl Serialize) -> Result<Op, StoreError> {
     })
 }
 
-fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
+pub(super) fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
     let encoded = match key {
         Key::Dependency(source, host) => format!("d/{source}/{host}"),
         Key::External(source, host) => format!("e/{source}/{host}"),
@@ -164,7 +165,7 @@ fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
     }
 }
 
-fn decode_key(key: &[u8]) -> Result<Key, String> {
+pub(super) fn decode_key(key: &[u8]) -> Result<Key, String> {
     let key = std::str::from_utf8(key).map_err(|_| "expected UTF-8 as its key".to_owned())?;
     let mut parts = key.splitn(4, '/');
     let (Some(kind), Some(namespace), Some(name), Some(host)) =

@@ -9,7 +9,7 @@ use super::StoreError;
 use super::checked::{unwrap, wrap};
 use super::engine::{Engine, engine_error, lock};
 use super::seal::Seal;
-use super::{keys, record};
+use super::{keys, record, usage};
 use crate::runtime::fsync;
 
 /// Puts a store that can be read in the place of a damaged one, which stays as `damaged-<time>`.
@@ -32,6 +32,10 @@ pub(super) fn salvage(dir: &Path, damage: &StoreError) -> Result<(), StoreError>
         fs::remove_file(&seal).map_err(StoreError::io(&seal))?;
     }
     fs::rename(&fresh, &home).map_err(StoreError::io(&home))?;
+    if usage::check(dir).is_err() {
+        let usage = usage::path(dir);
+        fs::remove_file(&usage).map_err(StoreError::io(&usage))?;
+    }
     fsync::sync_dir(dir).map_err(StoreError::io(dir))?;
     tracing::warn!(%damage, records, ended, kept = %kept.display(), "damage was accepted; what is missing is learned again");
     Ok(())
@@ -46,12 +50,14 @@ fn keep(dir: &Path) -> Result<PathBuf, StoreError> {
     ));
     let copy = || {
         fs::create_dir(&kept)?;
-        let (home, seal) = (dir.join("sled"), dir.join("seal"));
+        let (home, seal, usage) = (dir.join("sled"), dir.join("seal"), usage::path(dir));
         if home.exists() {
             copy_tree(&home, &kept.join("sled"))?;
         }
-        if seal.exists() {
-            fs::copy(&seal, kept.join("seal"))?;
+        for (from, name) in [(&seal, "seal"), (&usage, "usage")] {
+            if from.exists() {
+                fs::copy(from, kept.join(name))?;
+            }
         }
         fsync::sync_tree(&kept)?;
         fsync::sync_dir(dir)

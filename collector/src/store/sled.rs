@@ -4,7 +4,7 @@
 //! size, so a power cut takes what it acknowledged. Each write here is therefore a batch, a flush and then
 //! `fdatasync` on sled's one data file. Its background flusher is off: nobody relies on it.
 //!
-//! Layout of the directory: `lock`, held while the store is open, `sled/` with the engine's files, `seal`, and a
+//! Layout of the directory: `lock`, held while the store is open, `sled/` with the engine's files, `seal`, `usage`, and a
 //! `damaged-<time>/` for each time that damage was accepted. `sled/` is made complete under another name first, so a
 //! power cut during the very first start leaves nothing half-made behind.
 
@@ -13,6 +13,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio::task::spawn_blocking;
 
 use super::engine::{Engine, engine_error, lock, write_error};
 use super::group_commit::{Backend, GroupCommit, Visitor};
@@ -20,7 +22,7 @@ use super::keys;
 use super::ledger::Ledger;
 use super::record::Op;
 use super::seal::{Seal, Sealed};
-use super::{Change, Snapshot, Store, StoreError, salvage, schema};
+use super::{Change, Snapshot, Store, StoreError, salvage, schema, usage};
 use crate::runtime::fsync;
 
 /// Most groups that are written before a seal, when there is never nothing to do.
@@ -29,6 +31,7 @@ const GROUPS_PER_SEAL: u64 = 64;
 /// [`Store`] on an embedded sled database.
 pub struct SledStore {
     writer: GroupCommit,
+    dir: PathBuf,
 }
 
 impl SledStore {
@@ -46,7 +49,8 @@ impl SledStore {
             }
             error => error,
         })?;
-        Ok(Self { writer })
+        let dir = dir.to_owned();
+        Ok(Self { writer, dir })
     }
 
     /// As [`SledStore::open`]; a store that is damaged is copied, and goes on with what can be read.
@@ -67,11 +71,21 @@ impl SledStore {
 #[async_trait]
 impl Store for SledStore {
     async fn load(&self) -> Result<Snapshot, StoreError> {
-        self.writer.load().await
+        let (mut snapshot, dir) = (self.writer.load().await?, self.dir.clone());
+        let adding = spawn_blocking(move || {
+            snapshot.sort();
+            usage::add_to(&mut snapshot, &dir)?;
+            Ok(snapshot)
+        });
+        adding.await.unwrap_or(Err(StoreError::Closed))
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         self.writer.commit(&changes).await
+    }
+
+    async fn write_usage(&self, uses: BoxStream<'_, Snapshot>) -> Result<(), StoreError> {
+        usage::write(&self.dir, uses).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -108,6 +122,7 @@ impl SledBackend {
         schema::bring_up_to_date(&engine, dir, sealed.is_none())?;
         let ledger = schema::audit(&engine, dir)?;
         compare(&ledger, sealed).map_err(|reason| StoreError::damaged(dir, reason))?;
+        usage::check(dir)?;
         let mut backend = Self {
             engine,
             ledger,

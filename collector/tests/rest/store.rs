@@ -1,8 +1,10 @@
 //! A store in memory that counts what it is asked for, and waits or fails on demand.
 
+use std::future::ready;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt};
 use lazymesh_collector::store::{Change, Snapshot, Store, StoreError};
 use tokio::sync::watch;
 
@@ -60,6 +62,11 @@ impl Store for CountingStore {
         }
         self.commits.fetch_add(1, Ordering::SeqCst);
         self.changes.fetch_add(changes.len(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn write_usage(&self, uses: BoxStream<'_, Snapshot>) -> Result<(), StoreError> {
+        uses.for_each(|_| ready(())).await;
         Ok(())
     }
 
