@@ -21,6 +21,7 @@ mod publish;
 mod runtime;
 mod state;
 pub mod store;
+mod uses;
 
 pub use self::ingest::{IngestIdentity, ReportError, ResolveError};
 pub use self::inventory::directory;

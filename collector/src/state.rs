@@ -5,13 +5,14 @@ use std::iter;
 use std::sync::Arc;
 
 use lazymesh_core::{
-    EgressHost, Graph, Inventory, Mode, Outcome, Plan, Policy, Question, Reason, Room, Subject,
-    Workload, decide, observe, obstacle, plan,
+    EgressHost, Graph, Inventory, Learned, Mode, Outcome, Plan, Policy, Question, Reason, Room,
+    Subject, Workload, decide, observe, obstacle, plan,
 };
 use parking_lot::{FairMutex, FairMutexGuard, RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
 
 use crate::history::History;
+use crate::uses::{Use, Uses};
 
 /// Most events that wait for a follower. One that falls further behind looks at everything again.
 const EVENTS: usize = 4096;
@@ -116,9 +117,10 @@ pub(crate) enum Event {
 /// The view, shared.
 ///
 /// Nobody who asks about a host may wait for somebody who reads all of the mesh. So nothing that grows with the mesh is read in
-/// one look: it is read in pieces, and others have their turn between them.
+/// one look: it is read in pieces, and others have their turn between them. To use what is known waits for no piece.
 pub(crate) struct SharedView {
     view: RwLock<View>,
+    uses: Uses,
     reading: FairMutex<()>,
     events: broadcast::Sender<Event>,
     history: Arc<History>,
@@ -128,6 +130,7 @@ impl SharedView {
     pub(crate) fn new(view: View) -> Self {
         Self {
             view: RwLock::new(view),
+            uses: Uses::default(),
             reading: FairMutex::default(),
             events: broadcast::Sender::new(EVENTS),
             history: Arc::default(),
@@ -142,7 +145,34 @@ impl SharedView {
     /// The turn of one piece of what is read for people and programs: many who read take no more of the machine from those who
     /// ask about a host than one does. To be waited for where waiting holds up no request.
     pub(crate) fn turn(&self) -> FairMutexGuard<'_, ()> {
-        self.reading.lock()
+        let turn = self.reading.lock();
+        self.count_uses();
+        turn
+    }
+
+    /// Counts a use; `false` when what was used is not known.
+    pub(crate) fn count(&self, used: Use<'_>) -> bool {
+        if *used.learned == Learned::Nothing {
+            return true;
+        }
+        if let Some(mut view) = self.view.try_write() {
+            self.uses.count(&mut view.graph);
+            return used.count(&mut view.graph);
+        }
+        if !used.is_known(&self.look().graph) {
+            return false;
+        }
+        if !self.uses.keep(used) {
+            self.count_uses();
+        }
+        true
+    }
+
+    /// Counts the uses that nobody had time for.
+    pub(crate) fn count_uses(&self) {
+        if !self.uses.is_empty() {
+            self.change(|_| ());
+        }
     }
 
     /// What is sorted, as `piece` gives the next of it behind the last that was seen.
@@ -222,7 +252,9 @@ impl SharedView {
 
     /// Changes the view, in memory only. Who follows it hears of that by [`SharedView::announce`].
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut View) -> T) -> T {
-        change(&mut self.view.write())
+        let mut view = self.view.write();
+        self.uses.count(&mut view.graph);
+        change(&mut view)
     }
 
     /// Tells the followers of a change that was made.

@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::Admin;
+use crate::api::aside::aside;
 use crate::api::extract::Query;
 use crate::api::problem::Problem;
 use crate::api::responses::ItemProblems;
@@ -304,7 +305,11 @@ async fn explain(
     Query(query): Query<CallQuery>,
 ) -> Result<Json<ExplanationView>, Problem> {
     let call = query.call()?;
-    let view = view.look();
-    require(&view, &call.source)?;
-    Ok(Json(ExplanationView::new(&view, &published, &call)))
+    let explanation = aside(move || {
+        let _turn = view.turn();
+        let view = view.look();
+        require(&view, &call.source)?;
+        Ok(ExplanationView::new(&view, &published, &call))
+    });
+    Ok(Json(explanation.await?))
 }

@@ -24,8 +24,8 @@ use crate::ingest::{
 use crate::runtime::clock::now_ms;
 use crate::runtime::readiness::{NotReady, Readiness};
 
-/// Most requests that are worked on at once; further ones are told to come back.
-const REQUESTS: usize = 1_024;
+/// Most batches that are worked on at once; further ones are told to come back.
+const BATCHES: usize = 1_024;
 
 /// What filters' requests go through.
 pub(crate) struct Stations {
@@ -57,12 +57,12 @@ impl Ingest {
     pub(crate) fn new(stations: Stations) -> Self {
         Self {
             stations: Arc::new(stations),
-            slots: Arc::new(Semaphore::new(REQUESTS)),
+            slots: Arc::new(Semaphore::new(BATCHES)),
             turns: Arc::default(),
         }
     }
 
-    /// The right to be worked on, for a request that has arrived: what is slow to arrive keeps nobody out.
+    /// The right to be worked on, for a batch that has arrived: what is slow to arrive keeps nobody out.
     fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let slot = Arc::clone(&self.slots).try_acquire_owned();
         slot.map_err(|_| Problem::overloaded())
@@ -94,7 +94,6 @@ async fn resolve(
     admitted: Admitted,
     Body(request): Body<ResolveRequest, MAX_RESOLVE_BYTES>,
 ) -> Result<Json<ResolveResponse>, Problem> {
-    let _slot = ingest.slot()?;
     ingest.stations.door.check(&admitted, &request.source)?;
     let Stations {
         filters, resolver, ..
@@ -185,6 +184,7 @@ impl From<ResolveError> for Problem {
         match error {
             ResolveError::NotReady(missing) => not_ready(missing),
             ResolveError::Question(error) => error.into(),
+            ResolveError::Crowded => Self::new(Kind::Overloaded, error.to_string()),
             ResolveError::Store(_) => not_written(),
         }
     }

@@ -140,7 +140,7 @@ impl WorkloadPlan {
             sidecar: view.plan(&Subject::Workload(workload.clone())).into(),
             full: estimate.full.into(),
             scoped: estimate.scoped.into(),
-            dependencies: graph.dependencies(workload).count(),
+            dependencies: graph.dependency_count_of(workload),
             always_visible: estimate.always_visible,
             along: estimate.along,
             limits: estimate.limits.into_iter().map(LimitView::from).collect(),

@@ -90,7 +90,7 @@ impl WorkloadItem {
             namespace: workload.namespace.clone(),
             name: workload.name.clone(),
             mode: view.policy.mode(&view.inventory, workload).into(),
-            dependencies: view.graph.dependencies(workload).count(),
+            dependencies: view.graph.dependency_count_of(workload),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use lazymesh_core::{Learned, Outcome, Question, QuestionError};
 use lazymesh_protocol::{Decision, PassthroughReason, ResolveRequest, ResolveResponse};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 
 use crate::learn::{Learner, Observation, Origin, is_external};
 use crate::runtime::metrics::Metrics;
@@ -19,6 +20,9 @@ const EXTERNAL_TTL_MS: u32 = 60_000;
 /// A workload at its limit asks again soon, in case there is room again.
 const LIMIT_TTL_MS: u32 = 10_000;
 
+/// Most requests that wait for the disk at once; further ones are told to come back. What is known waits for no disk.
+const WAITING: usize = 1_024;
+
 /// Why there is no decision.
 #[derive(Debug, Error)]
 pub enum ResolveError {
@@ -28,6 +32,9 @@ pub enum ResolveError {
     /// The request is not valid.
     #[error(transparent)]
     Question(#[from] QuestionError),
+    /// The disk is slow, or there is much to write.
+    #[error("{WAITING} new hosts are being written down, which is as many as may be at once")]
+    Crowded,
     /// What was learned could not be made durable, so it must not be acknowledged.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -36,6 +43,7 @@ pub enum ResolveError {
 /// Answers filters.
 pub(crate) struct Resolver {
     learner: Learner,
+    waiting: Semaphore,
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
 }
@@ -44,6 +52,7 @@ impl Resolver {
     pub(crate) fn new(learner: Learner, readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Self {
         Self {
             learner,
+            waiting: Semaphore::new(WAITING),
             readiness,
             metrics,
         }
@@ -78,7 +87,14 @@ impl Resolver {
         self.readiness.require()?;
         let question = Question::try_from(request)?;
         let observation = Observation::asked(question, 1, now_ms, Origin::Request);
-        let outcome = self.learner.observe(observation).await?;
+        let outcome = match self.learner.recall(&observation) {
+            Some(outcome) => outcome,
+            None => {
+                let waiting = self.waiting.try_acquire();
+                let _waiting = waiting.map_err(|_| ResolveError::Crowded)?;
+                self.learner.observe(observation).await?
+            }
+        };
         if is_external(&outcome) && !self.readiness.is_whole() {
             return Err(NotReady::not_whole().into());
         }

@@ -77,6 +77,7 @@ impl Expirer {
         if !self.readiness.is_whole() {
             return Ok(());
         }
+        self.view.count_uses();
         for workload in self.view.learned() {
             let today = self.left_today(&workload, now);
             if !self.due(&workload, today, now_ms).is_empty() {

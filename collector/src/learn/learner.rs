@@ -17,6 +17,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
 use crate::state::{Event, SharedView, View};
 use crate::store::{Change, StoreError};
+use crate::uses::Use;
 
 /// Takes observations into the graph.
 #[derive(Clone)]
@@ -54,6 +55,12 @@ impl Learner {
             metrics,
             readiness,
         }
+    }
+
+    /// Decides about an observation that teaches nothing new, and counts it; none of one that does.
+    pub(crate) fn recall(&self, observation: &Observation) -> Option<Outcome> {
+        let outcome = self.decide(observation);
+        self.count(observation, &outcome.learned).then_some(outcome)
     }
 
     /// Decides about an observation. What it teaches is durable when this returns.
@@ -119,19 +126,13 @@ impl Learner {
 
     /// Counts a use of something known, in memory only; `false` when it has to be learned first.
     fn count(&self, observation: &Observation, learned: &Learned) -> bool {
-        let source = &observation.source;
-        let (at_ms, count) = (observation.at_ms, observation.count);
-        let witness = observation.origin.witness();
-        match learned {
-            Learned::Nothing => true,
-            Learned::Host(host) => self
-                .view
-                .change(|view| view.graph.touch(source, host, witness, at_ms, count)),
-            Learned::External(host) => self.view.change(|view| {
-                let graph = &mut view.graph;
-                graph.touch_external(source, host, witness, at_ms, count)
-            }),
-        }
+        self.view.count(Use {
+            source: &observation.source,
+            learned,
+            witness: observation.origin.witness(),
+            at_ms: observation.at_ms,
+            count: observation.count,
+        })
     }
 
     /// Runs as a task of its own: a filter that has given up waiting must not leave behind what is on disk

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
-use super::answer::{Answer, Sample, Status, Vector, excerpt};
+use super::answer::{Answer, Items, MAX_ITEMS, Sample, Status, Vector, excerpt};
 use super::config::{PrometheusConfig, PrometheusError};
 use super::progress::Window;
 use crate::store::StoreError;
@@ -97,7 +97,7 @@ impl Client {
         ];
         let url = self.path(&["api", "v1", "query"]);
         let vector: Vector = self.ask(self.http.post(url).form(&form)).await?;
-        Ok(vector.result)
+        whole(vector.result)
     }
 
     /// The values that a label has in series of a window.
@@ -110,7 +110,7 @@ impl Client {
         let (start, end) = (seconds(window.from_ms), seconds(window.to_ms));
         let query = [("match[]", series), ("start", &start), ("end", &end), WHOLE];
         let url = self.path(&["api", "v1", "label", label, "values"]);
-        self.ask(self.http.get(url).query(&query)).await
+        whole(self.ask(self.http.get(url).query(&query)).await?)
     }
 
     fn path(&self, path: &[&str]) -> Url {
@@ -173,6 +173,13 @@ fn read_token(path: &Path) -> io::Result<String> {
         .take(MAX_TOKEN_BYTES)
         .read_to_string(&mut token)?;
     Ok(token)
+}
+
+fn whole<T>(items: Items<T>) -> Result<Vec<T>, Failure> {
+    match items.are_more {
+        true => Err(Failure::TooMuch(format!("more than {MAX_ITEMS} items"))),
+        false => Ok(items.kept),
+    }
 }
 
 /// As Prometheus reads times.
@@ -242,7 +249,7 @@ mod tests {
         let check = |status: u16, body: &str, expect: Result<usize, &str>| {
             let status = StatusCode::from_u16(status).expect("a status");
             let found = read::<Vector>(status, body.as_bytes());
-            let found = found.map(|it| it.result.len());
+            let found = found.map(|it| it.result.kept.len());
             let found = found.map_err(|error| error.to_string());
             match (&found, expect) {
                 (Ok(found), Ok(expect)) => assert_eq!(*found, expect, "{body}"),

@@ -23,6 +23,8 @@ use crate::state::SharedView;
 
 /// Series that are learned from together.
 const BATCH: usize = 250;
+/// Most callers that are remembered to be too many for one answer. They are found out once more.
+const MAX_SPLIT: usize = 20_000;
 /// How often it is looked whether there is something to read.
 const GLANCE: Duration = Duration::from_secs(1);
 
@@ -211,6 +213,9 @@ impl Reader {
             }
             _ => values.into_iter().map(Callers::Namespace).collect(),
         };
+        if self.split.len() >= MAX_SPLIT {
+            self.split.clear();
+        }
         self.split.insert((counter, callers));
         Ok(parts)
     }

@@ -330,6 +330,14 @@ impl Graph {
         self.nodes.contains_key(workload)
     }
 
+    /// How many dependencies a workload has.
+    #[must_use]
+    pub fn dependency_count_of(&self, workload: &Workload) -> usize {
+        self.nodes
+            .get(workload)
+            .map_or(0, |node| node.dependencies.len())
+    }
+
     /// How many external hosts a workload has called.
     #[must_use]
     pub fn external_count_of(&self, workload: &Workload) -> usize {

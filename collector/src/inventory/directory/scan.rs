@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// Largest manifest file, in bytes. `kubectl get pods -A -o yaml` writes some 8 KiB a pod.
 pub(crate) const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
@@ -43,7 +45,13 @@ pub(crate) fn list(root: &Path) -> Listing {
 /// The text of a manifest file.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path)?;
+    // A pipe that has come since the directory was listed would block whoever opens it.
+    let mut options = fs::OpenOptions::new();
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.read(true).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let reason = format!("larger than {} MiB", MAX_FILE_BYTES >> 20);
@@ -224,6 +232,15 @@ mod tests {
             .set_len(MAX_FILE_BYTES + 1)
             .unwrap();
         assert_eq!(read(&path).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_pipe_blocks_nobody() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("pipe.yaml");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        assert_eq!(read(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert!(names(root.path()).is_empty());
     }
 
     #[test]
