@@ -2,8 +2,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     always_visible, bug_report, check, collector, completion, events, explain, forget, graph,
-    manifests, oci_copy, oci_inspect, oci_pull, oci_push, oci_sign, oci_verify, plan, sidecar,
-    status, version, workloads,
+    manifests, oci_copy, oci_inspect, oci_pull, oci_push, oci_sign, oci_verify, plan, resume,
+    sidecar, status, version, workloads,
 };
 
 /// Lazy xDS for Istio: sidecars start almost empty, learn what their workload calls, and get only that.
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     AlwaysVisible(always_visible::Args),
     /// Forget what a workload has learned
     Forget(forget::Args),
+    /// Try a canary again that has failed, so that its namespace has its full scope
+    Resume(resume::Args),
     /// Push the filter to a registry, or a directory that stands for one
     Push(Box<oci_push::Args>),
     /// Pull the filter out of a registry, verified

@@ -36,6 +36,7 @@ struct Event {
     host: Option<String>,
     witness: Option<String>,
     sidecar: Option<String>,
+    detail: Option<String>,
     count: Option<u64>,
 }
 
@@ -97,6 +98,6 @@ fn row(event: &Value) -> anyhow::Result<[String; 5]> {
         event.kind,
         whose.unwrap_or_default(),
         event.host.unwrap_or_default(),
-        by.or(count).unwrap_or_default(),
+        event.detail.or(by).or(count).unwrap_or_default(),
     ])
 }

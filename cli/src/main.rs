@@ -28,6 +28,7 @@ mod oci_sign;
 mod oci_verify;
 mod output;
 mod plan;
+mod resume;
 mod sidecar;
 mod status;
 mod uninstall;
@@ -77,6 +78,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sidecar(args) => sidecar::run(args),
         Command::AlwaysVisible(args) => always_visible::run(args),
         Command::Forget(args) => forget::run(args),
+        Command::Resume(args) => resume::run(args),
         Command::Push(args) => oci_push::run(*args),
         Command::Pull(args) => oci_pull::run(args),
         Command::Inspect(args) => oci_inspect::run(args),

@@ -8,7 +8,7 @@ use std::num::ParseIntError;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use lazymesh_core::{EgressHost, Witness, Workload};
+use lazymesh_core::{EgressHost, Revert, Witness, Workload};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -51,6 +51,10 @@ pub(crate) enum What {
     Published { place: Published, hosts: usize },
     /// A Sidecar went.
     Withdrawn { place: Published },
+    /// A canary failed.
+    Reverted { revert: Revert },
+    /// A canary that failed is tried again.
+    Resumed { revert: Revert },
 }
 
 /// Where an event stands: numbers begin at 1 with each run of the collector.

@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod attach;
+mod canary;
 pub mod check;
 mod history;
 mod ingest;
@@ -23,6 +24,7 @@ mod state;
 pub mod store;
 mod uses;
 
+pub use self::canary::CanaryConfig;
 pub use self::ingest::{IngestIdentity, ReportError, ResolveError};
 pub use self::inventory::directory;
 pub use self::prometheus::{PrometheusConfig, PrometheusError};

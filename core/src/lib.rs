@@ -84,13 +84,14 @@ pub use names::{
 };
 pub use resolve::{Question, QuestionError};
 pub use resource::{
-    DefaultExportTo, DestinationRule, EndpointSlice, Kind, KindApi, LabelSelector, MODE_LABEL,
-    Mesh, Mode, ModeError, Namespace, Object, ObjectError, ObjectKey, PeerAuthentication, Pod,
-    Presence, Service, ServiceEntry, Sidecar, TTL_LABEL, Ttl, TtlError, VirtualService,
+    Canary, DefaultExportTo, DestinationRule, ENFORCE_PERCENT_LABEL, EndpointSlice, Kind, KindApi,
+    LabelSelector, MODE_LABEL, Mesh, Mode, ModeError, Namespace, Object, ObjectError, ObjectKey,
+    PeerAuthentication, Pod, Presence, Service, ServiceEntry, Sidecar, TTL_LABEL, Ttl, TtlError,
+    VirtualService,
 };
 pub use scope::{
-    AlwaysVisible, Cause, Confidence, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope, Estimate,
-    Expiry, Filters, Footprint, Gap, Limit, Plan, Policy, Reason, Rollout, Rule, SidecarSpec,
-    Stage, Standing, Transit, Visibility, Wide, always_visible_in, confidence, estimate, expired,
-    obstacle, plan, roll_out, sidecar_name,
+    AlwaysVisible, Bounds, Calls, Cause, Confidence, DEFAULT_NAME as DEFAULT_SIDECAR, EgressScope,
+    Estimate, Expiry, Filters, Footprint, Gap, Limit, Plan, Policy, Reason, Revert, Rollout, Rule,
+    SidecarSpec, Stage, Standing, Symptom, Symptoms, Transit, Visibility, Wide, always_visible_in,
+    confidence, estimate, expired, obstacle, plan, roll_out, sidecar_name,
 };

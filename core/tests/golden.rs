@@ -6,13 +6,14 @@
 
 mod pairs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lazymesh_core::{
     Dependency, EgressHost, ExternalHost, Graph, Inventory, Learned, Limits, Mesh, Mode, Object,
-    Origin, Plan, Policy, Question, Reason, Sightings, Subject, Visibility, Workload, decide, plan,
+    Origin, Plan, Policy, Question, Reason, Revert, Sightings, Subject, Visibility, Workload,
+    decide, plan,
 };
 use lazymesh_protocol::{Decision, Protocol, Source};
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,10 @@ struct Input {
     /// Learned before the first question.
     #[serde(default)]
     learned: Vec<Edge>,
+    /// The canaries that failed, by namespace.
+    #[serde(default)]
+    reverts: BTreeMap<String, Revert>,
+    #[serde(default)]
     resolve: Vec<Ask>,
     /// Whose Sidecars are shown.
     #[serde(default)]
@@ -123,6 +128,7 @@ fn run(input: &str) -> Result<String> {
             ..Visibility::default()
         },
         default_mode: input.default_mode,
+        reverts: input.reverts.clone(),
         ..Policy::default()
     };
     let mut answers = Vec::new();

@@ -1,12 +1,18 @@
-//! How often cached decisions were used, for the collector: its evidence that a dependency is still in use.
+//! How often cached decisions were used, for the collector: its evidence that a dependency is still in use. And what went
+//! wrong: its evidence that a small scope costs something.
 
-use lazymesh_protocol::{MAX_REPORTS, Report};
+use lazymesh_protocol::{MAX_REPORTS, Report, Trouble};
 
 use crate::host::Token;
 use crate::question::Question;
 
-/// In the order of the questions, to look them up quickly.
-type Batch = Vec<(Question, u64)>;
+/// What is reported together.
+#[derive(Debug, Default)]
+struct Batch {
+    /// In the order of the questions, to look them up quickly.
+    uses: Vec<(Question, u64)>,
+    trouble: Option<Trouble>,
+}
 
 /// Counts of one worker, reported in batches.
 #[derive(Debug)]
@@ -22,7 +28,7 @@ impl Counts {
     pub(crate) fn new(interval_ms: u32) -> Self {
         Self {
             interval_ms: interval_ms.into(),
-            pending: Batch::new(),
+            pending: Batch::default(),
             due_ms: 0,
             sent: None,
         }
@@ -30,13 +36,27 @@ impl Counts {
 
     /// Counts one request. A batch that is full counts no further hosts.
     pub(crate) fn add(&mut self, question: &Question, now_ms: u64) {
+        if let Some(batch) = self.open(now_ms) {
+            batch.increase(question, 1);
+        }
+    }
+
+    /// Counts what went wrong.
+    pub(crate) fn add_trouble(&mut self, trouble: Trouble, now_ms: u64) {
+        if let Some(batch) = self.open(now_ms) {
+            batch.worsen(trouble);
+        }
+    }
+
+    /// The batch that is not sent yet, if there are any.
+    fn open(&mut self, now_ms: u64) -> Option<&mut Batch> {
         if self.interval_ms == 0 {
-            return;
+            return None;
         }
         if self.pending.is_empty() {
             self.due_ms = now_ms.saturating_add(self.interval_ms);
         }
-        increase(&mut self.pending, question, 1);
+        Some(&mut self.pending)
     }
 
     /// When to report, in milliseconds; `None` when there is nothing to.
@@ -47,9 +67,15 @@ impl Counts {
     /// What to report.
     pub(crate) fn reports(&self) -> Vec<Report> {
         self.pending
+            .uses
             .iter()
             .map(|(question, count)| question.report(*count))
             .collect()
+    }
+
+    /// What went wrong, to report.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.pending.trouble
     }
 
     /// Notes that it is being sent by this call, or that it could not be sent now.
@@ -64,23 +90,44 @@ impl Counts {
             return false;
         };
         if !accepted {
-            for (question, count) in batch {
-                increase(&mut self.pending, &question, count);
+            for (question, count) in batch.uses {
+                self.pending.increase(&question, count);
+            }
+            if let Some(trouble) = batch.trouble {
+                self.pending.worsen(trouble);
             }
         }
         true
     }
 }
 
-fn increase(batch: &mut Batch, question: &Question, by: u64) {
-    match batch.binary_search_by(|(other, _)| other.cmp(question)) {
-        Ok(found) => {
-            if let Some((_, count)) = batch.get_mut(found) {
-                *count = count.saturating_add(by);
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.uses.is_empty() && self.trouble.is_none()
+    }
+
+    fn increase(&mut self, question: &Question, by: u64) {
+        let uses = &mut self.uses;
+        match uses.binary_search_by(|(other, _)| other.cmp(question)) {
+            Ok(found) => {
+                if let Some((_, count)) = uses.get_mut(found) {
+                    *count = count.saturating_add(by);
+                }
             }
+            Err(place) if uses.len() < MAX_REPORTS => uses.insert(place, (question.clone(), by)),
+            Err(_) => {}
         }
-        Err(place) if batch.len() < MAX_REPORTS => batch.insert(place, (question.clone(), by)),
-        Err(_) => {}
+    }
+
+    fn worsen(&mut self, by: Trouble) {
+        self.trouble = Some(match self.trouble {
+            None => by,
+            Some(trouble) => Trouble {
+                hold_timeouts: trouble.hold_timeouts.saturating_add(by.hold_timeouts),
+                callout_failures: trouble.callout_failures.saturating_add(by.callout_failures),
+                ..trouble
+            },
+        });
     }
 }
 
@@ -129,9 +176,24 @@ mod tests {
         assert!(sum.end(7, false));
         assert!(!sum.end(7, false));
         assert_eq!(counts(&sum), [("a".to_owned(), 2)]);
+        let trouble = |hold_timeouts| Trouble {
+            protocol: Protocol::Http,
+            hold_timeouts,
+            callout_failures: 1,
+        };
+        sum.add_trouble(trouble(2), 200);
         sum.sent(None, 210);
         assert_eq!((sum.due_ms(), counts(&sum).len()), (Some(310), 1));
         sum.sent(Some(9), 310);
+        sum.add_trouble(trouble(3), 320);
+        assert_eq!(sum.due_ms(), Some(420), "trouble alone is told, too");
+        assert!(sum.end(9, false));
+        let told = sum
+            .trouble()
+            .map(|it| (it.hold_timeouts, it.callout_failures));
+        assert_eq!(told, Some((5, 2)));
+        sum.sent(Some(9), 420);
+        assert_eq!(sum.trouble(), None);
         assert!(sum.end(9, true));
         assert_eq!(sum.due_ms(), None);
     }

@@ -3,7 +3,9 @@
 //! A request leaves by a header that the catch-all virtual host's first route reads; a connection by filter state that
 //! Envoy's TCP proxy reads.
 
-use lazymesh_protocol::{CHOSEN_PROPERTY, CLUSTER_HEADER, DIRECT_CLUSTER, PASSTHROUGH_CLUSTER};
+use lazymesh_protocol::{
+    CHOSEN_PROPERTY, CLUSTER_HEADER, DIRECT_CLUSTER, PASSTHROUGH_CLUSTER, Protocol,
+};
 
 use crate::catch_all::CatchAll;
 use crate::filter_state::{SERVER_NAME, SUBJECT_ALT_NAMES, TCP_PROXY_CLUSTER, arguments};
@@ -23,6 +25,14 @@ impl Flow {
     pub(crate) fn context(self) -> ContextId {
         match self {
             Self::Request(context, _) | Self::Connection(context) => context,
+        }
+    }
+
+    /// Of which protocol it is, as far as is known.
+    pub(crate) fn protocol(self) -> Protocol {
+        match self {
+            Self::Request(..) => Protocol::Http,
+            Self::Connection(_) => Protocol::Tcp,
         }
     }
 

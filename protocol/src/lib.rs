@@ -35,7 +35,7 @@ mod report;
 mod resolve;
 
 pub use config::FilterConfig;
-pub use report::{RejectedReport, Report, Reports, ReportsResponse};
+pub use report::{RejectedReport, Report, Reports, ReportsResponse, Trouble};
 pub use resolve::{
     Decision, PassthroughReason, Protocol, ResolveRequest, ResolveResponse, Share, Source,
 };

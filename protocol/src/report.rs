@@ -12,6 +12,23 @@ pub struct Reports {
     /// At most [`crate::MAX_REPORTS`] hosts.
     #[cfg_attr(feature = "openapi", schema(max_items = 256))]
     pub reports: Vec<Report>,
+    /// What went wrong since the last report; absent where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
+}
+
+/// What went wrong in a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Trouble {
+    /// Whether it is the filter of requests, `http`, or that of connections.
+    pub protocol: Protocol,
+    /// Held requests or connections whose cluster did not come in time.
+    #[serde(default)]
+    pub hold_timeouts: u64,
+    /// Questions without a valid answer in time.
+    #[serde(default)]
+    pub callout_failures: u64,
 }
 
 /// One unresolved host, counted.

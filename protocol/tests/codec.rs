@@ -2,7 +2,7 @@
 
 use lazymesh_protocol::{
     Decision, PassthroughReason, Protocol, RejectedReport, Report, Reports, ReportsResponse,
-    ResolveRequest, ResolveResponse, Share, Source,
+    ResolveRequest, ResolveResponse, Share, Source, Trouble,
 };
 use proptest::{collection::vec, option, prelude::*};
 use serde::{Serialize, de::DeserializeOwned};
@@ -88,7 +88,20 @@ fn reports() -> impl Strategy<Value = Reports> {
         protocol: question.protocol,
         count,
     });
-    (sources(), vec(items, 0..4)).prop_map(|(source, reports)| Reports { source, reports })
+    let trouble = (protocols(), any::<u64>(), any::<u64>()).prop_map(
+        |(protocol, hold_timeouts, callout_failures)| Trouble {
+            protocol,
+            hold_timeouts,
+            callout_failures,
+        },
+    );
+    (sources(), vec(items, 0..4), option::of(trouble)).prop_map(|(source, reports, trouble)| {
+        Reports {
+            source,
+            reports,
+            trouble,
+        }
+    })
 }
 
 fn receipts() -> impl Strategy<Value = ReportsResponse> {

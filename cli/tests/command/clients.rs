@@ -128,6 +128,13 @@ fn forget() {
 }
 
 #[test]
+fn resume() {
+    let (_mesh, collector) = taught();
+    let told = run(&["resume", "shop", &collector.url()]).error();
+    assert!(told.contains("no canary has failed"), "{told}");
+}
+
+#[test]
 fn plan() {
     let (_mesh, collector) = taught();
     let url = &*collector.url();

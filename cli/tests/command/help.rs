@@ -13,6 +13,7 @@ fn every_command_helps() {
         "sidecar",
         "always-visible",
         "forget",
+        "resume",
         "push",
         "pull",
         "inspect",

@@ -12,7 +12,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::HeaderMap;
-use lazymesh_core::{Witness, Workload};
+use lazymesh_core::{Revert, Witness, Workload};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa::{IntoParams, ToSchema};
@@ -83,6 +83,9 @@ pub(super) struct EventView {
     /// Which Sidecar, `<namespace>/<name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     sidecar: Option<String>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     /// How many hosts it has, or how many events were missed where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
@@ -108,6 +111,10 @@ enum EventKind {
     Published,
     /// A Sidecar went.
     Withdrawn,
+    /// Something went wrong with a workload of a canary, so its namespace has its full scope.
+    Reverted,
+    /// A canary that failed is tried again.
+    Resumed,
     /// Events are gone that came after the last one of this client.
     Missed,
 }
@@ -123,6 +130,8 @@ impl EventKind {
             Self::FiltersBack => "filters-back",
             Self::Published => "published",
             Self::Withdrawn => "withdrawn",
+            Self::Reverted => "reverted",
+            Self::Resumed => "resumed",
             Self::Missed => "missed",
         }
     }
@@ -138,6 +147,7 @@ impl EventView {
             host: None,
             witness: None,
             sidecar: None,
+            detail: None,
             count: None,
         }
     }
@@ -163,6 +173,11 @@ impl EventView {
             sidecar: Some(format!("{}/{}", place.namespace, place.name)),
             ..Self::of(kind)
         };
+        let canary = |kind, revert: &Revert| Self {
+            workload: Some((&revert.workload).into()),
+            detail: Some(revert.symptom.to_string()),
+            ..Self::of(kind)
+        };
         let what = match &happening.what {
             What::Learned {
                 source,
@@ -186,6 +201,8 @@ impl EventView {
                 ..sidecar(EventKind::Published, place)
             },
             What::Withdrawn { place } => sidecar(EventKind::Withdrawn, place),
+            What::Reverted { revert } => canary(EventKind::Reverted, revert),
+            What::Resumed { revert } => canary(EventKind::Resumed, revert),
         };
         Self {
             id: Some(id.to_string()),

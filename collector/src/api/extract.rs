@@ -25,6 +25,18 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// The last segment of a path: a namespace, whatever it is.
+pub(crate) struct Namespace(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Namespace {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(path.map_err(|_| malformed())?.0))
+    }
+}
+
 /// The two last segments of a path: a namespace and a name, whatever they are.
 pub(crate) struct Names {
     pub(crate) namespace: String,
@@ -36,16 +48,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Names {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<(String, String)>::from_request_parts(parts, state).await;
-        let (namespace, name) = path
-            .map_err(|_| {
-                Problem::new(
-                    Kind::MalformedRequest,
-                    "the path is not percent-encoded UTF-8",
-                )
-            })?
-            .0;
+        let (namespace, name) = path.map_err(|_| malformed())?.0;
         Ok(Self { namespace, name })
     }
+}
+
+fn malformed() -> Problem {
+    Problem::new(
+        Kind::MalformedRequest,
+        "the path is not percent-encoded UTF-8",
+    )
 }
 
 /// [`Names`] that Kubernetes could have.

@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use crate::api::body::Body;
 use crate::api::problem::{Kind, Problem};
 use crate::api::responses::IngestProblems;
+use crate::canary::Canaries;
 use crate::ingest::{
     Admitted, Closed, Crowd, Crowded, Door, Filters, ReportError, Reporter, ResolveError, Resolver,
     Turns,
@@ -30,6 +31,7 @@ const BATCHES: usize = 1_024;
 /// What filters' requests go through.
 pub(crate) struct Stations {
     pub(crate) filters: Arc<Filters>,
+    pub(crate) canaries: Arc<Canaries>,
     pub(crate) door: Door,
     pub(crate) resolver: Resolver,
     pub(crate) reporter: Reporter,
@@ -127,16 +129,28 @@ async fn reports(
     };
     let _slot = ingest.slot()?;
     let Stations {
-        filters, reporter, ..
+        filters,
+        canaries,
+        reporter,
+        ..
     } = &*ingest.stations;
-    // What counts connections says nothing about what decides requests.
-    let mut protocols = reports.reports.iter().map(|report| report.protocol);
-    if (reports.reports.is_empty() || protocols.any(|it| it == Protocol::Http))
-        && let Ok(source) = &source
-    {
-        filters.called(source);
+    if let Ok(source) = &source {
+        if is_of_requests(&reports) {
+            filters.called(source);
+        }
+        if let Some(trouble) = reports.trouble {
+            canaries.hear(source, trouble).await;
+        }
     }
     Ok(Json(reporter.report(&reports, now_ms()).await?))
+}
+
+/// Whether they are of the filter that decides requests: the one of connections tells only what it has counted.
+fn is_of_requests(reports: &Reports) -> bool {
+    let counted = reports.reports.iter().map(|report| report.protocol);
+    let told = reports.trouble.map(|trouble| trouble.protocol);
+    let mut protocols = counted.chain(told).peekable();
+    protocols.peek().is_none() || protocols.any(|it| it == Protocol::Http)
 }
 
 impl From<Crowd> for Problem {

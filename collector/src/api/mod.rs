@@ -6,6 +6,7 @@ mod access_log;
 mod always_visible;
 mod aside;
 mod body;
+mod canaries;
 mod events;
 mod explain;
 mod external_hosts;
@@ -47,6 +48,7 @@ pub(crate) use self::events::Events;
 pub(crate) use self::ingest::{Ingest, Stations};
 use self::problem::Kind;
 use self::token::Guard;
+use crate::canary::Canaries;
 use crate::learn::Forgetter;
 use crate::publish::scopes::PublishedScopes;
 use crate::runtime::metrics::Metrics;
@@ -62,6 +64,7 @@ pub(crate) struct Admin {
     pub(crate) view: Arc<SharedView>,
     pub(crate) published: Arc<PublishedScopes>,
     pub(crate) forgetter: Arc<Forgetter>,
+    pub(crate) canaries: Arc<Canaries>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) events: Arc<Events>,
@@ -85,6 +88,12 @@ impl FromRef<Admin> for Arc<PublishedScopes> {
     }
 }
 
+impl FromRef<Admin> for Arc<Canaries> {
+    fn from_ref(admin: &Admin) -> Self {
+        Self::clone(&admin.canaries)
+    }
+}
+
 impl FromRef<Admin> for Arc<Forgetter> {
     fn from_ref(admin: &Admin) -> Self {
         Self::clone(&admin.forgetter)
@@ -102,6 +111,7 @@ fn admin_routes() -> OpenApiRouter<Admin> {
         .merge(events::routes())
         .merge(sidecars::routes())
         .merge(plan::routes())
+        .merge(canaries::routes())
         .merge(explain::routes())
         .merge(always_visible::routes())
         .merge(external_hosts::routes())

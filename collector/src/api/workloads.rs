@@ -74,6 +74,10 @@ pub(super) enum SidecarState {
     NoFilterSeen,
     /// Nothing: its mode is `learn`.
     LearnOnly,
+    /// Nothing: of its namespace only so many of a hundred workloads are enforced, and it is none of them.
+    Canary,
+    /// Nothing: its namespace was enforced bit by bit, and something went wrong.
+    Reverted,
     /// Nothing: its mode is `off`.
     Off,
     /// Nothing: it has no pods, and nothing was learned about it.
@@ -120,6 +124,8 @@ impl SidecarSummary {
             Reason::UserManaged(owner) => (SidecarState::UserManaged, Some(owner.name)),
             Reason::NoFilterSeen => (SidecarState::NoFilterSeen, None),
             Reason::LearnOnly => (SidecarState::LearnOnly, None),
+            Reason::Canary(_) => (SidecarState::Canary, None),
+            Reason::Reverted(_) => (SidecarState::Reverted, None),
             Reason::Off => (SidecarState::Off, None),
             Reason::NothingLearned => (SidecarState::NothingLearned, None),
             Reason::SwitchedOff => (SidecarState::SwitchedOff, None),

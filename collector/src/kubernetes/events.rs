@@ -1,4 +1,4 @@
-//! Tells Kubernetes whose filters are silent, as Events of their Sidecars: people look there first.
+//! Tells Kubernetes whose filters are silent, and which canaries fail, as Events of their Sidecars: people look there first.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ async fn tell(recorder: &Recorder, what: &What) {
     };
     // Kubernetes may take no Events; what they say is in the log, metrics and /readyz as well.
     if let Err(error) = ask("an Event", recorder.publish(&event, &sidecar)).await {
-        tracing::warn!(%workload, %error, "cannot tell Kubernetes of a workload's filters");
+        tracing::warn!(%workload, %error, "cannot tell Kubernetes what happened to a workload");
     }
 }
 
@@ -59,21 +59,35 @@ fn event(what: &What) -> Option<(&Workload, Event)> {
             EventType::Warning,
             "FiltersSilent",
             "GiveFullScope",
-            "no filter of this workload calls the collector any more, so it has its full scope; the logs of its sidecars say why",
+            "no filter of this workload calls the collector any more, so it has its full scope; the logs of its sidecars say why".to_owned(),
         ),
         What::FiltersBack { source } => (
             source,
             EventType::Normal,
             "FiltersBack",
             "GiveLearnedScope",
-            "a filter of this workload calls the collector again, so it has the scope that it has learned",
+            "a filter of this workload calls the collector again, so it has the scope that it has learned".to_owned(),
+        ),
+        What::Reverted { revert } => (
+            &revert.workload,
+            EventType::Warning,
+            "CanaryReverted",
+            "GiveFullScope",
+            format!("the canary failed ({revert}), so all of the namespace has its full scope"),
+        ),
+        What::Resumed { revert } => (
+            &revert.workload,
+            EventType::Normal,
+            "CanaryResumed",
+            "GiveLearnedScope",
+            "the canary that had failed is tried again".to_owned(),
         ),
         _ => return None,
     };
     let event = Event {
         type_,
         reason: reason.to_owned(),
-        note: Some(note.to_owned()),
+        note: Some(note),
         action: action.to_owned(),
         secondary: None,
     };
@@ -87,15 +101,22 @@ mod tests {
     use k8s_openapi::api::events::v1::Event as Told;
     use kube::Api;
     use kube::api::ListParams;
+    use lazymesh_core::{Revert, Symptom};
 
     use super::*;
     use crate::kubernetes::fixtures::FakeApi;
 
     #[tokio::test(start_paused = true)]
-    async fn silent_filters_are_events_of_the_workload_s_sidecar() {
+    async fn what_happens_to_a_workload_is_told_of_its_sidecar() {
         let (_api, client) = FakeApi::start();
         let history = Arc::new(History::default());
         let source = Workload::new("shop", "web").unwrap();
+        let revert = Revert {
+            workload: source.clone(),
+            symptom: Symptom::HoldTimeouts(6),
+            percent: 10,
+            at_ms: 1,
+        };
         for what in [
             What::Forgotten {
                 source: source.clone(),
@@ -103,7 +124,13 @@ mod tests {
             What::FiltersSilent {
                 source: source.clone(),
             },
-            What::FiltersBack { source },
+            What::FiltersBack {
+                source: source.clone(),
+            },
+            What::Reverted {
+                revert: revert.clone(),
+            },
+            What::Resumed { revert },
         ] {
             history.record(what);
         }
@@ -111,7 +138,7 @@ mod tests {
         let events: Api<Told> = Api::namespaced(client, "shop");
         let told = loop {
             let told = events.list(&ListParams::default()).await.unwrap().items;
-            if told.len() == 2 {
+            if told.len() == 4 {
                 break told;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -119,7 +146,15 @@ mod tests {
         let reasons = told.iter().map(|event| event.reason.as_deref());
         let mut reasons: Vec<_> = reasons.flatten().collect();
         reasons.sort_unstable();
-        assert_eq!(reasons, ["FiltersBack", "FiltersSilent"]);
+        assert_eq!(
+            reasons,
+            [
+                "CanaryResumed",
+                "CanaryReverted",
+                "FiltersBack",
+                "FiltersSilent"
+            ]
+        );
         for event in told {
             let about = event.regarding.unwrap();
             assert_eq!(about.kind.as_deref(), Some("Sidecar"));

@@ -289,6 +289,9 @@ fn take(graph: &mut Graph, change: Change, witness: Witness) -> bool {
             graph.insert_external(new);
             true
         }
-        Change::RemoveDependency { .. } | Change::RemoveExternal { .. } => false,
+        Change::RemoveDependency { .. }
+        | Change::RemoveExternal { .. }
+        | Change::Revert(_)
+        | Change::Resume { .. } => false,
     }
 }

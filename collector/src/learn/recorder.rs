@@ -58,6 +58,9 @@ impl Recorder {
             for external in snapshot.externals {
                 view.graph.insert_external(external);
             }
+            let reverts = snapshot.reverts.into_iter();
+            let reverts = reverts.map(|it| (it.workload.namespace.clone(), it));
+            view.policy.reverts.extend(reverts);
         });
         tracing::info!(dependencies, externals, "store loaded");
         self.readiness.store_loaded();
@@ -151,6 +154,9 @@ fn is_known(graph: &Graph, change: &Change) -> bool {
     match change {
         Change::Dependency(used) => graph.knows(&used.source, &used.host),
         Change::External(used) => graph.knows_external(&used.source, &used.host),
-        Change::RemoveDependency { .. } | Change::RemoveExternal { .. } => false,
+        Change::RemoveDependency { .. }
+        | Change::RemoveExternal { .. }
+        | Change::Revert(_)
+        | Change::Resume { .. } => false,
     }
 }

@@ -50,6 +50,7 @@ pub(crate) enum Failure {
 }
 
 /// One Prometheus.
+#[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     url: Url,

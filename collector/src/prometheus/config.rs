@@ -47,7 +47,7 @@ pub struct PrometheusConfig {
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = interval, env = "LAZYMESH_PROMETHEUS_INTERVAL")]
     pub prometheus_interval: Duration,
     /// How a label is called there, as in source_workload=workload; of reporter, source_workload,
-    /// source_workload_namespace, source_canonical_service, destination_service, and namespace, which is the scraped pod's. May
+    /// source_workload_namespace, source_canonical_service, destination_service, response_code, and namespace, which is the scraped pod's. May
     /// be given many times
     #[arg(
         long,

@@ -5,6 +5,7 @@
 mod answer;
 mod client;
 mod config;
+mod failures;
 mod progress;
 mod query;
 mod reader;
@@ -12,4 +13,5 @@ mod series;
 
 pub(crate) use self::client::Client;
 pub use self::config::{PrometheusConfig, PrometheusError};
+pub(crate) use self::failures::Failures;
 pub(crate) use self::reader::{Reader, Stations};

@@ -55,6 +55,7 @@ pub(crate) struct Labels {
     pub(crate) namespace: String,
     pub(crate) canonical: String,
     pub(crate) destination: String,
+    pub(crate) code: String,
     /// Namespace of the pod that was scraped, which Prometheus adds itself.
     pub(crate) scraped: String,
 }
@@ -67,6 +68,7 @@ impl Default for Labels {
             namespace: "source_workload_namespace".to_owned(),
             canonical: "source_canonical_service".to_owned(),
             destination: "destination_service".to_owned(),
+            code: "response_code".to_owned(),
             scraped: "namespace".to_owned(),
         }
     }
@@ -80,6 +82,7 @@ impl Labels {
             "source_workload_namespace" => Some(&mut self.namespace),
             "source_canonical_service" => Some(&mut self.canonical),
             "destination_service" => Some(&mut self.destination),
+            "response_code" => Some(&mut self.code),
             "namespace" => Some(&mut self.scraped),
             _ => None,
         }
@@ -154,17 +157,34 @@ impl Queries {
             ..
         } = &self.labels;
         let series = self.series(counter, callers);
-        let span = window.span().as_millis();
-        let range = window.span().max(SAMPLED).as_millis();
-        let last = format!("last_over_time({series}[{range}ms])");
-        let before = format!("last_over_time({series}[{range}ms] offset {span}ms)");
-        format!(
-            "sum by ({workload}, {namespace}, {canonical}, {destination}, {scraped}) (({last} - {before} >= 0) or {last})"
-        )
+        let grown = grown(&series, window);
+        format!("sum by ({workload}, {namespace}, {canonical}, {destination}, {scraped}) ({grown})")
+    }
+
+    /// Requests of each workload of a namespace in a window, as [`Queries::calls`] counts them: all, or those that ended with
+    /// a 5xx.
+    pub(crate) fn requests(&self, namespace: &str, failed: bool, window: &Window) -> String {
+        let Labels {
+            workload,
+            namespace: of,
+            canonical,
+            code,
+            scraped,
+            ..
+        } = &self.labels;
+        let callers = Callers::Namespace(namespace.to_owned());
+        let codes = failed.then(|| format!("{code}=~\"5..\""));
+        let series = self.matching(Counter::Requests, &callers, codes.as_deref());
+        let grown = grown(&series, window);
+        format!("sum by ({workload}, {of}, {canonical}, {scraped}) ({grown})")
     }
 
     /// What selects the series.
     pub(crate) fn series(&self, counter: Counter, callers: &Callers) -> String {
+        self.matching(counter, callers, None)
+    }
+
+    fn matching(&self, counter: Counter, callers: &Callers, also: Option<&str>) -> String {
         let labels = &self.labels;
         let mut matchers = format!("{}=\"source\"", labels.reporter);
         let mut add = |label: &str, value: &str| {
@@ -182,12 +202,22 @@ impl Queries {
                 add(&labels.workload, workload);
             }
         }
-        if !self.matchers.is_empty() {
+        let configured = Some(self.matchers.as_str()).filter(|it| !it.is_empty());
+        for more in configured.into_iter().chain(also) {
             matchers.push(',');
-            matchers.push_str(&self.matchers);
+            matchers.push_str(more);
         }
         format!("{}{{{matchers}}}", counter.name())
     }
+}
+
+/// By how much counters have grown in a window, as of its end.
+fn grown(series: &str, window: &Window) -> String {
+    let span = window.span().as_millis();
+    let range = window.span().max(SAMPLED).as_millis();
+    let last = format!("last_over_time({series}[{range}ms])");
+    let before = format!("last_over_time({series}[{range}ms] offset {span}ms)");
+    format!("({last} - {before} >= 0) or {last}")
 }
 
 /// A string as PromQL has it, which is as Go has it.

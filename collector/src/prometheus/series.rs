@@ -53,7 +53,7 @@ pub(crate) fn observation(
 }
 
 /// The workload as Istio's canonical service names it, else as what made its pods is called.
-fn caller(labels: &Labels, sample: &Sample) -> Result<Workload, Untold> {
+pub(crate) fn caller(labels: &Labels, sample: &Sample) -> Result<Workload, Untold> {
     let told = |label: &str| Some(sample.label(label)).filter(|it| !matches!(*it, "" | UNKNOWN));
     let namespace = told(&labels.namespace).ok_or(Untold::Caller)?;
     let name = told(&labels.canonical).or_else(|| told(&labels.workload));

@@ -9,12 +9,13 @@ use tokio::sync::watch;
 
 use crate::api::{self, Admin, Events, Ingest, LogStations, Stations, Token};
 use crate::attach::Desired;
+use crate::canary::Canaries;
 use crate::history::History;
 use crate::ingest::access_log::AccessLogs;
 use crate::ingest::{Door, Filters, IngestIdentity, Reporter, Resolver};
 use crate::inventory::{Follower, Source};
 use crate::learn::{Expirer, Forgetter, Learner, Recorder, Usage, Watches};
-use crate::prometheus::{Client, PrometheusConfig, Reader, Stations as ReaderStations};
+use crate::prometheus::{Client, Failures, PrometheusConfig, Reader, Stations as ReaderStations};
 use crate::publish::namespace::Tools;
 use crate::publish::reconciler::Reconciler;
 use crate::publish::scopes::PublishedScopes;
@@ -31,6 +32,7 @@ pub struct Collector {
     usage: Arc<Usage>,
     forgetter: Arc<Forgetter>,
     filters: Arc<Filters>,
+    canaries: Arc<Canaries>,
     watches: Arc<Watches>,
     published: Arc<PublishedScopes>,
     metrics: Arc<Metrics>,
@@ -58,6 +60,12 @@ impl Collector {
                 Arc::clone(&readiness),
             )),
             filters: Arc::new(Filters::new(Arc::clone(&view), Arc::clone(&readiness))),
+            canaries: Arc::new(Canaries::new(
+                Arc::clone(&view),
+                Arc::clone(&recorder),
+                Arc::clone(&metrics),
+                Arc::clone(&readiness),
+            )),
             view,
             recorder,
             watches: Arc::default(),
@@ -94,6 +102,7 @@ impl Collector {
         let reporter = Reporter::new(learner, Arc::clone(readiness), Arc::clone(metrics));
         api::ingest(Ingest::new(Stations {
             filters: Arc::clone(&self.filters),
+            canaries: Arc::clone(&self.canaries),
             door: self.door(identity),
             resolver,
             reporter,
@@ -136,6 +145,7 @@ impl Collector {
             view: Arc::clone(&self.view),
             published: Arc::clone(&self.published),
             forgetter: Arc::clone(&self.forgetter),
+            canaries: Arc::clone(&self.canaries),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),
             events: Arc::new(Events::new(Arc::clone(self.view.history()))),
@@ -191,6 +201,12 @@ impl Collector {
         Reader::new(client, config, stations)
     }
 
+    /// What asks a Prometheus how canaries are.
+    pub(crate) fn failures(&self, client: Client, config: &PrometheusConfig) -> Failures {
+        let bounds = self.view.look().policy.bounds;
+        Failures::new(client, config, bounds, self.canaries())
+    }
+
     pub(crate) fn usage(&self) -> Arc<Usage> {
         Arc::clone(&self.usage)
     }
@@ -201,6 +217,10 @@ impl Collector {
 
     pub(crate) fn filters(&self) -> Arc<Filters> {
         Arc::clone(&self.filters)
+    }
+
+    pub(crate) fn canaries(&self) -> Arc<Canaries> {
+        Arc::clone(&self.canaries)
     }
 
     pub(crate) fn expirer(&self) -> Expirer {

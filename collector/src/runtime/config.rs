@@ -31,6 +31,9 @@ pub struct Config {
     /// How far the graph may grow.
     #[command(flatten)]
     pub limits: LimitsConfig,
+    /// Canaries.
+    #[command(flatten)]
+    pub canary: crate::canary::CanaryConfig,
     /// Prometheus.
     #[command(flatten)]
     pub prometheus: crate::prometheus::PrometheusConfig,
@@ -210,6 +213,8 @@ impl Config {
                 false => Filters::default(),
             },
             expiry: self.limits.expiry(),
+            bounds: self.canary.bounds(),
+            ..Policy::default()
         }
     }
 }

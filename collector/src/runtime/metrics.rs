@@ -39,6 +39,7 @@ pub(crate) struct Metrics {
     pub(crate) learned: Counter,
     pub(crate) forgotten: Counter,
     pub(crate) expired: Counter,
+    pub(crate) reverted: Counter,
     /// Time of one durable write, as a caller waits for it.
     pub(crate) commit_seconds: Histogram,
     pub(crate) commits_failed: Counter,
@@ -70,6 +71,8 @@ struct Gauges {
     services: Gauge,
     namespaces_waiting: Gauge,
     workloads_silent: Gauge,
+    namespaces_canary: Gauge,
+    namespaces_reverted: Gauge,
     ready: Gauge,
     checks: Family<[(&'static str, &'static str); 1], Gauge>,
 }
@@ -152,6 +155,11 @@ impl Metrics {
                 "expired",
                 "Dependencies that left, since nobody has seen them for long",
             ),
+            reverted: counter(
+                &mut registry,
+                "canaries_reverted",
+                "Canaries that failed, so that their namespace got its full scope back",
+            ),
             commit_seconds: seconds(
                 &mut registry,
                 "store_commit_duration",
@@ -230,6 +238,8 @@ impl Metrics {
         set(&gauges.services, view.inventory.services());
         let silent = view.policy.filters.silent();
         set(&gauges.workloads_silent, silent.len());
+        set(&gauges.namespaces_canary, view.inventory.canaries().count());
+        set(&gauges.namespaces_reverted, view.policy.reverts.len());
         set(&gauges.ready, usize::from(readiness.is_ready()));
         for check in readiness.checks() {
             let gauge = gauges.checks.get_or_create_owned(&[("check", check.name)]);
@@ -288,6 +298,14 @@ impl Gauges {
             workloads_silent: gauge(
                 "workloads_silent",
                 "Lazy workloads none of whose filters has called for 50 s, so that they have their full scope",
+            ),
+            namespaces_canary: gauge(
+                "namespaces_canary",
+                "Namespaces whose label lazymesh.io/enforce-percent says how much of them is enforced",
+            ),
+            namespaces_reverted: gauge(
+                "namespaces_reverted",
+                "Namespaces whose canary failed, so that they have their full scope",
             ),
             ready: gauge(
                 "ready",

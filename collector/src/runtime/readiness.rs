@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 /// One thing that the collector needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
-    /// `store`, `inventory`, `publisher`, `attachment`, `prometheus` or `filters`.
+    /// `store`, `inventory`, `publisher`, `attachment`, `prometheus`, `filters` or `canaries`.
     pub name: &'static str,
     /// Whether it is as it should be.
     pub ok: bool,
@@ -54,6 +54,7 @@ struct Parts {
     attachment: Result<(), String>,
     prometheus: Result<(), String>,
     filters: Result<(), String>,
+    canaries: Result<(), String>,
 }
 
 impl Parts {
@@ -77,6 +78,7 @@ impl Readiness {
                 attachment: Ok(()),
                 prometheus: Ok(()),
                 filters: Ok(()),
+                canaries: Ok(()),
             }),
         }
     }
@@ -142,6 +144,10 @@ impl Readiness {
         self.update(|parts| parts.filters = state);
     }
 
+    pub(crate) fn canaries(&self, state: Result<(), String>) {
+        self.update(|parts| parts.canaries = state);
+    }
+
     fn update(&self, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.parts.lock();
         change(&mut parts);
@@ -204,6 +210,7 @@ impl Readiness {
             ("attachment", &parts.attachment, false),
             ("prometheus", &parts.prometheus, false),
             ("filters", &parts.filters, false),
+            ("canaries", &parts.canaries, false),
         ]
         .into_iter()
         .map(|(name, state, required)| Check {

@@ -186,6 +186,11 @@ impl Server {
         let readiness = Arc::clone(collector.readiness());
         let mut tasks = JoinSet::new();
         if let Some(client) = prometheus {
+            let failures = collector.failures(client.clone(), &config.prometheus);
+            tasks.spawn(async move {
+                failures.run().await;
+                "look at canaries through Prometheus"
+            });
             let reader = collector.reader(client, &config.prometheus);
             tasks.spawn(async move {
                 reader.run().await;
@@ -297,6 +302,11 @@ async fn live(
     tasks.spawn(async move {
         filters.run().await;
         "filters"
+    });
+    let canaries = collector.canaries();
+    tasks.spawn(async move {
+        canaries.run().await;
+        "canaries"
     });
     let expirer = collector.expirer();
     tasks.spawn(async move {

@@ -25,6 +25,7 @@ pub(super) fn group_name(group: &[u8]) -> String {
     let kind = match kind {
         b"d/" => "dependencies",
         b"e/" => "external hosts",
+        b"r/" => "reverts",
         _ => "records",
     };
     format!("{kind} of {}", namespace.escape_ascii())

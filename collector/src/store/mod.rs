@@ -38,7 +38,7 @@ mod used;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use lazymesh_core::{Dependency, EgressHost, ExternalHost, Workload};
+use lazymesh_core::{Dependency, EgressHost, ExternalHost, Revert, Workload};
 
 pub use self::error::StoreError;
 pub use self::sled::SledStore;
@@ -64,6 +64,13 @@ pub enum Change {
         /// What was called.
         host: String,
     },
+    /// Writes that the canary of a namespace failed, over what the store has for the namespace.
+    Revert(Revert),
+    /// Takes that out; nothing happens when there is none.
+    Resume {
+        /// The namespace.
+        namespace: String,
+    },
 }
 
 /// Everything that a store holds, or a part of it.
@@ -73,12 +80,14 @@ pub struct Snapshot {
     pub dependencies: Vec<Dependency>,
     /// In the order of source and host.
     pub externals: Vec<ExternalHost>,
+    /// In the order of namespaces.
+    pub reverts: Vec<Revert>,
 }
 
 impl Snapshot {
     /// How many records it has.
     pub(crate) fn len(&self) -> usize {
-        self.dependencies.len() + self.externals.len()
+        self.dependencies.len() + self.externals.len() + self.reverts.len()
     }
 
     /// Brings it into the order of source and host, which is not quite that of keys.

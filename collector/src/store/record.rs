@@ -5,7 +5,8 @@
 //! | `schema` | the version, in decimal digits |
 //! | `d/<namespace>/<workload>/<host's namespace>/<host>` | a checksum and JSON of [`DependencyValue`] |
 //! | `e/<namespace>/<workload>/<host>` | a checksum and JSON of [`ExternalValue`] |
-//! | `s/<d or e>/<namespace>`, `generation` | what the `ledger` keeps |
+//! | `r/<namespace>` | a checksum and JSON of [`Revert`] |
+//! | `s/<d, e or r>/<namespace>`, `generation` | what the `ledger` keeps |
 //!
 //! Version 1 had no checksums and no ledger. No part but the last can contain a `/`. Readers ignore fields that they do not know and have a default for
 //! fields that came later, so only a change that an older reader would misread needs a new version.
@@ -13,7 +14,8 @@
 use std::fmt::Display;
 
 use lazymesh_core::{
-    Dependency, EgressHost, ExternalHost, Origin, Seen, Sightings, Witness, Workload,
+    Dependency, EgressHost, ExternalHost, Origin, Revert, Seen, Sightings, Witness, Workload,
+    is_object_name,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +71,7 @@ struct ExternalValue {
 pub(super) enum Key {
     Dependency(Workload, EgressHost),
     External(Workload, String),
+    Revert(String),
 }
 
 /// Encodes a change, and makes sure that its key will be read back as the same record.
@@ -97,6 +100,10 @@ pub(super) fn encode(change: &Change) -> Result<Op, StoreError> {
         }),
         Change::RemoveExternal { source, host } => Ok(Op::Delete {
             key: encode_key(&Key::External(source.clone(), host.clone()))?,
+        }),
+        Change::Revert(revert) => put(&Key::Revert(revert.workload.namespace.clone()), revert),
+        Change::Resume { namespace } => Ok(Op::Delete {
+            key: encode_key(&Key::Revert(namespace.clone()))?,
         }),
     }
 }
@@ -135,6 +142,13 @@ fn decode_body(snapshot: &mut Snapshot, key: &[u8], body: &[u8]) -> Result<(), S
                 count: value.count,
             });
         }
+        Key::Revert(namespace) => {
+            let revert: Revert = serde_json::from_slice(body).map_err(no_record)?;
+            if revert.workload.namespace != namespace {
+                return Err("expected a workload of its namespace, got another".to_owned());
+            }
+            snapshot.reverts.push(revert);
+        }
     }
     Ok(())
 }
@@ -152,6 +166,7 @@ pub(super) fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
     let encoded = match key {
         Key::Dependency(source, host) => format!("d/{source}/{host}"),
         Key::External(source, host) => format!("e/{source}/{host}"),
+        Key::Revert(namespace) => format!("r/{namespace}"),
     }
     .into_bytes();
     if encoded.len() > MAX_KEY_BYTES {
@@ -167,6 +182,9 @@ pub(super) fn encode_key(key: &Key) -> Result<Vec<u8>, StoreError> {
 
 pub(super) fn decode_key(key: &[u8]) -> Result<Key, String> {
     let key = std::str::from_utf8(key).map_err(|_| "expected UTF-8 as its key".to_owned())?;
+    if let Some(namespace) = key.strip_prefix("r/").filter(|it| is_object_name(it)) {
+        return Ok(Key::Revert(namespace.to_owned()));
+    }
     let mut parts = key.splitn(4, '/');
     let (Some(kind), Some(namespace), Some(name), Some(host)) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -199,6 +217,8 @@ fn unstorable(key: &[u8], reason: impl Display) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use lazymesh_core::Symptom;
+
     use super::*;
     use crate::store::fixtures::{dependency, external};
 
@@ -234,6 +254,22 @@ mod tests {
             let back = decode(&key, &value);
             assert_eq!(back.externals, [external("web", host)]);
         }
+    }
+
+    #[test]
+    fn a_revert_is_read_back() {
+        let revert = Revert {
+            workload: Workload::new("shop", "web").unwrap(),
+            symptom: Symptom::HoldTimeouts(6),
+            percent: 10,
+            at_ms: 1_000,
+        };
+        let (key, value) = put(&Change::Revert(revert.clone()));
+        assert_eq!(key, b"r/shop");
+        assert_eq!(decode(&key, &value).reverts, [revert]);
+        let body = checked::unwrap(&key, &value).unwrap();
+        assert!(check(b"r/other", body).is_err());
+        assert!(check(b"r/a/b", body).is_err());
     }
 
     #[test]

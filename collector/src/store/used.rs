@@ -73,7 +73,7 @@ impl Used {
                     known.count = count;
                 }
             }
-            Err(_) => {}
+            Ok(Key::Revert(_)) | Err(_) => {}
         }
     }
 

@@ -105,6 +105,7 @@ fn every_route_is_in_it() {
         })
         .collect();
     let expect = [
+        "DELETE /v1/reverts/{namespace}",
         "DELETE /v1/workloads/{namespace}/{name}",
         "GET /livez",
         "GET /metrics",

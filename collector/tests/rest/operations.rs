@@ -16,7 +16,7 @@ async fn nothing_is_answered_before_the_collector_is_ready() {
         let ready = api.get("/readyz").await;
         assert_eq!(ready.problem(), (503, None));
         assert_eq!(ready.json()["detail"], missing);
-        assert_eq!(ready.json()["checks"].as_array().map(Vec::len), Some(6));
+        assert_eq!(ready.json()["checks"].as_array().map(Vec::len), Some(7));
         let answer = api.resolve("shop/web", "reviews").await;
         assert_eq!(answer.problem(), (503, None));
         assert_eq!(answer.header("retry-after"), "1");

@@ -1,5 +1,6 @@
 //! A whole collector: listeners, store, manifests, published Sidecars.
 
+mod canary;
 mod connections;
 mod events;
 mod forgetting;

@@ -34,8 +34,19 @@ impl Mesh {
     }
 
     pub(crate) fn label_shop(&self, mode: &str) {
+        self.label(&format!("lazymesh.io/mode: {mode}"));
+    }
+
+    /// Enforces so many of a hundred workloads of `shop`.
+    pub(crate) fn label_canary(&self, percent: u8) {
+        self.label(&format!(
+            "lazymesh.io/mode: enforce, lazymesh.io/enforce-percent: '{percent}'"
+        ));
+    }
+
+    fn label(&self, labels: &str) {
         let namespace = format!(
-            "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{lazymesh.io/mode: {mode}}}}}}}"
+            "{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{{labels}}}}}}}"
         );
         fs::write(self.path("manifests/shop.yaml"), namespace).expect("a file");
     }

@@ -280,6 +280,43 @@ async fn series_that_cannot_be_teach_nothing() {
     collector.stop().await.expect("a good end");
 }
 
+/// A canary is judged by how its calls end: now, and in the day before.
+#[tokio::test]
+async fn a_canary_whose_calls_fail_more_than_before_is_reverted() {
+    let failed = |question: &str, before: &str| {
+        let is_failed =
+            question.contains(r#"source_workload_namespace="shop",response_code=~"5..""#);
+        let is_before = question.contains("[86400000ms]");
+        let value = match (is_failed, is_before) {
+            (false, _) => "100",
+            (true, false) => "40",
+            (true, true) => before,
+        };
+        requests(question, &[called("web", "reviews", value)])
+    };
+    let fake = Fake::start(move |question| failed(question, "38")).await;
+    let mesh = Mesh::new();
+    mesh.run_pod("shop", Some("web"));
+    mesh.label_canary(100);
+    let flags = [&*fake.flag(), "--prometheus-interval=1s"];
+    let collector = Running::start_with(&mesh, &flags).await;
+    let is_before = |it: &String| it.contains("5..") && it.contains("[86400000ms]");
+    until("it was judged", async || {
+        fake.asked().iter().filter(|it| is_before(it)).count() > 1
+    })
+    .await;
+    assert_eq!(collector.metric("lazymesh_namespaces_reverted ").await, 0);
+    fake.becomes(move |question| failed(question, "0"));
+    until("it is reverted", async || {
+        let shown = collector.get("/v1/workloads/shop/web").await;
+        shown["sidecar"]["detail"]
+            .as_str()
+            .is_some_and(|it| it.contains("40 % of calls"))
+    })
+    .await;
+    collector.stop().await.expect("a good end");
+}
+
 #[tokio::test]
 async fn the_token_is_read_anew() {
     let fake = Fake::start(|question| requests(question, &[])).await;

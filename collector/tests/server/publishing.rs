@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::mesh::Mesh;
 use crate::running::{Running, until};
 
-async fn until_published(mesh: &Mesh, name: &str, host: &str) {
+pub(crate) async fn until_published(mesh: &Mesh, name: &str, host: &str) {
     until(&format!("{name} has {host}"), async || {
         mesh.sidecar(name)
             .is_some_and(|sidecar| sidecar.contains(host))
@@ -14,7 +14,7 @@ async fn until_published(mesh: &Mesh, name: &str, host: &str) {
     .await;
 }
 
-async fn until_gone(mesh: &Mesh, name: &str) {
+pub(crate) async fn until_gone(mesh: &Mesh, name: &str) {
     until(&format!("{name} is gone"), async || {
         mesh.sidecar(name).is_none()
     })

@@ -143,6 +143,25 @@ impl Running {
         request.json(&question).send().await.expect("an answer")
     }
 
+    /// Has the filter of workload `shop/<workload>` tell of holds that timed out.
+    pub(crate) async fn time_out(&self, workload: &str, holds: u64) {
+        let report = json!({
+            "source": {"namespace": "shop", "workload": workload},
+            "reports": [],
+            "trouble": {"protocol": "http", "hold_timeouts": holds},
+        });
+        let url = format!("http://{}/v1/reports", self.addresses.ingest);
+        let answer = self.http.post(url).json(&report).send().await;
+        assert_eq!(answer.expect("an answer").status(), 200);
+    }
+
+    /// Deletes something; the status of the answer.
+    pub(crate) async fn delete(&self, path: &str) -> u16 {
+        let url = format!("http://{}{path}", self.addresses.admin);
+        let answer = self.http.delete(url).send().await;
+        answer.expect("an answer").status().as_u16()
+    }
+
     /// Asks it to stop and waits until it has.
     pub(crate) async fn stop(self) -> Result<(), ServerError> {
         self.ask_to_stop().await.expect("no panic")

@@ -4,9 +4,9 @@ use super::callees::Callees;
 use super::user_sidecars::is_ours;
 use super::{Inventory, gamma, mesh_service, prefixes};
 use crate::resource::{
-    DestinationRule, EndpointSlice, EnvoyFilter, GRPCRoute, HTTPRoute, Kind, Mode, Namespace,
-    Object, PeerAuthentication, Pod, RequestAuthentication, Service, ServiceEntry, Sidecar, Ttl,
-    VirtualService, WasmPlugin, kinds,
+    Canary, DestinationRule, EndpointSlice, EnvoyFilter, GRPCRoute, HTTPRoute, Kind, Mode,
+    Namespace, Object, PeerAuthentication, Pod, RequestAuthentication, Service, ServiceEntry,
+    Sidecar, Ttl, VirtualService, WasmPlugin, kinds,
 };
 
 /// An object that can be looked up by more than its key.
@@ -33,6 +33,11 @@ impl Indexed for Namespace {
     fn insert(&self, inventory: &mut Inventory) {
         let mode = Mode::of(&self.metadata.labels);
         inventory.modes.insert(self.metadata.name.clone(), mode);
+        if let Some(canary) = Canary::of(&self.metadata.labels) {
+            inventory
+                .canaries
+                .insert(self.metadata.name.clone(), canary);
+        }
         if let Some(ttl) = Ttl::of(&self.metadata.labels) {
             inventory.ttls.insert(self.metadata.name.clone(), ttl);
         }
@@ -40,6 +45,7 @@ impl Indexed for Namespace {
 
     fn remove(&self, inventory: &mut Inventory) {
         inventory.modes.remove(&self.metadata.name);
+        inventory.canaries.remove(&self.metadata.name);
         inventory.ttls.remove(&self.metadata.name);
     }
 }

@@ -33,7 +33,7 @@ mod user_sidecars;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::{ClusterId, EgressHost, Workload};
-use crate::resource::{Kind, Mesh, Mode, Object, ObjectKey, Ttl};
+use crate::resource::{Canary, Kind, Mesh, Mode, Object, ObjectKey, Ttl};
 
 use self::attached::Attached;
 use self::bounds::Bounds;
@@ -73,6 +73,8 @@ pub struct Inventory {
     services_count: usize,
     modes: BTreeMap<String, Option<Mode>>,
     /// Of the namespaces whose label says one.
+    canaries: BTreeMap<String, Canary>,
+    /// As above.
     ttls: BTreeMap<String, Ttl>,
     pub(crate) services: ServiceIndex,
     pub(crate) endpoints: Clusters<EndpointIndex>,
@@ -139,10 +141,8 @@ impl Inventory {
         self.services_count
     }
 
-    /// A workload's mode: its pods', or its namespace's for pods without a label, and for a workload without pods.
-    /// `default`: that of a namespace without a label.
-    pub(crate) fn mode(&self, workload: &Workload, default: Mode) -> Mode {
-        let inherited = self.namespace_mode(&workload.namespace).unwrap_or(default);
+    /// A workload's mode: its pods', or the one that pods without a label inherit, as does a workload without pods.
+    pub(crate) fn mode(&self, workload: &Workload, inherited: Mode) -> Mode {
         let pods = self.pods.of(workload);
         let modes = pods.map(|pod| pod.mode.unwrap_or(inherited));
         modes.max().unwrap_or(inherited)
@@ -166,6 +166,18 @@ impl Inventory {
     #[must_use]
     pub fn has_namespace(&self, namespace: &str) -> bool {
         self.modes.contains_key(namespace)
+    }
+
+    /// How much of a namespace is to be enforced, where its label says that.
+    #[must_use]
+    pub fn canary(&self, namespace: &str) -> Option<&Canary> {
+        self.canaries.get(namespace)
+    }
+
+    /// The namespaces whose label says how much of them is to be enforced, sorted.
+    pub fn canaries(&self) -> impl Iterator<Item = (&str, &Canary)> {
+        let canaries = self.canaries.iter();
+        canaries.map(|(namespace, canary)| (namespace.as_str(), canary))
     }
 
     /// What a namespace's own label asks for.

@@ -3,6 +3,7 @@
 //! Everything else in them is ignored, so an object that uses a newer API than this crate knows is still read,
 //! and ten thousand Pods do not carry their annotations and volumes into memory.
 
+mod canary;
 mod extension;
 mod gateway;
 mod istio;
@@ -15,6 +16,7 @@ mod mode;
 mod object;
 mod ttl;
 
+pub use canary::{Canary, ENFORCE_PERCENT_LABEL};
 pub use extension::{
     EnvoyFilter, EnvoyFilterSpec, JwtRule, RequestAuthentication, RequestAuthenticationSpec,
     WasmPlugin, WasmPluginSpec,

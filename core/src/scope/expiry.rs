@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use super::cause::Tie;
 use super::closure::Closure;
-use super::owner::fnv1a;
 use super::{Policy, limit, obstacle};
 use crate::graph::{Dependency, Graph, Origin, Witness};
 use crate::inventory::{Inventory, Subject};
-use crate::names::{EgressHost, Workload};
+use crate::names::{EgressHost, Workload, fnv1a};
 use crate::resource::{Mode, Ttl};
 
 /// How long dependencies stay that nobody sees, and how many may leave.

@@ -8,6 +8,7 @@
 //! the workloads that call it pay the scan.
 
 mod always;
+mod canary;
 mod cause;
 mod closure;
 mod confidence;
@@ -32,6 +33,7 @@ use crate::resource::Mode;
 
 use self::always::always_visible;
 pub use self::always::{AlwaysVisible, always_visible_in};
+pub use self::canary::{Bounds, Calls, Revert, Symptom, Symptoms};
 use self::cause::Tie;
 pub use self::cause::{Cause, Rule};
 use self::closure::Closure;

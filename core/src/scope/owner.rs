@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::inventory::{CANONICAL_NAME_LABEL, Inventory, Pod};
-use crate::names::Workload;
-use crate::names::dns;
+use crate::names::{Workload, dns, fnv1a};
 use crate::resource::ObjectKey;
 
 /// Name of the Sidecar of a namespace's workloads that have none of their own.
@@ -76,14 +75,6 @@ pub fn sidecar_name(workload: &str) -> String {
         })
         .collect();
     format!("{PREFIX}{plain}-{:08x}", fnv1a(workload))
-}
-
-/// FNV-1a: a name has to be the same in every version and on every machine, which the standard library's hasher
-/// does not promise.
-pub(super) fn fnv1a(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
 }
 
 #[cfg(test)]

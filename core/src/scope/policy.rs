@@ -1,12 +1,12 @@
 //! Holds what is configured or switched, and not in the mesh.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inventory::Inventory;
 use crate::names::{EgressHost, Workload};
 use crate::resource::{Mode, Ttl};
 
-use super::Expiry;
+use super::{Bounds, Expiry, Revert};
 
 /// What is configured or switched, and not in the mesh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,13 +21,49 @@ pub struct Policy {
     pub filters: Filters,
     /// How long dependencies stay that nobody sees.
     pub expiry: Expiry,
+    /// How much may go wrong in a canary.
+    pub bounds: Bounds,
+    /// The canaries that failed, by namespace. One counts as long as the namespace's label says the number that failed.
+    pub reverts: BTreeMap<String, Revert>,
 }
 
 impl Policy {
-    /// A workload's mode.
+    /// A workload's mode. In a canary those learn that are not admitted yet, and all once it has failed.
     #[must_use]
     pub fn mode(&self, inventory: &Inventory, workload: &Workload) -> Mode {
-        inventory.mode(workload, self.default_mode)
+        let namespace = workload.namespace.as_str();
+        let labelled = self.labelled(inventory, namespace);
+        let canary = inventory.canary(namespace);
+        let inherited = match canary.is_none_or(|it| it.admits(workload)) {
+            true => labelled,
+            false => labelled.max(Mode::Learn),
+        };
+        let mode = inventory.mode(workload, inherited);
+        match self.revert(inventory, namespace) {
+            Some(_) => mode.max(Mode::Learn),
+            None => mode,
+        }
+    }
+
+    /// The mode that labels of pods and namespace ask for, were there no canaries.
+    pub(super) fn asked(&self, inventory: &Inventory, workload: &Workload) -> Mode {
+        let labelled = self.labelled(inventory, &workload.namespace);
+        inventory.mode(workload, labelled)
+    }
+
+    /// Why a namespace's canary was reverted, if it was.
+    #[must_use]
+    pub fn revert(&self, inventory: &Inventory, namespace: &str) -> Option<&Revert> {
+        let percent = inventory.canary(namespace)?.percent();
+        let revert = self.reverts.get(namespace)?;
+        (revert.percent == percent).then_some(revert)
+    }
+
+    /// Whether a workload is enforced as part of a canary.
+    #[must_use]
+    pub fn is_canary(&self, inventory: &Inventory, workload: &Workload) -> bool {
+        inventory.canary(&workload.namespace).is_some()
+            && self.mode(inventory, workload) == Mode::Enforce
     }
 
     /// How long what a workload depends on stays unseen.
@@ -36,12 +72,22 @@ impl Policy {
         inventory.ttl(workload, self.expiry.ttl)
     }
 
-    /// A namespace's mode.
+    /// A namespace's mode: that of its default, which comes last, when all of a canary is enforced.
     #[must_use]
     pub fn namespace_mode(&self, inventory: &Inventory, namespace: &str) -> Mode {
-        inventory
-            .namespace_mode(namespace)
-            .unwrap_or(self.default_mode)
+        let labelled = self.labelled(inventory, namespace);
+        let canary = inventory.canary(namespace);
+        let is_whole = canary.is_none_or(|it| it.percent() == 100);
+        match is_whole && self.revert(inventory, namespace).is_none() {
+            true => labelled,
+            false => labelled.max(Mode::Learn),
+        }
+    }
+
+    /// What a namespace's own label asks for, or the default.
+    pub(super) fn labelled(&self, inventory: &Inventory, namespace: &str) -> Mode {
+        let labelled = inventory.namespace_mode(namespace);
+        labelled.unwrap_or(self.default_mode)
     }
 }
 

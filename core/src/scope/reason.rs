@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use super::Revert;
 use super::owner;
 use super::policy::Policy;
 use crate::graph::Graph;
 use crate::inventory::{Inventory, Subject};
 use crate::names::Workload;
-use crate::resource::{Mode, ObjectKey};
+use crate::resource::{Canary, Mode, ObjectKey};
 
 /// Why somebody has no Sidecar of lazymesh's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub enum Reason {
     Off,
     /// Its mode is `learn`.
     LearnOnly,
+    /// Its namespace is enforced bit by bit, and it is not its turn yet.
+    Canary(Canary),
+    /// The canary of its namespace failed.
+    Reverted(Revert),
     /// A Sidecar without a selector in the root namespace would scope the whole mesh.
     Root,
     /// A person's Sidecar rules here.
@@ -36,6 +41,8 @@ impl Reason {
             Self::SwitchedOff => "switched-off",
             Self::Off => "off",
             Self::LearnOnly => "learn-only",
+            Self::Canary(_) => "canary",
+            Self::Reverted(_) => "reverted",
             Self::Root => "root",
             Self::UserManaged(_) => "user-managed",
             Self::NoFilterSeen => "no-filter-seen",
@@ -56,6 +63,18 @@ impl fmt::Display for Reason {
             Self::LearnOnly => {
                 out.write_str("the mode is learn; label it lazymesh.io/mode=enforce for a Sidecar")
             }
+            Self::Canary(canary @ Canary::Percent(_)) => write!(
+                out,
+                "{canary}: of a hundred workloads so many are enforced, and this is none of them; a larger number adds more"
+            ),
+            Self::Canary(misfit @ Canary::Misfit(_)) => {
+                write!(out, "{misfit}; until then no workload is enforced by it")
+            }
+            Self::Reverted(revert) => write!(
+                out,
+                "the canary failed ({revert}), so the namespace has its full scope; lazymesh resume {}, or another lazymesh.io/enforce-percent, tries again",
+                revert.workload.namespace
+            ),
             Self::Root => out.write_str(
                 "a default Sidecar in Istio's root namespace would scope the whole mesh",
             ),
@@ -95,11 +114,12 @@ fn of_namespace(inventory: &Inventory, policy: &Policy, namespace: &str) -> Opti
     if inventory.mesh().root_namespace == namespace {
         return Some(Reason::Root);
     }
-    let mode = policy.namespace_mode(inventory, namespace);
-    not_enforced(mode).or_else(|| {
-        let owner = owner::user_sidecar_of_namespace(inventory, namespace);
-        owner.map(Reason::UserManaged)
-    })
+    if policy.namespace_mode(inventory, namespace) != Mode::Enforce {
+        let asked = policy.labelled(inventory, namespace);
+        return Some(not_enforced(inventory, policy, namespace, asked));
+    }
+    let owner = owner::user_sidecar_of_namespace(inventory, namespace);
+    owner.map(Reason::UserManaged)
 }
 
 /// A workload that is not enforced has a Sidecar too where its namespace's default would scope it.
@@ -109,16 +129,14 @@ fn of_workload(
     policy: &Policy,
     workload: &Workload,
 ) -> Option<Reason> {
-    let refused = match not_enforced(policy.mode(inventory, workload)) {
-        Some(reason) => {
-            let namespace = Subject::Namespace(workload.namespace.clone());
-            obstacle(inventory, graph, policy, &namespace).map(|_| reason)
-        }
-        None => {
-            let known =
-                inventory.is_running(workload) || graph.dependencies(workload).next().is_some();
-            (!known).then_some(Reason::NothingLearned)
-        }
+    let refused = if policy.mode(inventory, workload) == Mode::Enforce {
+        let known = inventory.is_running(workload) || graph.dependencies(workload).next().is_some();
+        (!known).then_some(Reason::NothingLearned)
+    } else {
+        let namespace = Subject::Namespace(workload.namespace.clone());
+        let has_default = obstacle(inventory, graph, policy, &namespace).is_none();
+        let asked = policy.asked(inventory, workload);
+        (!has_default).then(|| not_enforced(inventory, policy, &workload.namespace, asked))
     };
     refused.or_else(|| {
         let owner = owner::user_sidecar_of(inventory, workload);
@@ -126,10 +144,17 @@ fn of_workload(
     })
 }
 
-fn not_enforced(mode: Mode) -> Option<Reason> {
-    match mode {
-        Mode::Enforce => None,
-        Mode::Learn => Some(Reason::LearnOnly),
-        Mode::Off => Some(Reason::Off),
+/// Why somebody is not enforced, for whom labels ask for this mode.
+fn not_enforced(inventory: &Inventory, policy: &Policy, namespace: &str, asked: Mode) -> Reason {
+    if asked == Mode::Off {
+        return Reason::Off;
+    }
+    match (
+        policy.revert(inventory, namespace),
+        inventory.canary(namespace),
+    ) {
+        (Some(revert), _) if asked == Mode::Enforce => Reason::Reverted(revert.clone()),
+        (None, Some(canary)) if asked == Mode::Enforce => Reason::Canary(canary.clone()),
+        _ => Reason::LearnOnly,
     }
 }

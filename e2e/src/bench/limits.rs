@@ -168,6 +168,7 @@ fn report(namespace: usize, workload: usize, host: fn(usize) -> String) -> Resul
             service_account: None,
         },
         reports: (0..PER_REPORT).map(report).collect(),
+        trouble: None,
     };
     Request::post(REPORTS_PATH)
         .header("host", "collector")

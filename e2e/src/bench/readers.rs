@@ -131,6 +131,7 @@ fn report(workload: usize, hosts: &[String]) -> Result<Outgoing> {
             service_account: None,
         },
         reports: hosts.iter().map(report).collect(),
+        trouble: None,
     };
     Request::post(REPORTS_PATH)
         .header("host", "collector")

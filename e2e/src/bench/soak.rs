@@ -176,6 +176,7 @@ fn report(workload: usize) -> Result<Outgoing> {
     let reports = Reports {
         source: source(&format!("user-{workload}")),
         reports: (0..PER_WORKLOAD).map(report).collect(),
+        trouble: None,
     };
     post(REPORTS_PATH, &reports)
 }

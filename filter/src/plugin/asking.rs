@@ -1,8 +1,8 @@
 //! The plugin's calls to the collector: questions and reports.
 
 use lazymesh_protocol::{
-    Decision, MAX_RESPONSE_BYTES, PassthroughReason, REPORTS_PATH, RESOLVE_PATH, Reports,
-    ResolveResponse, Source,
+    Decision, MAX_RESPONSE_BYTES, PassthroughReason, Protocol, REPORTS_PATH, RESOLVE_PATH, Reports,
+    ResolveResponse, Source, Trouble,
 };
 
 use super::{Plugin, size};
@@ -43,7 +43,8 @@ impl Plugin {
         }
         host.add(Metric::Callouts, 1);
         let Some(token) = self.call(host, RESOLVE_PATH, &body) else {
-            self.fail(host, now_ms, "it has no cluster, or no healthy host");
+            let reason = "it has no cluster, or no healthy host";
+            self.fail(host, now_ms, question.protocol, reason);
             return false;
         };
         let timeout_ms = u64::from(self.config.resolve_timeout_ms);
@@ -92,7 +93,8 @@ impl Plugin {
                 self.give_up(host, callout.waiters);
             }
             Err(error) => {
-                self.fail(host, now_ms, &error.to_string());
+                let protocol = callout.question.protocol;
+                self.fail(host, now_ms, protocol, &error.to_string());
                 self.fall_back(host, now_ms, callout);
             }
         }
@@ -100,7 +102,8 @@ impl Plugin {
 
     pub(super) fn end_overdue_calls(&mut self, host: &mut impl Host, now_ms: u64) {
         while let Some(callout) = self.callouts.end_overdue(now_ms) {
-            self.fail(host, now_ms, "no answer in time");
+            let protocol = callout.question.protocol;
+            self.fail(host, now_ms, protocol, "no answer in time");
             self.fall_back(host, now_ms, callout);
         }
     }
@@ -127,6 +130,7 @@ impl Plugin {
         let reports = Reports {
             source,
             reports: self.counts.reports(),
+            trouble: self.counts.trouble(),
         };
         let body = serde_json::to_vec(&reports).ok()?;
         self.call(host, REPORTS_PATH, &body)
@@ -177,8 +181,14 @@ impl Plugin {
         self.note(host, change, "");
     }
 
-    fn fail(&mut self, host: &mut impl Host, now_ms: u64, reason: &str) {
+    fn fail(&mut self, host: &mut impl Host, now_ms: u64, protocol: Protocol, reason: &str) {
         host.add(Metric::CalloutFailures, 1);
+        let trouble = Trouble {
+            protocol,
+            hold_timeouts: 0,
+            callout_failures: 1,
+        };
+        self.counts.add_trouble(trouble, now_ms);
         let change = self.breaker.fail(now_ms);
         self.note(host, change, reason);
     }

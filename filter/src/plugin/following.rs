@@ -1,6 +1,6 @@
 //! How the plugin follows a decision, at once or after a hold.
 
-use lazymesh_protocol::{Decision, Share};
+use lazymesh_protocol::{Decision, Share, Trouble};
 
 use super::{Plugin, undecided};
 use crate::flow::Flow;
@@ -90,11 +90,17 @@ impl Plugin {
         }
     }
 
-    pub(super) fn end_hold(&self, host: &mut impl Host, now_ms: u64, held: &Held, ready: bool) {
+    pub(super) fn end_hold(&mut self, host: &mut impl Host, now_ms: u64, held: &Held, ready: bool) {
         host.add(Metric::Held, -1);
         host.record(Metric::HoldTime, now_ms.saturating_sub(held.since_ms));
         if !ready {
             host.add(Metric::HoldTimeouts, 1);
+            let trouble = Trouble {
+                protocol: held.flow.protocol(),
+                hold_timeouts: 1,
+                callout_failures: 0,
+            };
+            self.counts.add_trouble(trouble, now_ms);
         }
         if !host.select(held.flow.context()) {
             return;

@@ -1,7 +1,7 @@
 //! Connections that are not HTTP: decided if they go to an address of the mesh, else only counted.
 
 use lazymesh_filter::{Action, Metric};
-use lazymesh_protocol::{DIRECT_CLUSTER, FilterConfig, Protocol};
+use lazymesh_protocol::{DIRECT_CLUSTER, FilterConfig, Protocol, Reports};
 
 use crate::proxy::{Shared, State, Worker};
 use crate::{DIRECT, EXTERNAL, HOLD};
@@ -124,7 +124,10 @@ fn bytes_wait_with_their_connection() {
     worker.pass(2_010);
     assert_eq!(worker.bytes(connection, b"hello"), Action::Continue);
     worker.pass(10_000);
-    assert!(worker.proxy.calls.is_empty(), "not counted a second time");
+    let reports: Reports = serde_json::from_slice(&worker.call().body).expect("reports");
+    assert!(reports.reports.is_empty(), "not counted a second time");
+    let told = reports.trouble.map(|it| (it.protocol, it.hold_timeouts));
+    assert_eq!(told, Some((Protocol::Tcp, 1)));
 }
 
 #[test]

@@ -88,6 +88,10 @@ fn a_host_that_forgets_the_time_out_is_not_trusted() {
     assert_eq!(worker.cluster(request), Some("PassthroughCluster"));
     worker.answer(&call, "200", DIRECT);
     assert_eq!(worker.metric(Metric::CalloutFailures), 1);
+    worker.pass(10_000);
+    let report = worker.call();
+    worker.answer(&report, "200", "{}");
+    worker.pass(10_000);
     assert_eq!(worker.proxy.tick_ms, 0, "nothing is due");
 }
 

@@ -1,10 +1,10 @@
 //! Counts of what the cache answered.
 
 use lazymesh_filter::Action;
-use lazymesh_protocol::{Protocol, Report, Reports};
+use lazymesh_protocol::{Protocol, Report, Reports, Trouble};
 
-use crate::EXTERNAL;
 use crate::proxy::{Started, Worker};
+use crate::{EXTERNAL, HOLD};
 
 /// A ClientHello for `A.example`, with nothing in it that the protocol does not ask for.
 const HELLO: &[u8] = b"\x16\x03\x01\0\x41\x01\0\0\x3d\x03\x0301234567890123456789012345678901\0\0\x02\x13\x01\x01\0\0\x12\0\0\0\x0e\0\x0c\0\0\x09A.example";
@@ -89,5 +89,43 @@ fn a_failing_collector_is_left_in_peace() {
         worker.answer(&call, "500", "");
     }
     worker.pass(15_000);
+    assert!(worker.proxy.calls.is_empty());
+}
+
+fn trouble(call: &Started) -> Option<Trouble> {
+    let reports: Reports = serde_json::from_slice(&call.body).expect("reports");
+    reports.trouble
+}
+
+#[test]
+fn what_went_wrong_is_reported_until_the_collector_has_it() {
+    let mut worker = Worker::new();
+    worker.get("a");
+    let call = worker.call();
+    worker.answer(&call, "500", "");
+    worker.get("b");
+    worker.decide(HOLD);
+    let told = Some(Trouble {
+        protocol: Protocol::Http,
+        hold_timeouts: 1,
+        callout_failures: 1,
+    });
+    for status in ["503", "200"] {
+        worker.pass(10_000);
+        let call = worker.call();
+        assert_eq!(trouble(&call), told);
+        worker.answer(&call, status, "{}");
+    }
+    worker.pass(100_000);
+    assert!(worker.proxy.calls.is_empty());
+}
+
+#[test]
+fn what_the_collector_refuses_is_no_trouble() {
+    let mut worker = Worker::new();
+    worker.get("a");
+    let call = worker.call();
+    worker.answer(&call, "400", "");
+    worker.pass(100_000);
     assert!(worker.proxy.calls.is_empty());
 }

@@ -18,6 +18,7 @@ fn snapshot(externals: Vec<ExternalHost>) -> Snapshot {
     Snapshot {
         dependencies: Vec::new(),
         externals,
+        ..Snapshot::default()
     }
 }
 
@@ -59,6 +60,7 @@ async fn uses_are_there_after_reopening() {
     let piece = Snapshot {
         dependencies: vec![later.clone()],
         externals: vec![used("a.com", 4_000, 9), used("again.com", 5_000, 9)],
+        ..Snapshot::default()
     };
     let forgotten = snapshot(vec![used("gone.com", 4_000, 9)]);
     write_all(&store, vec![piece, forgotten]).await;
