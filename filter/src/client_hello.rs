@@ -13,7 +13,7 @@ const HOST_NAME: u8 = 0;
 
 /// What a client says first.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ClientHello<'a> {
+pub enum ClientHello<'a> {
     /// That it wants TLS, and from which server, if it says so within these bytes.
     Tls(Option<&'a str>),
     /// Something else.
@@ -21,7 +21,8 @@ pub(crate) enum ClientHello<'a> {
 }
 
 impl<'a> ClientHello<'a> {
-    pub(crate) fn read(bytes: &'a [u8]) -> Self {
+    /// Reads the first bytes of a connection, as far as they have come.
+    pub fn read(bytes: &'a [u8]) -> Self {
         let [HANDSHAKE, 3, _, _, _, CLIENT_HELLO, ..] = bytes else {
             return Self::Other;
         };

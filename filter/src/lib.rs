@@ -53,6 +53,7 @@ mod random;
 mod shared;
 mod snapshot;
 
+pub use client_hello::ClientHello;
 pub use config::ConfigError;
 pub use host::{Action, Call, ContextId, Host, Level, Stream, Token, Written};
 pub use metrics::{Kind, Metric};

@@ -15,6 +15,7 @@ mod lab;
 mod mesh_lab;
 mod module;
 mod packages;
+mod parsers;
 mod release;
 mod reproducible;
 mod run;
@@ -80,7 +81,7 @@ enum Task {
     /// Tries what is generated until something is wrong, or the time is over; prints it as small as it gets
     Fuzz {
         target: FuzzTarget,
-        /// Of the fuzzer: `equivalence --seconds N --seed N --except KIND`, `module --calls N --seed N`, `hosts --hosts N`
+        /// Of the fuzzer: `equivalence --seconds N --seed N --except KIND`, `module --calls N --seed N`, `hosts --hosts N`, `parsers --seconds N [TARGET]`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -109,6 +110,8 @@ enum FuzzTarget {
     Hosts,
     /// The filter as it is compiled, in a host that answers anything
     Module,
+    /// Everything that reads bytes from outside, guided by coverage
+    Parsers,
 }
 
 fn main() -> ExitCode {
@@ -149,6 +152,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             FuzzTarget::Equivalence => equivalence::run(&root, "fuzz", &arguments),
             FuzzTarget::Hosts => module::run(&root, "flood", &arguments),
             FuzzTarget::Module => module::run(&root, "fuzz", &arguments),
+            FuzzTarget::Parsers => parsers::run(&root, &arguments),
         },
         Task::Lab { arguments } => mesh_lab::run(&root, &arguments),
         Task::Release { dry_run } => release::run(&root, dry_run),
