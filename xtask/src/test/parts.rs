@@ -16,6 +16,7 @@ use crate::{build_image, go_tools, mesh_lab, packages, release, tools};
 #[derive(Default)]
 pub(super) struct Parts {
     lab: Option<Lab>,
+    older_envoy: Option<PathBuf>,
     image: Option<PathBuf>,
     interop: Option<Interop>,
     /// The mesh lab's tools.
@@ -34,7 +35,14 @@ impl Parts {
         let mut parts = Self::default();
         if envoy || interop || mesh {
             let build = || Lab::prepare(root, Profile::Dev);
-            parts.lab = Some(steps.step("build", build)?);
+            let mut lab = steps.step("build", build)?;
+            if let Some(version) = selection.envoy_version() {
+                lab.envoy = tools::envoy_of(version)?.fetch()?;
+            }
+            parts.lab = Some(lab);
+        }
+        if selection.has_older_envoy() {
+            parts.older_envoy = Some(tools::OLDER_ENVOYS[0].fetch()?);
         }
         if interop || mesh {
             parts.image = Some(steps.step("image", || build_image::run(root, Profile::Dev))?);
@@ -56,6 +64,15 @@ impl Parts {
     /// Tests in Go, whose names contain `name`.
     pub(super) fn go_tests(&self, name: Option<&str>) -> Option<Command> {
         Some(self.interop.as_ref()?.go_tests(name))
+    }
+
+    /// Tests on an older Envoy.
+    pub(super) fn tests_of_older_envoy(&self, root: &Path) -> Option<Command> {
+        let envoy = self.older_envoy.as_ref()?;
+        let mut tests = Selection::tests_of_older_envoy(root);
+        self.tell(&mut tests);
+        tests.env("LAZYMESH_ENVOY", envoy);
+        Some(tests)
     }
 
     /// What a release takes, if it is there.

@@ -25,12 +25,21 @@ struct Name {
     name: Option<String>,
 }
 
+#[derive(Args, Clone)]
+struct OnEnvoy {
+    #[command(flatten)]
+    name: Name,
+    /// All of it on this version, such as 1.38, and on no other
+    #[arg(long = "envoy", value_name = "VERSION")]
+    version: Option<String>,
+}
+
 #[derive(Clone, Subcommand)]
 enum Tier {
     /// Only what takes no root, no network and no other programs: a minute at most, once built
     Unit(Name),
     /// Only what runs on a real Envoy, without root
-    Envoy(Name),
+    Envoy(OnEnvoy),
     /// Only what talks to others' registries and clients (Go, Node.js, apt)
     Interop(Name),
     /// Only what runs on a real Istio and kube-apiserver (root, Go, apt)
@@ -47,15 +56,34 @@ impl Selection {
     pub(super) fn name(&self) -> Option<&str> {
         let name = match &self.tier {
             None => &self.name,
-            Some(Tier::Unit(name) | Tier::Envoy(name) | Tier::Interop(name) | Tier::Mesh(name)) => {
-                name
-            }
+            Some(Tier::Unit(name) | Tier::Interop(name) | Tier::Mesh(name)) => name,
+            Some(Tier::Envoy(on)) => &on.name,
         };
         name.name.as_deref()
     }
 
     pub(super) fn has_envoy(&self) -> bool {
         matches!(self.tier, None | Some(Tier::Envoy(_)))
+    }
+
+    /// The version of Envoy that was asked for.
+    pub(super) fn envoy_version(&self) -> Option<&str> {
+        match &self.tier {
+            Some(Tier::Envoy(on)) => on.version.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether an older Envoy is tried, too.
+    pub(super) fn has_older_envoy(&self) -> bool {
+        self.has_envoy() && self.name().is_none() && self.envoy_version().is_none()
+    }
+
+    /// What is tried on it.
+    pub(super) fn tests_of_older_envoy(root: &Path) -> Command {
+        let mut test = cargo(root, &["test", "--workspace", "--all-features"]);
+        test.args(["--test", "simulation", "--"]).args(OLDER_ENVOY);
+        test
     }
 
     pub(super) fn has_interop(&self) -> bool {
@@ -94,6 +122,14 @@ impl Selection {
 const ENVOY: [&str; 3] = ["durability", "module", "simulation"];
 const INTEROP: [&str; 3] = ["clients", "interop", "prometheus"];
 const MESH: [&str; 4] = ["equivalence", "kubernetes", "lab", "lab_command"];
+
+/// Tests that go through what the filter asks of its host: each decision, for requests and connections.
+const OLDER_ENVOY: [&str; 4] = [
+    "direct::the_callee",
+    "hold::a_service_that",
+    "registry_only::",
+    "tcp::a_held_connection",
+];
 
 fn unit(root: &Path) -> Result<Vec<String>> {
     let targets = test_targets(root)?;
