@@ -6,6 +6,7 @@
 mod als;
 #[cfg(feature = "lab")]
 pub mod churn;
+mod corpus;
 mod filter_memory;
 mod filter_overhead;
 mod first_connection;

@@ -144,3 +144,12 @@ pub(super) async fn ask(entrance: &Entrance, what: &str, arguments: &[&str]) -> 
     );
     serde_json::from_slice(&output.stdout).context("not an answer of the client")
 }
+
+/// Has the pod's shell dial, and read a line.
+pub(super) async fn greeting(entrance: &Entrance, host: &str, port: u16) -> Result<String> {
+    let mut command = tokio::process::Command::from(entrance.sandbox.command("bash"));
+    let dial = format!("timeout 5 head -n1 < /dev/tcp/{host}/{port}");
+    let command = command.args(["-c", &dial]).kill_on_drop(true);
+    let output = command.output().await.context("cannot start bash")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

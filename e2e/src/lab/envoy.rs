@@ -71,6 +71,16 @@ impl Pod {
         Ok(clusters.lines().any(|line| line.starts_with(&start)))
     }
 
+    /// Whether a listener of Envoy's sends connections to a cluster by its name.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn has_listener_for(&self, cluster: &str) -> Result<bool> {
+        let dump = "/config_dump?resource=dynamic_listeners";
+        let dump = self.envoy_admin(dump).await?;
+        Ok(dump.contains(&format!("\"{cluster}\"")))
+    }
+
     /// Whether Envoy has a virtual host for a host on a port, so that requests for it need no filter.
     ///
     /// # Errors
@@ -83,7 +93,9 @@ impl Pod {
         let (port, name) = (port.to_string(), format!("{host}:{port}"));
         Ok(configs.any(|config| {
             let mut hosts = config["virtual_hosts"].as_array().into_iter().flatten();
-            config["name"] == port && hosts.any(|host| host["name"] == name)
+            // That of a port whose protocol Istio detects is the host's own.
+            (config["name"] == port || config["name"] == name)
+                && hosts.any(|host| host["name"] == name)
         }))
     }
 }

@@ -207,6 +207,14 @@ impl Pod {
         app::ask(&self.entrance, "grpc", &[origin]).await
     }
 
+    /// What a server says that speaks first; nothing where the connection ends before.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub async fn greeting(&self, host: &str, port: u16) -> Result<String> {
+        app::greeting(&self.entrance, host, port).await
+    }
+
     /// Opens a gRPC stream of messages from `origin`.
     ///
     /// # Errors

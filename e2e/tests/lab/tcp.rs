@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use lazymesh_e2e::{
-    lab::{self, Lab, Pod, PodSpec},
+    lab::{self, Lab, PodSpec},
     wait,
 };
 use serde_json::json;
@@ -21,7 +21,7 @@ fn the_first_connection_to_a_server_that_speaks_first_is_greeted() -> Result<()>
         let cluster = format!("outbound|{PORT}||{}", host(namespace, "greeter"));
         ensure!(!lazy.client.has_cluster(&cluster).await?, "{cluster}");
         for _ in 0..10 {
-            greet(&lazy, PORT)?;
+            greet(&lazy, PORT).await?;
         }
         until_learned(lab, namespace, "lazymesh-client", "greeter").await?;
         wait::until("the cluster to come", async || {
@@ -29,7 +29,7 @@ fn the_first_connection_to_a_server_that_speaks_first_is_greeted() -> Result<()>
             Ok(())
         })
         .await?;
-        greet(&lazy, PORT)
+        greet(&lazy, PORT).await
     })
 }
 
@@ -56,7 +56,7 @@ fn on_a_port_of_http_such_a_server_is_in_every_scope() -> Result<()> {
         .await?;
         let listed = lab::lazymesh().await?.admin("/v1/always-visible").await?;
         ensure!(listed.contains(&host), "{listed}");
-        wait::until("the greeting", async || greet(&lazy, lab::GREETING)).await
+        wait::until("the greeting", async || greet(&lazy, lab::GREETING).await).await
     })
 }
 
@@ -77,7 +77,8 @@ fn a_server_with_another_identity_than_its_own_is_refused() -> Result<()> {
         lab.until_reachable(namespace, "greeter", PORT).await?;
         let cluster = format!("outbound|{PORT}||{}", host(namespace, "greeter"));
         until_lazy(&client, &cluster).await?;
-        ensure!(greeting(&client, PORT)?.is_empty(), "it was believed");
+        let greeting = client.greeting("greeter", PORT).await?;
+        ensure!(greeting.is_empty(), "it was believed");
         let direct = client.filter_metric("lazymesh_decisions_direct").await?;
         ensure!(direct == 1, "{direct} direct connections");
         until_learned(lab, namespace, "lazymesh-client", "greeter").await?;
@@ -86,7 +87,8 @@ fn a_server_with_another_identity_than_its_own_is_refused() -> Result<()> {
             Ok(())
         })
         .await?;
-        ensure!(greeting(&client, PORT)?.is_empty(), "it was believed");
+        let greeting = client.greeting("greeter", PORT).await?;
+        ensure!(greeting.is_empty(), "it was believed");
         Ok(())
     })
 }
@@ -114,16 +116,8 @@ async fn service(lab: &Lab, namespace: &str, port: u16) -> Result<()> {
 }
 
 /// The server is STRICT and speaks first: it greets nobody who dials in plain text.
-fn greet(lazy: &Lazy<'_>, port: u16) -> Result<()> {
-    let greeting = greeting(&lazy.client, port)?;
+async fn greet(lazy: &Lazy<'_>, port: u16) -> Result<()> {
+    let greeting = lazy.client.greeting("greeter", port).await?;
     ensure!(greeting == "hello from server", "{greeting:?}");
     Ok(())
-}
-
-/// What the server says; nothing where the connection ends before.
-fn greeting(client: &Pod, port: u16) -> Result<String> {
-    let dial = format!("timeout 5 head -n1 < /dev/tcp/greeter/{port}");
-    let output = client.command("bash").args(["-c", &dial]).output();
-    let output = output.context("cannot start bash")?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

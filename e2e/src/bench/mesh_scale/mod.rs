@@ -1,13 +1,17 @@
 //! What a sidecar costs in a mesh of thousands of services, lazy against full, side by side in one real mesh.
 //!
+//! Services are like those of real applications ([`mix`]), with other rules of Istio beside them ([`rules`]).
 //! A quarter of the services is there when the lazy workloads start and learn, by first requests to real pods, what
 //! they call. Then the mesh grows to its size: what a lazy sidecar allocates more after that is what it pays for
 //! services that it never calls. The full sidecars start only now, so that nothing that they were sent on the way is
 //! held against them. At last some services change their endpoints, one after the other.
 
+mod mix;
 mod reading;
+mod rules;
 mod services;
 mod sidecars;
+mod spoken;
 
 use std::time::{Duration, Instant};
 
@@ -51,6 +55,9 @@ pub struct Options {
     /// Services that change their endpoints once, evenly spread
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub changes: usize,
+    /// Leave TCP on numbers that other applications have for HTTP
+    #[arg(long)]
+    pub one_mesh: bool,
 }
 
 impl Options {
@@ -137,7 +144,7 @@ pub async fn measure(
     services.grow(options.services).await?;
     progress.tell(format!("{} services", options.services));
     let full = sidecars.start_full("full", options.full).await?;
-    sidecars::have_clusters(&[&growing, &full], options.services).await?;
+    sidecars::have_clusters(&[&growing, &full], services.clusters()).await?;
     progress.tell(format!("{} full sidecars", options.full));
     sidecars::settle(&[&growing, &lazy, &full]).await?;
     let grown = [
@@ -166,24 +173,25 @@ pub async fn measure(
 /// Takes an endpoint from every so manieth service; the next one only when the full sidecars were told, as in a
 /// rolling update.
 async fn change(services: &Services<'_>, full: &[Pod], options: &Options) -> Result<()> {
-    for change in 0..options.changes {
+    let changing = services.changing(options.changes);
+    for &index in &changing {
         let told = sidecars::received(full).await?;
-        services
-            .change(change * options.services / options.changes)
-            .await?;
+        services.change(index).await?;
         wait::until_within("a change to arrive", PATIENCE, async || {
             let now = sidecars::received(full).await?;
             let all = now.iter().zip(&told).all(|(now, told)| now > told);
             ensure!(
                 all,
-                "not every full sidecar was told of change {change} yet"
+                "not every full sidecar was told of service {index} yet"
             );
             Ok(())
         })
         .await?;
     }
-    let endpoints = options.services * options.endpoints - options.changes;
-    sidecars::have_endpoints(full, services, endpoints).await
+    let lost = changing
+        .into_iter()
+        .filter_map(|index| services.lost(index));
+    sidecars::have_lost(full, &lost.collect::<Vec<_>>()).await
 }
 
 /// Says on stderr how far it is.

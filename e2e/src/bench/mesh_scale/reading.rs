@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Types of xDS that describe services.
-const OF_SERVICES: [&str; 3] = ["CDS", "EDS", "RDS"];
+const OF_SERVICES: [&str; 4] = ["CDS", "EDS", "LDS", "RDS"];
 
 /// What Envoy receives is more than what istiod counts: names, versions and types of resources come along.
 const COUNTED: RangeInclusive<f64> = 0.6..=1.0;
@@ -24,7 +24,7 @@ pub(super) struct Reading {
     allocated: f64,
     /// Bytes that the machine would have more without it.
     private: f64,
-    /// Bytes of CDS, EDS and RDS since it started.
+    /// Bytes of CDS, EDS, LDS and RDS since it started.
     of_services: f64,
     /// Bytes of xDS of all types since it started.
     received: f64,

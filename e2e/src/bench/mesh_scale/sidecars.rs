@@ -1,12 +1,15 @@
 //! The sidecars that are measured: started, taught what they call, and watched until nothing moves any more.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use serde_json::Value;
 
-use super::{AT_ONCE, PATIENCE, Services};
+use super::{AT_ONCE, PATIENCE, Services, services::Callee};
 use crate::{
     lab::{Lab, Pod, PodSpec, reference},
     wait,
@@ -85,7 +88,8 @@ impl Sidecars<'_> {
 async fn until_lazy(pod: &Pod) -> Result<()> {
     wait::until_within("a sidecar to be lazy", PATIENCE, async || {
         let clusters = pod.envoy_admin("/clusters").await?;
-        ensure!(!clusters.contains("||service-"), "it knows services");
+        // Some are in every scope, but none that is called.
+        ensure!(!clusters.contains("||service-0."), "it knows services");
         ensure!(
             pod.has_cluster("lazymesh-direct").await?,
             "it has no lazymesh-direct"
@@ -102,23 +106,21 @@ async fn until_lazy(pod: &Pod) -> Result<()> {
     .await
 }
 
-/// Has each workload call services of its own, each with a first request, until its sidecar has their clusters.
+/// Has each workload call services of its own, each with a first request or connection, until its sidecar knows them.
 pub(super) async fn learn(
     workloads: &[Pod],
     services: &Services<'_>,
     dependencies: usize,
 ) -> Result<()> {
     let learn = async |(index, pod): (usize, &Pod)| -> Result<()> {
-        for service in index * dependencies..(index + 1) * dependencies {
-            let url = format!("http://{}/", services.host(service));
-            let reply = pod.get(&url).await?;
-            ensure!(reply.status == 200, "{url}: {reply:?}");
+        let callees = index * dependencies..(index + 1) * dependencies;
+        let callees: Vec<Callee> = callees.filter_map(|index| services.callee(index)).collect();
+        for callee in &callees {
+            callee.call(pod).await?;
         }
-        for service in index * dependencies..(index + 1) * dependencies {
-            let host = services.host(service);
+        for callee in &callees {
             wait::until_within("a service to be learned", PATIENCE, async || {
-                ensure!(pod.has_host(80, &host).await?, "no routes of {host}");
-                Ok(())
+                callee.is_known(pod).await
             })
             .await?;
         }
@@ -129,6 +131,33 @@ pub(super) async fn learn(
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await
+}
+
+impl Callee {
+    async fn call(&self, pod: &Pod) -> Result<()> {
+        let Self { host, port, .. } = self;
+        if self.requests {
+            let url = format!("http://{host}:{port}/");
+            let reply = pod.get(&url).await?;
+            ensure!(reply.status == 200, "{url}: {reply:?}");
+        } else {
+            let greeting = pod.greeting(host, *port).await?;
+            ensure!(greeting.starts_with("hello"), "{host}:{port}: {greeting:?}");
+        }
+        Ok(())
+    }
+
+    async fn is_known(&self, pod: &Pod) -> Result<()> {
+        let Self { host, port, .. } = self;
+        let is_known = if self.requests {
+            pod.has_host(*port, host).await?
+        } else {
+            pod.has_listener_for(&format!("outbound|{port}||{host}"))
+                .await?
+        };
+        ensure!(is_known, "{host}:{port} is not known");
+        Ok(())
+    }
 }
 
 /// Waits until every sidecar has at least so many clusters, all of them warm.
@@ -148,22 +177,18 @@ pub(super) async fn have_clusters(sidecars: &[&[Pod]], count: usize) -> Result<(
     Ok(())
 }
 
-/// Waits until every sidecar has exactly so many endpoints of the services.
-pub(super) async fn have_endpoints(
-    sidecars: &[Pod],
-    services: &Services<'_>,
-    count: usize,
-) -> Result<()> {
-    let host = services.host(0);
-    let (_, domain) = host.split_once('.').context("a host without a domain")?;
-    let domain = format!(".{domain}::");
+/// Waits until no sidecar has an endpoint with one of these addresses.
+pub(super) async fn have_lost(sidecars: &[Pod], addresses: &[Ipv4Addr]) -> Result<()> {
     for pod in sidecars {
         wait::until_within("the endpoints as they are now", PATIENCE, async || {
             let clusters = pod.envoy_admin("/clusters").await?;
-            let endpoint =
-                |line: &&str| line.contains(&domain) && line.contains("::health_flags::");
-            let found = clusters.lines().filter(endpoint).count();
-            ensure!(found == count, "{found} endpoints instead of {count}");
+            let left = addresses.iter();
+            let left = left.filter(|address| clusters.contains(&format!("::{address}:")));
+            let left: Vec<_> = left.collect();
+            ensure!(
+                left.is_empty(),
+                "endpoints that are gone are still there: {left:?}"
+            );
             Ok(())
         })
         .await?;
