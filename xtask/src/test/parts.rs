@@ -34,10 +34,11 @@ impl Parts {
         );
         let mut parts = Self::default();
         if envoy || interop || mesh {
+            let asked_for = selection.envoy_version().map(tools::envoy_of).transpose()?;
             let build = || Lab::prepare(root, Profile::Dev);
             let mut lab = steps.step("build", build)?;
-            if let Some(version) = selection.envoy_version() {
-                lab.envoy = tools::envoy_of(version)?.fetch()?;
+            if let Some(envoy) = asked_for {
+                lab.envoy = envoy.fetch()?;
             }
             parts.lab = Some(lab);
         }
