@@ -94,7 +94,7 @@ fn check(holds: bool, otherwise: &'static str) -> Result<(), &'static str> {
 }
 
 /// The prefix also keeps a name from being read as a protobuf by the host's probe.
-fn is_outbound(cluster: &str) -> bool {
+pub(crate) fn is_outbound(cluster: &str) -> bool {
     is_name(cluster) && cluster.starts_with("outbound|")
 }
 

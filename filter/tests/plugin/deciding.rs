@@ -66,17 +66,17 @@ fn direct() {
 }
 
 #[test]
-fn direct_is_not_followed_where_identities_cannot_be_checked() {
+fn direct_is_held_where_identities_cannot_be_checked() {
     let mut worker = Worker::new();
     worker.proxy.filter_state_works = false;
     let request = worker.get("a");
     worker.decide(DIRECT);
-    assert_eq!(worker.cluster(request), Some("PassthroughCluster"));
+    assert_eq!(worker.state(request), State::Paused);
+    worker.proxy.clusters.insert("outbound|80||a".to_owned());
+    worker.pass(5);
+    assert_eq!(worker.cluster(request), Some("outbound|80||a"));
     assert_eq!(
-        (
-            worker.metric(Metric::Direct),
-            worker.metric(Metric::Undecided)
-        ),
+        (worker.metric(Metric::Direct), worker.metric(Metric::Hold)),
         (0, 1)
     );
 }
