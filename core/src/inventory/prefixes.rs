@@ -10,8 +10,10 @@ use super::{Form, Inventory, MeshService};
 use crate::resource::EndpointSlice;
 
 /// Lengths of the prefixes, of IPv4 and IPv6, that single addresses are widened to, so that the whole changes seldom.
-/// Kubernetes gives a cluster's Services few ranges, and a node's pods one.
+/// Kubernetes gives a cluster's Services few ranges, and a node's pods one of its own, mostly a /24. Most nodes that come must
+/// change nothing: with a new prefix istiod sends every sidecar all its listeners again.
 const OF_SERVICES: (u8, u8) = (16, 64);
+const OF_ENDPOINTS: (u8, u8) = (20, 64);
 const OF_OTHERS: (u8, u8) = (24, 64);
 
 /// Blocks of addresses, with how many objects have them.
@@ -68,7 +70,7 @@ pub(super) fn of_service(service: &MeshService) -> impl Iterator<Item = IpNet> {
 pub(super) fn of_slice(slice: &EndpointSlice) -> impl Iterator<Item = IpNet> {
     let addresses = slice.endpoints.iter().flat_map(|it| &it.addresses);
     let addresses = addresses.filter_map(|text| text.parse::<IpAddr>().ok());
-    addresses.map(|address| widen(address.into(), OF_OTHERS))
+    addresses.map(|address| widen(address.into(), OF_ENDPOINTS))
 }
 
 /// A block as it is; a single address with its neighbours.
@@ -154,13 +156,13 @@ mod tests {
         check(
             [
                 service("a", &["None"]),
-                slice("a", &["10.244.1.7", "10.244.3.7"]),
+                slice("a", &["10.244.1.7", "10.244.3.7", "10.244.33.7"]),
             ],
-            &["10.244.1.0/24", "10.244.3.0/24"],
+            &["10.244.0.0/20", "10.244.32.0/20"],
         );
         check(
             [service("a", &["10.96.0.1"]), slice("a", &["10.244.1.7"])],
-            &["10.96.0.0/16", "10.244.1.0/24"],
+            &["10.96.0.0/16", "10.244.0.0/20"],
         );
         check(
             [entry("a", &["192.0.2.7", "198.51.100.0/25"])],
@@ -182,9 +184,9 @@ mod tests {
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();
             assert_eq!(found, expect);
         };
-        let one = ["10.244.1.0/24"];
+        let one = ["10.244.0.0/20"];
         check(slice("a", &["10.244.1.7"]), false, true, &one);
-        check(slice("b", &["10.244.1.8"]), false, false, &one);
+        check(slice("b", &["10.244.7.8"]), false, false, &one);
         check(slice("a", &["10.244.1.9"]), false, false, &one);
         check(slice("b", &[]), true, false, &one);
         check(slice("a", &[]), true, true, &[]);
