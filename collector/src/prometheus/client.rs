@@ -17,9 +17,6 @@ use super::progress::Window;
 use crate::store::StoreError;
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// Time for one answer, and a little less for Prometheus, so that it can say that it took too long.
-const PATIENCE: Duration = Duration::from_secs(30);
-const ITS_PATIENCE: &str = "25s";
 /// Longest answer: some 30,000 series.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
@@ -55,6 +52,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     url: Url,
     token_file: Option<PathBuf>,
+    patience: Duration,
 }
 
 impl Client {
@@ -69,7 +67,7 @@ impl Client {
         }
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
-            .timeout(PATIENCE)
+            .timeout(config.prometheus_timeout)
             .redirect(Policy::none())
             .no_proxy();
         http = match (url.scheme(), &config.prometheus_ca_file) {
@@ -84,16 +82,19 @@ impl Client {
             http: http.build()?,
             url,
             token_file: config.prometheus_token_file.clone(),
+            patience: config.prometheus_timeout,
         }))
     }
 
     /// What a query comes to as of a time.
     pub(crate) async fn query(&self, query: &str, at_ms: u64) -> Result<Vec<Sample>, Failure> {
         let time = seconds(at_ms);
+        // A little less than we have, so that it can say that it took too long.
+        let patience = format!("{}ms", self.patience.as_millis() * 5 / 6);
         let form = [
             ("query", query),
             ("time", &time),
-            ("timeout", ITS_PATIENCE),
+            ("timeout", &patience),
             WHOLE,
         ];
         let url = self.path(&["api", "v1", "query"]);
@@ -130,12 +131,39 @@ impl Client {
             Some(token) => request.header(AUTHORIZATION, token),
             None => request,
         };
-        let response = request.send().await.map_err(|error| unanswered(&error))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unanswered(&error))?;
         let status = response.status();
-        let body = body(response).await?;
+        let body = self.body(response).await?;
         // It may be long, and others wait for this thread.
         let reading = spawn_blocking(move || read(status, &body)).await;
         reading.unwrap_or_else(|_| Err(Failure::Down("what cannot be read".to_owned())))
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        let failed = |error| self.unanswered(&error);
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                let reason = format!("more than {MAX_ANSWER_BYTES} bytes");
+                return Err(Failure::TooMuch(reason));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// What is said of a request that came to nothing, without its URL.
+    fn unanswered(&self, error: &reqwest::Error) -> Failure {
+        if error.is_connect() {
+            return Failure::Down("no connection".to_owned());
+        }
+        if error.is_timeout() {
+            return Failure::TooMuch(format!("none in {} s", self.patience.as_secs()));
+        }
+        Failure::Down("a connection that ended".to_owned())
     }
 
     fn token(&self) -> Result<Option<HeaderValue>, Failure> {
@@ -188,18 +216,6 @@ fn seconds(at_ms: u64) -> String {
     format!("{}.{:03}", at_ms / 1_000, at_ms % 1_000)
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(&error))? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            let reason = format!("more than {MAX_ANSWER_BYTES} bytes");
-            return Err(Failure::TooMuch(reason));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Failure> {
     let Ok(answer) = Answer::<T>::read(body) else {
         return Err(match status {
@@ -228,17 +244,6 @@ fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Failu
     answer
         .data
         .ok_or_else(|| Failure::Down("an answer without data".to_owned()))
-}
-
-/// What is said of a request that came to nothing, without its URL.
-fn unanswered(error: &reqwest::Error) -> Failure {
-    if error.is_connect() {
-        return Failure::Down("no connection".to_owned());
-    }
-    if error.is_timeout() {
-        return Failure::TooMuch(format!("none in {} s", PATIENCE.as_secs()));
-    }
-    Failure::Down("a connection that ended".to_owned())
 }
 
 #[cfg(test)]

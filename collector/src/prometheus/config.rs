@@ -46,6 +46,9 @@ pub struct PrometheusConfig {
     /// How often it is asked for what is new
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = interval, env = "LAZYMESH_PROMETHEUS_INTERVAL")]
     pub prometheus_interval: Duration,
+    /// How long one answer may take; what takes longer is asked for in smaller parts
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = interval, env = "LAZYMESH_PROMETHEUS_TIMEOUT")]
+    pub prometheus_timeout: Duration,
     /// How a label is called there, as in source_workload=workload; of reporter, source_workload,
     /// source_workload_namespace, source_canonical_service, destination_service, response_code, and namespace, which is the scraped pod's. May
     /// be given many times

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +34,8 @@ struct Fake {
 
 struct Shown {
     script: Mutex<Script>,
+    /// How long each answer takes.
+    delay: Mutex<Duration>,
     asked: Mutex<Vec<String>>,
     tokens: Mutex<Vec<String>>,
 }
@@ -43,6 +46,7 @@ impl Fake {
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(Shown {
             script: Mutex::new(Arc::new(script)),
+            delay: Mutex::default(),
             asked: Mutex::default(),
             tokens: Mutex::default(),
         });
@@ -58,6 +62,11 @@ impl Fake {
         *self.state.script.lock() = Arc::new(script);
     }
 
+    /// From now on it takes so long.
+    fn takes(&self, delay: Duration) {
+        *self.state.delay.lock() = delay;
+    }
+
     fn flag(&self) -> String {
         format!("--prometheus-url=http://{}/prefix/", self.address)
     }
@@ -68,8 +77,10 @@ impl Fake {
 }
 
 impl Shown {
-    fn answer(&self, question: &str) -> Response {
+    async fn answer(&self, question: &str) -> Response {
         self.asked.lock().push(question.to_owned());
+        let delay = *self.delay.lock();
+        tokio::time::sleep(delay).await;
         let script = Arc::clone(&*self.script.lock());
         script(question)
     }
@@ -82,7 +93,7 @@ async fn query(State(shown): State<Arc<Shown>>, headers: HeaderMap, form: String
         let token = token.to_str().expect("ASCII").to_owned();
         shown.tokens.lock().push(token);
     }
-    shown.answer(&form["query"])
+    shown.answer(&form["query"]).await
 }
 
 async fn values(
@@ -90,7 +101,8 @@ async fn values(
     Path(label): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
-    shown.answer(&format!("values of {label} in {}", query["match[]"]))
+    let question = format!("values of {label} in {}", query["match[]"]);
+    shown.answer(&question).await
 }
 
 fn success(data: &Value) -> Response {
@@ -200,6 +212,37 @@ async fn what_could_not_be_read_is_read_later() {
         ),
     ];
     join_all(cases.map(check)).await;
+}
+
+/// Whose answers come after the time for them is asked for the same again; what was known stays.
+#[tokio::test]
+async fn a_prometheus_that_is_slow_costs_nothing_but_time() {
+    let fake = Fake::start(|question| requests(question, &[called("web", "reviews", "1")])).await;
+    let mesh = Mesh::new();
+    mesh.run_pod("shop", Some("web"));
+    let flags = [
+        &*fake.flag(),
+        "--prometheus-interval=1s",
+        "--prometheus-timeout=1s",
+        "--prometheus-lookback=1m",
+        // So that it would leave, were it not seen while somebody looks.
+        "--ttl=1s",
+    ];
+    let collector = Running::start_with(&mesh, &flags).await;
+    learns_reviews(&collector).await;
+    fake.takes(Duration::from_secs(2));
+    let both = [called("web", "reviews", "0"), called("web", "ratings", "1")];
+    fake.becomes(move |question| requests(question, &both));
+    tells(&collector, "got none in 1 s").await;
+    let asked = fake.asked().len();
+    until("it was asked again", async || fake.asked().len() > asked).await;
+    assert_eq!(hosts(&collector, "web").await, [REVIEWS]);
+    fake.takes(Duration::ZERO);
+    until("what was missed is learned", async || {
+        hosts(&collector, "web").await.len() == 2
+    })
+    .await;
+    collector.stop().await.expect("a good end");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod load;
 pub mod mesh_scale;
 mod outside;
 mod pairs;
+pub mod prometheus;
 mod readers;
 mod resolve;
 mod row;
@@ -47,6 +48,8 @@ pub enum Benchmark {
     Readers,
     /// Memory of a collector that has learned all that it may, under attack, in the memory of the chart (as root)
     Limits(limits::Settings),
+    /// Memory and time of the collector that reads a Prometheus of a million series
+    Prometheus(prometheus::Settings),
     /// Memory, disk and latency of the collector while known hosts are used for long
     Soak(soak::Settings),
     /// Requests, streams and sessions that are lost while dependencies come and go (as root)
@@ -72,6 +75,7 @@ impl Benchmark {
             Self::FilterMemory => on_all_cores(filter_memory::run()),
             Self::Readers => on_all_cores(readers::run()),
             Self::Limits(settings) => on_all_cores(limits::run(settings)),
+            Self::Prometheus(settings) => on_all_cores(prometheus::run(settings)),
             Self::Soak(settings) => on_all_cores(soak::run(settings)),
             #[cfg(feature = "lab")]
             Self::Churn(settings) => on_all_cores(churn::run(settings)),
