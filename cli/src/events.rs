@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::client::{self, Client};
 use crate::event_stream::Events;
+use crate::namespaces::NamespaceArgs;
 use crate::output::{OutputArgs, ago, columns};
 
 /// Pause before a stream that broke is begun again.
@@ -16,12 +17,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[command(after_help = "\
 Examples:
   lazymesh events
+  lazymesh events -n shop
   lazymesh events --watch
   lazymesh events --watch -o json | jq -r 'select(.kind == \"learned\") | .host'")]
 pub(crate) struct Args {
     /// Go on with what happens from now on
     #[arg(short, long)]
     watch: bool,
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -44,25 +48,28 @@ struct Event {
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let client = args.collector.client().await?;
     match args.watch {
-        true => follow(&client, &args.output).await,
+        true => follow(&client, &args).await,
         false => {
             let mut stream = begin(&client, "false", None).await?;
             let mut events = Vec::new();
             while let Some(event) = stream.next().await? {
                 events.push(event);
             }
+            events.retain(|it| args.admits(it));
             args.output.print(&events, || list(&events))
         }
     }
 }
 
 /// Prints events as they come. A stream that breaks is taken up behind the last of them.
-async fn follow(client: &Client, output: &OutputArgs) -> anyhow::Result<()> {
+async fn follow(client: &Client, args: &Args) -> anyhow::Result<()> {
     let mut stream = begin(client, "true", None).await?;
     let mut last = None;
     loop {
         while let Ok(Some(event)) = stream.next().await {
-            output.print(&event, || Ok(row(&event)?.join("  ")))?;
+            if args.admits(&event) {
+                args.output.print(&event, || Ok(row(&event)?.join("  ")))?;
+            }
             last = event["id"].as_str().map(str::to_owned).or(last);
         }
         tokio::time::sleep(PAUSE).await;
@@ -74,7 +81,21 @@ async fn follow(client: &Client, output: &OutputArgs) -> anyhow::Result<()> {
     }
 }
 
-async fn begin(client: &Client, watch: &str, last: Option<&str>) -> anyhow::Result<Events> {
+impl Args {
+    /// Whether an event is of the namespaces that are shown. What is of none, as what was missed, is of all.
+    fn admits(&self, event: &Value) -> bool {
+        let workload = event["workload"]["namespace"].as_str();
+        let sidecar = || Some(event["sidecar"].as_str()?.split_once('/')?.0);
+        let namespace = workload.or_else(sidecar);
+        namespace.is_none_or(|it| self.namespaces.admits(it))
+    }
+}
+
+pub(crate) async fn begin(
+    client: &Client,
+    watch: &str,
+    last: Option<&str>,
+) -> anyhow::Result<Events> {
     let query = [("watch", watch)];
     let response = client.stream(&["v1", "events"], &query, last).await?;
     Ok(Events::new(response))

@@ -1,9 +1,9 @@
 //! `lazymesh plan`: what enforcing would leave, how far that may be relied upon, and, once reviewed, the label that does it.
 
 use std::fmt::Write;
+use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
-use clap::ValueEnum;
 use lazymesh_collector::flag::number;
 use lazymesh_collector::kubernetes::{ConnectConfig, label_namespace};
 use lazymesh_core::Workload;
@@ -21,7 +21,9 @@ lazymesh.io/mode: enforce; with --fail-below only if all of its workloads are ab
 Examples:
   lazymesh plan
   lazymesh plan shop
+  lazymesh plan -o wide
   lazymesh plan shop/web -o diff
+  lazymesh plan -o jsonpath='{[*].confidence.percent}'
   lazymesh plan shop --fail-below 80
   lazymesh plan shop --fail-below 80 --apply
   lazymesh plan -o json | jq '.[] | select(.limits != [])'")]
@@ -32,7 +34,7 @@ pub(crate) struct Args {
     /// Only this namespace
     #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "whose")]
     namespace: Option<String>,
-    /// Form of the answer
+    /// Form of the answer: diff, table, wide, name, json, yaml or jsonpath=EXPRESSION
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
     /// Fail if the confidence in any of the workloads is below this, of 100
@@ -47,16 +49,22 @@ pub(crate) struct Args {
     collector: client::ClientArgs,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone)]
 enum Form {
-    /// Columns
-    Table,
-    /// JSON
-    Json,
-    /// The same as YAML
-    Yaml,
-    /// What changes in the egress hosts of each workload
+    /// What changes in the egress hosts of each workload.
     Diff,
+    Of(Output),
+}
+
+impl FromStr for Form {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "diff" => Ok(Self::Diff),
+            _ => text.parse().map(Self::Of),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -114,6 +122,7 @@ struct Confidence {
 
 #[derive(Deserialize)]
 struct Gap {
+    gap: String,
     detail: String,
 }
 
@@ -154,15 +163,12 @@ impl Args {
         client: &Client,
         answer: &Value,
         plans: &[Value],
-        table: fn(&Value) -> anyhow::Result<String>,
+        table: fn(&Value, bool) -> anyhow::Result<String>,
     ) -> anyhow::Result<()> {
-        let output = match self.output {
-            Form::Table => Output::Table,
-            Form::Json => Output::Json,
-            Form::Yaml => Output::Yaml,
-            Form::Diff => return print(&diff(client, plans).await?),
-        };
-        output.print(answer, || table(answer))
+        match &self.output {
+            Form::Diff => print(&diff(client, plans).await?),
+            Form::Of(output) => output.print(answer, || table(answer, output.is_wide())),
+        }
     }
 
     /// Fails where somebody is not known well enough.
@@ -219,27 +225,12 @@ async fn diff(client: &Client, plans: &[Value]) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn list(plans: &Value) -> anyhow::Result<String> {
+fn list(plans: &Value, wide: bool) -> anyhow::Result<String> {
     let plans = Vec::<Plan>::deserialize(plans).context("the collector answered something else")?;
     if plans.is_empty() {
         return Ok("No workload has pods there, and nothing has been learned yet.".to_owned());
     }
-    let rows = plans.into_iter().map(|plan| {
-        let limits: Vec<_> = plan.limits.iter().map(|it| it.limit.as_str()).collect();
-        [
-            plan.workload(),
-            plan.mode.clone(),
-            of(plan.scoped.services, plan.full.services),
-            of(plan.scoped.clusters, plan.full.clusters),
-            of(plan.scoped.endpoints, plan.full.endpoints),
-            bytes(plan.scoped.memory_bytes, plan.full.memory_bytes),
-            plan.evidence.first_seen_ms.map_or("-".to_owned(), ago),
-            plan.evidence.count.to_string(),
-            format!("{} %", plan.confidence.percent),
-            limits.join(","),
-        ]
-    });
-    let headers = [
+    let mut headers = vec![
         "WORKLOAD",
         "MODE",
         "SERVICES",
@@ -251,10 +242,45 @@ fn list(plans: &Value) -> anyhow::Result<String> {
         "CONFIDENCE",
         "LIMITS",
     ];
+    if wide {
+        headers.extend(["XDS (EST.)", "SIDECAR", "SEEN BY", "UNSEEN"]);
+    }
+    let rows = plans.iter().map(|plan| match wide {
+        true => [plan.row(), plan.more()].concat(),
+        false => plan.row(),
+    });
     Ok(columns(headers, rows))
 }
 
 impl Plan {
+    fn row(&self) -> Vec<String> {
+        let (full, scoped) = (&self.full, &self.scoped);
+        let limits: Vec<_> = self.limits.iter().map(|it| it.limit.as_str()).collect();
+        vec![
+            self.workload(),
+            self.mode.clone(),
+            of(scoped.services, full.services),
+            of(scoped.clusters, full.clusters),
+            of(scoped.endpoints, full.endpoints),
+            bytes(scoped.memory_bytes, full.memory_bytes),
+            self.evidence.first_seen_ms.map_or("-".to_owned(), ago),
+            self.evidence.count.to_string(),
+            format!("{} %", self.confidence.percent),
+            limits.join(","),
+        ]
+    }
+
+    /// What a wide table shows besides.
+    fn more(&self) -> Vec<String> {
+        let gaps: Vec<_> = self.confidence.gaps.iter().map(|it| &*it.gap).collect();
+        vec![
+            bytes(self.scoped.xds_bytes, self.full.xds_bytes),
+            self.sidecar.state.clone(),
+            self.evidence.sources.join(","),
+            gaps.join(","),
+        ]
+    }
+
     fn workload(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
@@ -269,7 +295,7 @@ fn bytes(scoped: usize, full: usize) -> String {
     format!("{} of {} MB", megabytes(scoped), megabytes(full))
 }
 
-fn show(plan: &Value) -> anyhow::Result<String> {
+fn show(plan: &Value, _wide: bool) -> anyhow::Result<String> {
     let plan = Plan::deserialize(plan)?;
     let evidence = match plan.evidence.first_seen_ms {
         Some(first) => format!(

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::client::{self, Client};
+use crate::events;
 use crate::graph::Edge;
 use crate::namespaces::NamespaceArgs;
 use crate::output::{OutputArgs, ago, columns};
@@ -14,6 +15,8 @@ use crate::output::{OutputArgs, ago, columns};
 Examples:
   lazymesh workloads
   lazymesh workloads -n shop
+  lazymesh workloads -o wide
+  lazymesh workloads --watch
   lazymesh workloads shop/web
   lazymesh workloads shop/web -o json | jq -r '.dependencies[].host'")]
 pub(crate) struct Args {
@@ -22,6 +25,9 @@ pub(crate) struct Args {
     workload: Option<Workload>,
     #[command(flatten)]
     namespaces: NamespaceArgs,
+    /// Go on with each workload that something happens to
+    #[arg(short, long, conflicts_with = "workload")]
+    watch: bool,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -34,6 +40,19 @@ struct Item {
     name: String,
     mode: String,
     dependencies: usize,
+}
+
+/// What a plan says besides.
+#[derive(Deserialize)]
+struct Wide {
+    sidecar: Sidecar,
+    evidence: Evidence,
+}
+
+#[derive(Deserialize)]
+struct Evidence {
+    last_seen_ms: Option<u64>,
+    sources: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,19 +77,68 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let client = args.collector.client().await?;
     match &args.workload {
         None => {
-            let mut items = client.list(&["v1", "workloads"], &[]).await?;
+            let last = match args.watch {
+                true => newest(&client).await?,
+                false => None,
+            };
+            // A plan says more of each.
+            let path = if args.output.is_wide() {
+                "plan"
+            } else {
+                "workloads"
+            };
+            let mut items = client.list(&["v1", path], &[]).await?;
             let is_listed = |it: &Value| {
                 args.namespaces
                     .admits(it["namespace"].as_str().unwrap_or_default())
             };
             items.retain(is_listed);
-            args.output.print(&items, || list(&items))
+            let wide = args.output.is_wide();
+            args.output.print(&items, || list(&items, wide))?;
+            match args.watch {
+                true => follow(&client, &args, last.as_deref()).await,
+                false => Ok(()),
+            }
         }
         Some(workload) => {
             let detail = detail(&client, workload).await?;
             args.output.print(&detail, || show(&detail))
         }
     }
+}
+
+/// The newest event there is.
+async fn newest(client: &Client) -> anyhow::Result<Option<String>> {
+    let mut past = events::begin(client, "false", None).await?;
+    let mut last = None;
+    while let Some(event) = past.next().await? {
+        last = event["id"].as_str().map(str::to_owned).or(last);
+    }
+    Ok(last)
+}
+
+/// Prints workloads anew that something has happened to since an event, until the stream ends.
+async fn follow(client: &Client, args: &Args, last: Option<&str>) -> anyhow::Result<()> {
+    let mut stream = events::begin(client, "true", last).await?;
+    let kind = if args.output.is_wide() {
+        "plan"
+    } else {
+        "workloads"
+    };
+    while let Some(event) = stream.next().await? {
+        let Ok(Workload { namespace, name }) = Workload::deserialize(&event["workload"]) else {
+            continue;
+        };
+        if !args.namespaces.admits(&namespace) {
+            continue;
+        }
+        // One that is gone meanwhile has no row.
+        if let Ok(item) = client.json(&["v1", kind, &namespace, &name]).await {
+            let row = || Ok(row(&item, args.output.is_wide())?.join("  "));
+            args.output.print(&item, row)?;
+        }
+    }
+    Ok(())
 }
 
 /// The workload, with its dependencies in the place of their number.
@@ -86,21 +154,39 @@ async fn detail(client: &Client, workload: &Workload) -> anyhow::Result<Value> {
     Ok(detail)
 }
 
-fn list(items: &[Value]) -> anyhow::Result<String> {
+fn list(items: &[Value], wide: bool) -> anyhow::Result<String> {
     if items.is_empty() {
         return Ok(
             "No workload has pods in the inventory, and nothing has been learned yet.".to_owned(),
         );
     }
-    let rows = items
-        .iter()
-        .map(Item::deserialize)
-        .collect::<Result<Vec<_>, _>>()?;
-    let rows = rows.into_iter().map(|item| {
-        let workload = format!("{}/{}", item.namespace, item.name);
-        [workload, item.mode, item.dependencies.to_string()]
-    });
-    Ok(columns(["WORKLOAD", "MODE", "DEPENDENCIES"], rows))
+    let rows = items.iter().map(|item| row(item, wide));
+    let rows = rows.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut headers = vec!["WORKLOAD", "MODE", "DEPENDENCIES"];
+    if wide {
+        headers.extend(["SIDECAR", "LAST SEEN", "SEEN BY"]);
+    }
+    Ok(columns(headers, rows))
+}
+
+fn row(item: &Value, wide: bool) -> anyhow::Result<Vec<String>> {
+    let Item {
+        namespace,
+        name,
+        mode,
+        dependencies,
+    } = Item::deserialize(item)?;
+    let mut row = vec![
+        format!("{namespace}/{name}"),
+        mode,
+        dependencies.to_string(),
+    ];
+    if wide {
+        let more = Wide::deserialize(item)?;
+        let seen = more.evidence.last_seen_ms.map_or("-".to_owned(), ago);
+        row.extend([more.sidecar.state, seen, more.evidence.sources.join(",")]);
+    }
+    Ok(row)
 }
 
 fn show(detail: &Value) -> anyhow::Result<String> {
