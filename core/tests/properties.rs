@@ -331,11 +331,12 @@ fn check_hosts(hosts: &[String]) -> Result<(), TestCaseError> {
         let (namespace, host) = entry.split_once('/').expect("namespace/host");
         prop_assert!(is_label(namespace), "namespace of {entry}");
         let exact = host.strip_prefix("*.").unwrap_or(host);
+        let relative = exact.strip_suffix('.').unwrap_or(exact);
         prop_assert!(
-            exact.len() <= 255 && exact.split('.').all(is_label),
+            exact.len() <= 255 && relative.split('.').all(is_label),
             "host of {entry}"
         );
-        let top = exact.rsplit('.').next().unwrap_or_default();
+        let top = relative.rsplit('.').next().unwrap_or_default();
         prop_assert!(top.parse::<i64>().is_err(), "top level of {entry}");
         prop_assert!(
             exact == host || mesh::WILDCARDS.contains(&host) || host == "*.invalid",

@@ -80,7 +80,7 @@ struct FootprintView {
 /// What keeps a scope large, or a pod from having it.
 #[derive(Debug, Serialize, ToSchema)]
 struct LimitView {
-    /// In one word: `proxyless`, `full` or `unlabelled`.
+    /// In one word: `proxyless`, `old-sidecar`, `no-sidecar`, `full` or `unlabelled`.
     limit: &'static str,
     /// For a person.
     detail: String,

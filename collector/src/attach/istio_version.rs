@@ -141,6 +141,12 @@ mod tests {
     }
 
     #[test]
+    fn core_takes_the_same_sidecars_for_old() {
+        let oldest = format!("1.{}", lazymesh_core::resource::OLDEST_SIDECAR);
+        assert_eq!(IstioVersion::ALL[0].to_string(), oldest);
+    }
+
+    #[test]
     fn istiod_s_pods_say_the_version() {
         let running = |image: &str| pod(image, json!({}), "Running");
         check(

@@ -1,6 +1,8 @@
-//! Hosts that sidecars call themselves: for an EnvoyFilter, a WasmPlugin or a RequestAuthentication.
+//! Hosts that sidecars call themselves: for an EnvoyFilter, a WasmPlugin or a RequestAuthentication; and those whose routes or clusters an
+//! EnvoyFilter patches.
 //!
-//! Such a call never meets the catch-all of the outbound listeners, so nothing could learn it.
+//! Such a call never meets the catch-all of the outbound listeners, so nothing could learn it; and no first request could have what a patch
+//! does.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -23,7 +23,7 @@ pub(super) fn name(pod: &Pod) -> Option<String> {
     if let Some(name) = labels.get(CANONICAL_NAME_LABEL) {
         return Some(name.clone());
     }
-    pod.spec.proxy.or(pod.spec.native_proxy)?;
+    (pod.spec.containers.proxy).or(pod.spec.init_containers.proxy)?;
     let mut substitutes = CANONICAL_NAME_LABELS.iter();
     let substitute = substitutes.find_map(|label| labels.get(*label));
     let name = substitute.cloned().unwrap_or_else(|| made_by(pod));

@@ -28,6 +28,8 @@ pub(crate) struct MeshService {
     pub(crate) form: Form,
     pub(crate) ports: Vec<Port>,
     pub(super) addresses: Vec<IpNet>,
+    /// Those that a ServiceEntry says, in its order: istiod makes a service of each.
+    written: Vec<IpNet>,
     /// What Istio tells its connections by.
     pub(crate) told_by: ToldBy,
     /// What passing a connection through would do.
@@ -106,6 +108,20 @@ impl MeshService {
 
     pub(crate) fn has_address(&self, address: IpAddr) -> bool {
         self.addresses.contains(&IpNet::from(address))
+    }
+
+    /// Whether Istio's virtual host for it has an address among its names: of those that a ServiceEntry says, the last.
+    pub(crate) fn is_named_by(&self, address: IpAddr) -> bool {
+        let written = self.written.last();
+        written.map_or_else(
+            || self.has_address(address),
+            |last| *last == IpNet::from(address),
+        )
+    }
+
+    /// Whether istiod makes several services of it.
+    pub(crate) fn is_several(&self) -> bool {
+        self.written.len() > 1
     }
 
     /// Whether an address is in one of its blocks.
@@ -226,6 +242,7 @@ pub(crate) fn of_service(service: &Service, mesh: &Mesh) -> Option<MeshService> 
             })
             .collect(),
         addresses: blocks(spec.cluster_ips.iter().chain([&spec.cluster_ip])),
+        written: Vec::new(),
         told_by: ToldBy::Address,
         passing: Passing::Differs,
         export_to: ExportTo::new(
@@ -242,13 +259,13 @@ pub(crate) fn of_entry(entry: &ServiceEntry, mesh: &Mesh) -> impl Iterator<Item 
     let (metadata, spec) = (&entry.metadata, &entry.spec);
     let namespace = metadata.namespace.as_str();
     spec.hosts.iter().filter_map(move |host| {
-        let egress = EgressHost::new(namespace, host.strip_suffix('.').unwrap_or(host)).ok()?;
+        let egress = EgressHost::new(namespace, host.as_str()).ok()?;
         let allocated = (entry.status.addresses.iter())
             .filter(|address| address.host.is_empty() || address.host == *host)
             .map(|address| &address.value);
         Some(MeshService {
             cluster: None,
-            key: normalise(host),
+            key: host.to_ascii_lowercase(),
             egress,
             name: metadata.name.clone(),
             form: Form::Entry,
@@ -262,6 +279,9 @@ pub(crate) fn of_entry(entry: &ServiceEntry, mesh: &Mesh) -> impl Iterator<Item 
                 })
                 .collect(),
             addresses: blocks(spec.addresses.iter().chain(allocated)),
+            written: (spec.addresses.iter())
+                .filter_map(|text| parse_block(text))
+                .collect(),
             told_by: told_by(&spec.addresses),
             passing: passing(spec, host),
             export_to: ExportTo::new(
@@ -300,8 +320,4 @@ fn blocks<'a>(addresses: impl Iterator<Item = &'a String>) -> Vec<IpNet> {
     blocks.sort_unstable();
     blocks.dedup();
     blocks
-}
-
-pub(crate) fn normalise(host: &str) -> String {
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }

@@ -29,6 +29,10 @@ pub(crate) struct Pod {
     pub(crate) captures_dns: bool,
     /// Whether it has no Envoy, so that no filter tells what it calls.
     pub(crate) is_proxyless: bool,
+    /// Whether its sidecar is older than the filter is for.
+    pub(crate) has_old_sidecar: bool,
+    /// Whether it says what runs in it, and none of that is a sidecar.
+    pub(crate) is_bare: bool,
     /// Whether it has a sidecar with Envoy, which runs.
     pub(crate) runs_sidecar: bool,
     /// Whether its sidecar needs the services that select it.
@@ -204,9 +208,8 @@ impl Clusters<PodIndex> {
 fn read_pod(object: &resource::Pod) -> Pod {
     let (metadata, status) = (&object.metadata, &object.status);
     let account = object.spec.service_account_name.as_str();
-    let mut proxies = [object.spec.proxy, object.spec.native_proxy]
-        .into_iter()
-        .flatten();
+    let containers = [object.spec.containers, object.spec.init_containers];
+    let mut proxies = containers.iter().filter_map(|of| of.proxy);
     Pod {
         cluster: metadata.cluster.clone(),
         namespace: metadata.namespace.clone(),
@@ -224,6 +227,8 @@ fn read_pod(object: &resource::Pod) -> Pod {
             .is_some_and(|mode| mode == "istio"),
         captures_dns: proxies.clone().any(|proxy| proxy.captures_dns),
         is_proxyless: proxies.clone().any(|proxy| proxy.is_proxyless),
+        has_old_sidecar: proxies.clone().any(|proxy| proxy.is_old),
+        is_bare: containers.iter().any(|of| of.any) && proxies.clone().next().is_none(),
         runs_sidecar: status.phase == "Running"
             && proxies
                 .clone()

@@ -121,7 +121,7 @@ impl Inventory {
     /// Every egress host of this very name, whatever its namespace.
     #[must_use]
     pub fn egress_hosts_named(&self, host: &str) -> BTreeSet<EgressHost> {
-        let host = super::mesh_service::normalise(host);
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let services = self.services.named(&host);
         services.map(|service| service.egress.clone()).collect()
     }

@@ -307,7 +307,6 @@ fn destinations_mut(spec: &mut VirtualServiceSpec) -> impl Iterator<Item = &mut 
 
 /// A host as Istio completes it: a name without dots is a service in the object's own namespace.
 pub(crate) fn full_host(host: &str, namespace: &str, cluster_domain: &str) -> String {
-    let host = host.strip_suffix('.').unwrap_or(host);
     if host.is_empty() || host.contains(['.', '*', ':']) {
         host.to_owned()
     } else {

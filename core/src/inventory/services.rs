@@ -28,6 +28,8 @@ pub(crate) struct ServiceIndex {
     aliases: BTreeMap<String, BTreeSet<EgressHost>>,
     /// The hosts of several objects of one namespace, of which one is a ServiceEntry.
     merged: BTreeSet<EgressHost>,
+    /// Hosts that are written with capitals.
+    cased: BTreeSet<EgressHost>,
 }
 
 impl ServiceIndex {
@@ -38,6 +40,9 @@ impl ServiceIndex {
             self.addresses_of(&service).insert(block, &service);
         }
         self.find_merged(&service.egress);
+        if service.host() != service.key() {
+            self.cased.insert(service.egress.clone());
+        }
         if let Form::ExternalName(host) = &service.form {
             let aliases = self.aliases.entry(host.clone()).or_default();
             aliases.insert(service.egress.clone());
@@ -57,6 +62,12 @@ impl ServiceIndex {
             self.addresses_of(service).remove(block, service);
         }
         self.find_merged(&service.egress);
+        if self
+            .of(&service.egress)
+            .all(|it| it.egress != service.egress)
+        {
+            self.cased.remove(&service.egress);
+        }
         if let Form::ExternalName(host) = &service.form {
             let is_gone = self.of(&service.egress).all(|it| it.form != service.form);
             if let Some(aliases) = self.aliases.get_mut(host).filter(|_| is_gone) {
@@ -100,6 +111,12 @@ impl ServiceIndex {
     /// Those whose host several objects of their namespace have, of which one is a ServiceEntry: istiod merges them in part.
     pub(crate) fn merged(&self) -> impl Iterator<Item = &MeshService> {
         self.merged.iter().filter_map(|host| self.get(host))
+    }
+
+    /// Those whose hosts are written with capitals. istiod's routes for requests lead to clusters of such a name in lower case, which nobody has.
+    pub(crate) fn cased(&self) -> impl Iterator<Item = &MeshService> {
+        let written = |host| self.of(host).find(|service| service.egress == *host);
+        self.cased.iter().filter_map(written)
     }
 
     /// The ExternalNames that stand for a service, whomever they are exported to.
@@ -158,6 +175,18 @@ impl ServiceIndex {
         services.filter(|service| service.namespace() == egress.namespace)
     }
 
+    /// The object that istiod makes the virtual host of a port of: of those of one host that have the port, the last that it lists.
+    pub(crate) fn virtual_host(
+        &self,
+        host: &EgressHost,
+        port: u16,
+        client: &str,
+    ) -> Option<&MeshService> {
+        let own = self.of(host).filter(|it| it.has_port(port));
+        let own = own.filter(|it| it.export_to.allows(client));
+        own.max_by(|one, other| one.place(client).cmp(&other.place(client)))
+    }
+
     /// The wildcards that cover a name and that a client sees, most specific first.
     pub(crate) fn wildcards(&self, name: &str, client: &str) -> impl Iterator<Item = &MeshService> {
         let wild = self.hosts.wild(name);
@@ -205,16 +234,15 @@ impl ServiceIndex {
         Some((service, open == 0))
     }
 
-    /// The services of a client that have an address and a port in common with one, so that of all of them one has the
-    /// listener.
+    /// The services of a client that have a listener of an address and a port that one has, too: of all of them one has it.
     pub(crate) fn sharing(
         &self,
         service: &MeshService,
         client: &str,
     ) -> impl Iterator<Item = &MeshService> {
         let port = |port: &Port| port.number;
-        let ports: Vec<_> = service.ports_beyond_http().map(port).collect();
-        let blocks = service.addresses.iter().filter(|_| !ports.is_empty());
+        let ports: Vec<_> = service.ports.iter().map(port).collect();
+        let blocks = service.addresses.iter();
         let of_clusters = self.addresses.values();
         let found: Vec<_> = blocks
             .flat_map(|&block| {

@@ -26,7 +26,9 @@ impl EgressHost {
     pub fn new(namespace: impl Into<String>, host: impl Into<String>) -> Result<Self, NameError> {
         let (namespace, host) = (namespace.into(), host.into());
         dns::check_namespace(&namespace)?;
-        if !dns::is_fqdn(host.strip_prefix("*.").unwrap_or(&host)) {
+        let name = host.strip_prefix("*.").unwrap_or(&host);
+        // Istio takes a dot at the end, and then for another host.
+        if !dns::is_fqdn(name.strip_suffix('.').unwrap_or(name)) {
             return Err(NameError::Host);
         }
         Ok(Self { namespace, host })
@@ -79,6 +81,8 @@ mod tests {
         };
         check("shop/a.example.com", Ok("shop/a.example.com"));
         check("shop/*.example.com", Ok("shop/*.example.com"));
+        check("shop/a.example.com.", Ok("shop/a.example.com."));
+        check("shop/a.example.com..", Err(NameError::Host));
         check("a.example.com", Err(NameError::Form));
         check("*/a.example.com", Err(NameError::Namespace));
         check("~/a.example.com", Err(NameError::Namespace));

@@ -7,7 +7,7 @@ use lazymesh_protocol::Protocol;
 use super::alias::concrete;
 use super::question::Question;
 use crate::inventory::{Form, Inventory, MeshService, Spoken, ToldBy};
-use crate::names::EgressHost;
+use crate::names::{EgressHost, Host};
 
 /// The service whose own listener takes a question, whatever name it says: that of the address that was dialled, but for ports
 /// that are declared to speak HTTP, to which requests come by name.
@@ -91,6 +91,22 @@ pub(super) fn knows(inventory: &Inventory, question: &Question, service: &MeshSe
             _ => owners.any(|owner| owner.has_address(dialled.ip())),
         };
     }
-    let mut ports = behind.http_ports();
-    ports.any(|port| port == dialled.port()) && inventory.tells_names(dialled.port(), client)
+    let address = question.authority.as_ref().map(|named| &named.host);
+    let owner = virtual_host(inventory, behind, dialled.port(), client);
+    let is_its = |owner: &MeshService| match address {
+        Some(Host::Ip(ip)) => owner.is_named_by(*ip),
+        _ => true,
+    };
+    owner.is_some_and(is_its) && inventory.tells_names(dialled.port(), client)
+}
+
+/// The object whose names and addresses Istio's virtual host for a service and a port has, where it has one.
+pub(super) fn virtual_host<'a>(
+    inventory: &'a Inventory,
+    service: &MeshService,
+    port: u16,
+    client: &str,
+) -> Option<&'a MeshService> {
+    let owner = (inventory.services).virtual_host(&service.egress, port, client)?;
+    owner.http_ports().any(|own| own == port).then_some(owner)
 }

@@ -128,14 +128,16 @@ fn candidates<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<Tar
     found
 }
 
-/// Whoever may have a name that a dot ends. Istio knows services by their full names with one, and by nothing else.
+/// Whoever may have a name that a dot ends. Istio knows services by their full names with one, and what is written so itself.
 fn absolute<'a>(inventory: &'a Inventory, name: &str, client: &str) -> Vec<Target<'a>> {
     let services = &inventory.services;
+    let written = services.visible(&format!("{name}."), client);
     let hosts = (name.match_indices('.')).filter_map(|(dot, _)| name.get(dot + 1..));
     let headless = hosts.filter_map(|host| services.visible(host, client));
     let headless = headless.filter(|service| service.form == Form::Headless);
-    let found = services.visible(name, client).into_iter().chain(headless);
+    let found = written.into_iter().chain(services.visible(name, client));
     found
+        .chain(headless)
         .chain(services.wildcards(name, client))
         .map(by_its_name)
         .collect()
@@ -170,7 +172,7 @@ fn serves(inventory: &Inventory, question: &Question, target: &Target<'_>) -> bo
         Target::Service { service, .. } => {
             let behind = concrete(inventory, service, client);
             behind.is_some_and(|behind| match question.protocol {
-                Protocol::Http => behind.http_ports().any(|own| own == port),
+                Protocol::Http => listener::virtual_host(inventory, behind, port, client).is_some(),
                 Protocol::Tcp | Protocol::Tls => behind.has_port(port),
             })
         }

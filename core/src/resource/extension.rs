@@ -8,6 +8,13 @@ use super::meta::{Metadata, Selector, or_default};
 /// How the name of a cluster of a service begins, `outbound|<port>|<subset>|<host>`.
 const OUTBOUND: &str = "outbound|";
 
+/// Where a patch of an EnvoyFilter names the host whose routes or cluster it is for.
+const MATCHED_HOSTS: [&str; 3] = [
+    "/match/routeConfiguration/vhost/name",
+    "/match/routeConfiguration/vhost/domainName",
+    "/match/cluster/service",
+];
+
 /// `networking.istio.io EnvoyFilter`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct EnvoyFilter {
@@ -19,14 +26,15 @@ pub struct EnvoyFilter {
     pub spec: EnvoyFilterSpec,
 }
 
-/// What an [`EnvoyFilter`] changes. Only which hosts that has sidecars call is read.
+/// What an [`EnvoyFilter`] changes. Only which hosts it is about is read: those that it has sidecars call, and those whose routes or
+/// clusters it patches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct EnvoyFilterSpec {
     /// The pods; none for all of the namespace, or of the mesh in the root namespace.
     pub workload_selector: Option<Selector>,
-    /// Hosts whose clusters its patches name.
-    #[serde(rename = "configPatches", deserialize_with = "hosts_of_clusters")]
+    /// Hosts that its patches name, by clusters or in what they match.
+    #[serde(rename = "configPatches", deserialize_with = "hosts_of_patches")]
     pub hosts: BTreeSet<String>,
 }
 
@@ -87,17 +95,41 @@ pub struct JwtRule {
 fn hosts_of_clusters<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeSet<String>, D::Error> {
+    Ok(named_in(&Value::deserialize(deserializer)?))
+}
+
+/// As [`hosts_of_clusters`], with those of the virtual hosts and clusters that patches match.
+fn hosts_of_patches<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeSet<String>, D::Error> {
+    let patches = Value::deserialize(deserializer)?;
+    let matched = (patches.as_array().into_iter().flatten()).flat_map(|patch| {
+        let texts = MATCHED_HOSTS.map(|place| patch.pointer(place).and_then(Value::as_str));
+        texts.into_iter().flatten().filter_map(host_of)
+    });
+    let mut hosts: BTreeSet<_> = matched.collect();
+    hosts.extend(named_in(&patches));
+    Ok(hosts)
+}
+
+/// The host of `host`, or of `host:port`.
+fn host_of(text: &str) -> Option<String> {
+    let host = text.split_once(':').map_or(text, |(host, _)| host);
+    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+}
+
+fn named_in(value: &Value) -> BTreeSet<String> {
     let mut hosts = BTreeSet::new();
-    let mut pending = vec![Value::deserialize(deserializer)?];
+    let mut pending = vec![value];
     while let Some(value) = pending.pop() {
         match value {
-            Value::String(text) => hosts.extend(clusters_in(&text)),
+            Value::String(text) => hosts.extend(clusters_in(text)),
             Value::Array(items) => pending.extend(items),
-            Value::Object(fields) => pending.extend(fields.into_iter().map(|(_, value)| value)),
+            Value::Object(fields) => pending.extend(fields.values()),
             _ => {}
         }
     }
-    Ok(hosts)
+    hosts
 }
 
 /// A text may be a cluster's name, or a program with such names in it.
@@ -117,6 +149,35 @@ fn clusters_in(text: &str) -> impl Iterator<Item = String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn finds_the_hosts_that_patches_are_for() {
+        let check = |patch: Value, expect: &[&str]| {
+            let read: EnvoyFilterSpec =
+                serde_json::from_value(json!({ "configPatches": [patch] })).unwrap();
+            let found: Vec<_> = read.hosts.iter().map(String::as_str).collect();
+            assert_eq!(found, expect);
+        };
+        let vhost = |vhost: Value| json!({ "match": { "routeConfiguration": { "vhost": vhost } } });
+        check(
+            vhost(json!({ "name": "A.b.svc.cluster.local:80" })),
+            &["a.b.svc.cluster.local"],
+        );
+        check(vhost(json!({ "domainName": "a.b" })), &["a.b"]);
+        check(vhost(json!({ "name": ":80" })), &[]);
+        check(
+            json!({ "match": { "cluster": { "service": "a.b" } } }),
+            &["a.b"],
+        );
+        check(
+            json!({ "match": { "cluster": { "name": "outbound|80||a.b" } } }),
+            &["a.b"],
+        );
+        check(
+            json!({ "match": { "listener": { "portNumber": 80 } } }),
+            &[],
+        );
+    }
 
     #[test]
     fn finds_clusters_anywhere() {

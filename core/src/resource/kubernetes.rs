@@ -149,12 +149,21 @@ pub struct PodSpec {
     /// Whether it shares its node's address.
     #[serde(deserialize_with = "or_default")]
     pub host_network: bool,
-    /// Istio's sidecar, if one of its containers is that.
-    #[serde(rename = "containers", deserialize_with = "find_proxy")]
+    /// What runs in it.
+    #[serde(deserialize_with = "read_containers")]
+    pub containers: Containers,
+    /// What runs before these, and besides them where Kubernetes has sidecars of its own.
+    #[serde(deserialize_with = "read_containers")]
+    pub init_containers: Containers,
+}
+
+/// What is read of the containers of a [`Pod`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Containers {
+    /// Whether there are any.
+    pub any: bool,
+    /// Istio's sidecar, if one of them is that.
     pub proxy: Option<Proxy>,
-    /// The same of its initContainers, where Kubernetes has sidecars of its own.
-    #[serde(rename = "initContainers", deserialize_with = "find_proxy")]
-    pub native_proxy: Option<Proxy>,
 }
 
 /// Istio's sidecar in a [`Pod`].
@@ -169,6 +178,8 @@ pub struct Proxy {
     pub discovers_itself: bool,
     /// Whether it is beside no application: a gateway, or a waypoint.
     pub is_gateway: bool,
+    /// Whether its image says that it is older than the filter is for.
+    pub is_old: bool,
 }
 
 /// Where a [`Pod`] runs.
@@ -194,6 +205,9 @@ pub struct PodIp {
     pub ip: String,
 }
 
+/// The oldest minor release of Istio 1 whose sidecars the filter is for.
+pub const OLDEST_SIDECAR: u32 = 28;
+
 /// Name of Istio's sidecar in every injection template.
 const PROXY: &str = "istio-proxy";
 /// What pilot-agent is started as, behind `proxy`, where it is no sidecar.
@@ -208,6 +222,8 @@ const SELF_DISCOVERY: &str = "ISTIO_META_ENABLE_SELF_DISCOVERY";
 struct Container {
     name: String,
     #[serde(deserialize_with = "or_default")]
+    image: String,
+    #[serde(deserialize_with = "or_default")]
     args: Vec<String>,
     #[serde(deserialize_with = "or_default")]
     env: Vec<Variable>,
@@ -221,25 +237,63 @@ struct Variable {
     value: String,
 }
 
-fn find_proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Proxy>, D::Error> {
+fn read_containers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Containers, D::Error> {
     let containers = Option::<Vec<Container>>::deserialize(deserializer)?.unwrap_or_default();
-    let mut containers = containers.iter();
-    let proxy = containers.find(|container| container.name == PROXY);
-    Ok(proxy.map(|proxy| {
-        let says = |name: &str, means: fn(&str) -> bool| {
-            let mut variables = proxy.env.iter();
-            variables.any(|variable| variable.name == name && means(&variable.value))
-        };
-        Proxy {
-            captures_dns: says(DNS_CAPTURE, is_true),
-            is_proxyless: says(GENERATOR, |value| value == "grpc"),
-            discovers_itself: says(SELF_DISCOVERY, is_true),
-            is_gateway: (proxy.args.get(1)).is_some_and(|role| GATEWAYS.contains(&role.as_str())),
-        }
-    }))
+    let proxy = containers.iter().find(|container| container.name == PROXY);
+    Ok(Containers {
+        any: !containers.is_empty(),
+        proxy: proxy.map(read_proxy),
+    })
+}
+
+fn read_proxy(proxy: &Container) -> Proxy {
+    let says = |name: &str, means: fn(&str) -> bool| {
+        let mut variables = proxy.env.iter();
+        variables.any(|variable| variable.name == name && means(&variable.value))
+    };
+    Proxy {
+        captures_dns: says(DNS_CAPTURE, is_true),
+        is_proxyless: says(GENERATOR, |value| value == "grpc"),
+        discovers_itself: says(SELF_DISCOVERY, is_true),
+        is_gateway: (proxy.args.get(1)).is_some_and(|role| GATEWAYS.contains(&role.as_str())),
+        is_old: minor_release(&proxy.image).is_some_and(|minor| minor < OLDEST_SIDECAR),
+    }
+}
+
+/// The minor release of Istio 1 that an image's tag says; none for a digest, and for tags of one's own.
+fn minor_release(image: &str) -> Option<u32> {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let (_, tag) = name
+        .rsplit_once('/')
+        .unwrap_or(("", name))
+        .1
+        .split_once(':')?;
+    let minor = tag.strip_prefix("1.")?.split(['.', '-']).next()?;
+    minor.parse().ok()
 }
 
 /// As Go's `strconv.ParseBool`, by which pilot-agent reads variables.
 fn is_true(value: &str) -> bool {
     matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_say_the_release() {
+        let check = |image: &str, expect: Option<u32>| {
+            assert_eq!(minor_release(image), expect, "{image}");
+        };
+        check("docker.io/istio/proxyv2:1.27.3-distroless", Some(27));
+        check("registry.test:5000/istio/proxyv2:1.31-dev", Some(31));
+        check("istio/proxyv2:1.9@sha256:00", Some(9));
+        check("registry.test:5000/istio/proxyv2", None);
+        check("istio/proxyv2@sha256:00", None);
+        check("istio/proxyv2:ours", None);
+        check("istio/proxyv2:2.1", None);
+        check("auto", None);
+        check("", None);
+    }
 }

@@ -35,8 +35,9 @@ pub use istio::{
 pub(crate) use kind::kinds;
 pub use kind::{Kind, KindApi, Presence, Scope};
 pub use kubernetes::{
-    Endpoint, EndpointConditions, EndpointPort, EndpointSlice, EndpointTarget, Namespace, Pod,
-    PodIp, PodSpec, PodStatus, Proxy, Service, ServicePort, ServiceSpec,
+    Containers, Endpoint, EndpointConditions, EndpointPort, EndpointSlice, EndpointTarget,
+    Namespace, OLDEST_SIDECAR, Pod, PodIp, PodSpec, PodStatus, Proxy, Service, ServicePort,
+    ServiceSpec,
 };
 pub use label_selector::{LabelSelector, LabelSelectorRequirement};
 pub use mesh::{DefaultExportTo, Mesh};

@@ -122,7 +122,12 @@ impl fmt::Display for Cause {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.rule {
             Rule::Always(why) => return why.fmt(out),
-            Rule::Callee(object) => write!(out, "{object} has the sidecar itself call it"),
+            Rule::Callee(object) => {
+                write!(
+                    out,
+                    "{object} has the sidecar itself call it, or patches it"
+                )
+            }
             Rule::Own => out.write_str("it selects a pod that asks for its own services"),
             Rule::Learned => out.write_str("the workload was seen to call it"),
             Rule::Pinned => out.write_str("somebody asked for it"),

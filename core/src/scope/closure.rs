@@ -123,6 +123,7 @@ impl<'a> Closure<'a> {
                 .extend(same.map(|service| (Pending::Service(service), number)));
             let is_exclusive = |port: &Port| self.inventory.is_exclusive(port.number);
             if self.inventory.services.is_merged(&service.egress)
+                || service.is_several()
                 || service.ports.iter().any(is_exclusive)
             {
                 self.have_all_looked_at(service, number);
@@ -198,6 +199,7 @@ impl<'a> Closure<'a> {
         if !service.has_virtual_hosts() {
             return;
         }
+        self.name(&format!("{}.", service.key()), with);
         for name in alternatives(
             service.key(),
             self.client,

@@ -8,7 +8,7 @@ use super::scope;
 use crate::graph::{Graph, Limits};
 use crate::inventory::{Form, Inventory, MeshService, Pod};
 use crate::names::{EgressHost, Workload};
-use crate::resource::Mode;
+use crate::resource::{Mode, OLDEST_SIDECAR};
 
 /// What a scope holds, as a sidecar gets it from istiod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub struct Estimate {
 pub enum Limit {
     /// A pod of it speaks xDS without Envoy, so that no filter tells what it calls.
     Proxyless,
+    /// A pod of it has a sidecar that is older than the filter is for.
+    OldSidecar,
+    /// None of its pods has a sidecar, so that nothing is scoped, and nothing learned.
+    NoSidecar,
     /// It, or its namespace, depends on as many hosts as it may, so that it cannot learn more.
     Full,
     /// A pod of it has no label with its canonical name, so that the namespace's default rules that one.
@@ -55,6 +59,8 @@ impl Limit {
     pub fn word(self) -> &'static str {
         match self {
             Self::Proxyless => "proxyless",
+            Self::OldSidecar => "old-sidecar",
+            Self::NoSidecar => "no-sidecar",
             Self::Full => "full",
             Self::Unlabelled => "unlabelled",
         }
@@ -82,6 +88,15 @@ impl fmt::Display for Limit {
         out.write_str(match self {
             Self::Proxyless => {
                 "a pod of it speaks xDS without a sidecar, so the workload keeps its full scope"
+            }
+            Self::OldSidecar => {
+                return write!(
+                    out,
+                    "a pod of it has a sidecar older than Istio 1.{OLDEST_SIDECAR}, which the filter is not for, so the workload keeps its full scope"
+                );
+            }
+            Self::NoSidecar => {
+                "none of its pods has a sidecar: they call as without Istio, and nothing learns what"
             }
             Self::Full => {
                 "it or its namespace has as many dependencies as it may, or there are as many workloads, so it keeps its full scope"
@@ -163,11 +178,58 @@ fn footprint<'a>(
 
 fn limits(inventory: &Inventory, graph: &Graph, workload: &Workload) -> Vec<Limit> {
     let has = |is: fn(&Pod) -> bool| inventory.pods.of(workload).any(is);
+    let is_bare = !has(|pod| !pod.is_bare) && inventory.is_running(workload);
     let found = [
         (Limit::Proxyless, has(|pod| pod.is_proxyless)),
+        (Limit::OldSidecar, has(|pod| pod.has_old_sidecar)),
+        (Limit::NoSidecar, is_bare),
         (Limit::Full, !graph.has_room(workload, Mode::Enforce)),
         (Limit::Unlabelled, has(Pod::is_unlabelled)),
     ];
     let found = found.into_iter().filter(|(_, is)| *is);
     found.map(|(limit, _)| limit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::resource::{Mesh, Object};
+
+    #[test]
+    fn pods_that_cannot_learn_are_told() {
+        let check = |pods: &[Value], expect: &[Limit], full: bool| {
+            let mut inventory = Inventory::new(Mesh::default());
+            for (n, containers) in pods.iter().enumerate() {
+                let pod = json!({
+                    "apiVersion": "v1", "kind": "Pod",
+                    "metadata": {"name": format!("web-{n}"), "namespace": "shop", "labels": {"service.istio.io/canonical-name": "web"}},
+                    "spec": {"containers": containers},
+                });
+                inventory.apply(Object::from_value(pod).unwrap().unwrap());
+            }
+            let graph = Graph::new(Limits::default());
+            let workload = Workload::new("shop", "web").unwrap();
+            let found = estimate(&inventory, &graph, &Visibility::default(), &workload);
+            assert_eq!(found.limits, expect, "{pods:?}");
+            assert_eq!(found.hosts == inventory.full_scope(), full, "{pods:?}");
+        };
+        let sidecar =
+            |image: &str| json!([{"name": "app"}, {"name": "istio-proxy", "image": image}]);
+        let (old, new) = (
+            sidecar("istio/proxyv2:1.27.9"),
+            sidecar("istio/proxyv2:1.28.0"),
+        );
+        let grpc = json!([{"name": "istio-proxy", "env": [{"name": "ISTIO_META_GENERATOR", "value": "grpc"}]}]);
+        let bare = json!([{"name": "app"}]);
+        check(&[], &[], false);
+        check(&[new.clone()], &[], false);
+        check(&[sidecar("auto")], &[], false);
+        check(&[json!(null)], &[], false);
+        check(&[grpc], &[Limit::Proxyless], true);
+        check(&[old, new.clone()], &[Limit::OldSidecar], true);
+        check(&[bare.clone()], &[Limit::NoSidecar], false);
+        check(&[bare, new], &[], false);
+    }
 }

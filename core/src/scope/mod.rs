@@ -27,7 +27,7 @@ mod unheld;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Graph, Origin};
-use crate::inventory::{Inventory, Subject};
+use crate::inventory::{Inventory, Pod, Subject};
 use crate::names::{EgressHost, Workload};
 use crate::resource::Mode;
 
@@ -176,9 +176,18 @@ fn limit(inventory: &Inventory, graph: &Graph, workload: &Workload) -> Option<Li
     if !graph.has_room(workload, Mode::Enforce) {
         return Some(Limit::Full);
     }
-    // An application that speaks xDS itself has what istiod gives it, and no filter that could learn the rest.
+    // Where no filter could learn the rest, a pod has what istiod gives it.
     let mut pods = inventory.pods.of(workload);
-    pods.any(|pod| pod.is_proxyless).then_some(Limit::Proxyless)
+    pods.find_map(|pod| match pod {
+        Pod {
+            is_proxyless: true, ..
+        } => Some(Limit::Proxyless),
+        Pod {
+            has_old_sidecar: true,
+            ..
+        } => Some(Limit::OldSidecar),
+        _ => None,
+    })
 }
 
 /// What the sidecars themselves call, for filters that are not lazymesh's.

@@ -26,7 +26,13 @@ pub(super) fn hosts<'a>(
             .chain(unheld_of(inventory, client, &key))
     });
     let hashed = inventory.rules.hashed();
-    ruled.chain(hashed.flat_map(move |host| unheld_of(inventory, client, host)))
+    let hashed = hashed.flat_map(move |host| unheld_of(inventory, client, host));
+    let owned = move |service: &&MeshService| inventory.services.owns(service, client);
+    let cased = inventory.services.cased().filter(owned);
+    let cased = cased.filter(|service| service.http_ports().next().is_some());
+    ruled
+        .chain(hashed)
+        .chain(cased.map(|service| service.egress.clone()))
 }
 
 /// Whether only a VirtualService, not a route of the Gateway API, has a host: then it is there on ports, and under spellings, of its own, where Istio tells requests by
