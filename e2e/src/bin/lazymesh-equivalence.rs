@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use lazymesh_e2e::equivalence::{self, Difference, Fuzz, Mesh, Oracle};
+use lazymesh_e2e::equivalence::{self, Difference, Found, Fuzz, Kind, Mesh, Oracle};
 
 /// Holds lazymesh's scopes and decisions against istiod's own code.
 #[derive(Parser)]
@@ -25,7 +25,7 @@ enum Task {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Meshes that are generated, until one differs or the time is over; that one is made small and printed
+    /// Meshes that are generated, for a time; the first that differs in a kind of its own is made small and printed
     Fuzz {
         /// For how long
         #[arg(long, value_name = "N", default_value_t = 60)]
@@ -35,7 +35,7 @@ enum Task {
         seed: Option<u64>,
         /// Kinds of differences to pass over; may be given many times
         #[arg(long, value_name = "KIND")]
-        except: Vec<String>,
+        except: Vec<Kind>,
     },
 }
 
@@ -46,7 +46,7 @@ fn main() -> Result<ExitCode> {
             seconds,
             seed,
             except,
-        } => fuzz(Duration::from_secs(seconds), seed, &except)?,
+        } => fuzz(Duration::from_secs(seconds), seed, except)?,
     };
     Ok(if equal {
         ExitCode::SUCCESS
@@ -66,7 +66,7 @@ fn cases(paths: &[PathBuf]) -> Result<bool> {
             equivalence::golden(path)?
         };
         for mesh in meshes {
-            let differences = equivalence::differences(&mut oracle, &mesh)?;
+            let differences = equivalence::differences(&mut oracle, &mesh, |_| true)?;
             let (calls, count) = (mesh.calls.len(), differences.len());
             println!("{}: {calls} calls, {count} differences", mesh.name);
             print(&differences);
@@ -77,15 +77,20 @@ fn cases(paths: &[PathBuf]) -> Result<bool> {
 }
 
 /// Whether nothing was found.
-fn fuzz(time: Duration, seed: Option<u64>, except: &[String]) -> Result<bool> {
+fn fuzz(time: Duration, seed: Option<u64>, except: Vec<Kind>) -> Result<bool> {
     let start = Instant::now();
     let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
     println!("seed {seed}");
     let mut oracle = Oracle::start()?;
-    let mut fuzz = Fuzz::new(seed);
-    let found = fuzz.search(&mut oracle, start + time, |difference| {
-        !except.contains(&difference.kind.to_string())
-    })?;
+    let mut fuzz = Fuzz::new(seed, except.into_iter().collect());
+    let mut equal = true;
+    while let Some(found) = fuzz.search(&mut oracle, start + time)? {
+        equal = false;
+        println!("mesh {} differs; as small as it gets:", fuzz.tried);
+        show(&found)?;
+        fuzz.except
+            .extend(found.differences.first().map(|it| it.kind));
+    }
     let Fuzz {
         tried,
         small,
@@ -101,10 +106,10 @@ fn fuzz(time: Duration, seed: Option<u64>, except: &[String]) -> Result<bool> {
     for (kind, count) in kinds {
         println!("{kind}: {count} differences");
     }
-    let Some(found) = found else {
-        return Ok(true);
-    };
-    println!("a mesh that differs, as small as it gets:");
+    Ok(equal)
+}
+
+fn show(found: &Found) -> Result<()> {
     let objects: Vec<_> = found.mesh.objects.iter().collect();
     println!("{}", serde_saphyr::to_string_multiple(&objects)?);
     let Mesh {
@@ -114,7 +119,7 @@ fn fuzz(time: Duration, seed: Option<u64>, except: &[String]) -> Result<bool> {
     } = &found.mesh;
     println!("{settings:?}, REGISTRY_ONLY: {registry_only}");
     print(&found.differences);
-    Ok(false)
+    Ok(())
 }
 
 fn print(differences: &[Difference]) {

@@ -1,6 +1,6 @@
 //! Tries generated meshes, and makes one that differs as small as it can.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -29,6 +29,8 @@ pub struct Fuzz {
     pub calls: usize,
     /// How many differences there were, of each kind.
     pub found: BTreeMap<Kind, usize>,
+    /// Kinds that are passed over.
+    pub except: BTreeSet<Kind>,
 }
 
 /// A mesh, as small as it was made, and what is not the same in it.
@@ -40,9 +42,9 @@ pub struct Found {
 }
 
 impl Fuzz {
-    /// Starts at a seed.
+    /// Starts at a seed, and passes over some kinds of differences.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, except: BTreeSet<Kind>) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
@@ -53,6 +55,7 @@ impl Fuzz {
             refused: 0,
             calls: 0,
             found: BTreeMap::new(),
+            except,
         }
     }
 
@@ -66,25 +69,17 @@ impl Fuzz {
         Ok(Found { mesh, differences })
     }
 
-    /// Tries meshes until one has a difference that is `wanted`, and makes it smaller; `None` when time is over.
+    /// Tries meshes until one has a difference that is not passed over, and makes it smaller; `None` when time is over.
     ///
     /// # Errors
     /// When the oracle fails.
-    pub fn search(
-        &mut self,
-        oracle: &mut Oracle,
-        until: Instant,
-        wanted: impl Fn(&Difference) -> bool,
-    ) -> Result<Option<Found>> {
+    pub fn search(&mut self, oracle: &mut Oracle, until: Instant) -> Result<Option<Found>> {
         while Instant::now() < until {
             let mut tree = self.tree()?;
             let differences = self.judge(oracle, &tree.current())?;
-            if let Some(first) = differences.iter().find(|difference| wanted(difference)) {
-                let kind = first.kind;
-                return shrink(oracle, &mut tree, |difference| {
-                    difference.kind == kind && wanted(difference)
-                })
-                .map(Some);
+            let mut kinds = differences.iter().map(|difference| difference.kind);
+            if let Some(kind) = kinds.find(|kind| !self.except.contains(kind)) {
+                return shrink(oracle, &mut tree, kind).map(Some);
             }
         }
         Ok(None)
@@ -98,7 +93,8 @@ impl Fuzz {
     fn judge(&mut self, oracle: &mut Oracle, mesh: &Mesh) -> Result<Vec<Difference>> {
         self.tried += 1;
         self.calls += mesh.calls.len();
-        let taken = taken(differences(oracle, mesh))?;
+        let is_doubted = |kind| !self.except.contains(&kind);
+        let taken = taken(differences(oracle, mesh, is_doubted))?;
         self.refused += usize::from(taken.is_none());
         self.small += usize::from(taken.is_some() && mesh.calls.len() < FEW_CALLS);
         let taken = taken.unwrap_or_default();
@@ -117,12 +113,16 @@ fn taken(result: Result<Vec<Difference>>) -> Result<Option<Vec<Difference>>> {
     }
 }
 
+/// The smallest mesh that has a difference of a kind.
 fn shrink(
     oracle: &mut Oracle,
     tree: &mut impl ValueTree<Value = Mesh>,
-    wanted: impl Fn(&Difference) -> bool,
+    kind: Kind,
 ) -> Result<Found> {
-    let mut smallest = tree.current();
+    let mut found = Found {
+        mesh: tree.current(),
+        differences: Vec::new(),
+    };
     let mut moves = tree.simplify();
     let start = Instant::now();
     for _ in 0..MOST_STEPS {
@@ -130,17 +130,22 @@ fn shrink(
             break;
         }
         let mesh = tree.current();
-        let still = taken(differences(oracle, &mesh))?.unwrap_or_default();
-        moves = if still.iter().any(&wanted) {
-            smallest = mesh;
-            tree.simplify()
-        } else {
+        let differences = of_kind(oracle, &mesh, kind)?;
+        moves = if differences.is_empty() {
             tree.complicate()
+        } else {
+            found = Found { mesh, differences };
+            tree.simplify()
         };
     }
-    let differences = differences(oracle, &smallest)?;
-    Ok(Found {
-        mesh: smallest,
-        differences,
-    })
+    if found.differences.is_empty() {
+        found.differences = of_kind(oracle, &found.mesh, kind)?;
+    }
+    Ok(found)
+}
+
+fn of_kind(oracle: &mut Oracle, mesh: &Mesh, kind: Kind) -> Result<Vec<Difference>> {
+    let mut found = taken(differences(oracle, mesh, |it| it == kind))?.unwrap_or_default();
+    found.retain(|difference| difference.kind == kind);
+    Ok(found)
 }

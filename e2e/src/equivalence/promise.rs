@@ -1,7 +1,10 @@
 //! Judges a scope and core's decisions by what istiod does: P1, P2 and P3 of docs/equivalence.md.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
-use lazymesh_core::{Inventory, Policy, decide};
+use lazymesh_core::{Graph, Inventory, Limits, Policy, decide};
 use lazymesh_protocol::{Decision, Share};
 
 use super::call::{Call, Speaks};
@@ -25,40 +28,88 @@ pub(super) fn check(
         answer.full.len(),
         answer.lazy.len(),
     );
+    let filter = Filter::new(inventory, mesh);
     let judged = scopes.iter().zip(&answer.lazy);
     Ok(judged
-        .flat_map(|(scope, scoped)| in_scope(inventory, mesh, scope, scoped, &answer.full))
+        .flat_map(|(scope, scoped)| in_scope(&filter, scope, scoped, &answer.full))
         .collect())
 }
 
-fn in_scope(
-    inventory: &Inventory,
-    mesh: &Mesh,
-    scope: &Scope,
-    scoped: &Scoped,
-    full: &[Full],
-) -> Vec<Difference> {
+/// What the filter does with calls of a mesh that a catch-all takes.
+struct Filter<'a> {
+    inventory: &'a Inventory,
+    mesh: &'a Mesh,
+    /// Whether a call goes to where the mesh is.
+    in_mesh: Vec<bool>,
+    /// What it does with those that it was asked about: the same in each scope, as there is room to learn.
+    decided: RefCell<BTreeMap<(usize, Speaks), Option<Decision>>>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(inventory: &'a Inventory, mesh: &'a Mesh) -> Self {
+        let prefixes = inventory.mesh_prefixes();
+        let is_mesh = |call: &Call| {
+            let address = call.destination.ip();
+            prefixes.iter().any(|prefix| prefix.contains(&address))
+        };
+        Self {
+            inventory,
+            mesh,
+            in_mesh: mesh.calls.iter().map(is_mesh).collect(),
+            decided: RefCell::default(),
+        }
+    }
+
+    /// None where it asks nothing: about an authority that it cannot read, nor about connections to where the mesh is not.
+    fn decides(&self, number: usize, speaks: Speaks) -> Option<Decision> {
+        let mut decided = self.decided.borrow_mut();
+        let decide = || self.decide(number, speaks);
+        decided
+            .entry((number, speaks))
+            .or_insert_with(decide)
+            .clone()
+    }
+
+    fn decide(&self, number: usize, speaks: Speaks) -> Option<Decision> {
+        let is_asked = speaks == Speaks::Http || self.in_mesh.get(number) == Some(&true);
+        let call = self.mesh.calls.get(number).filter(|_| is_asked)?;
+        let question = call.question(&self.mesh.caller, speaks)?;
+        let graph = Graph::new(Limits::default());
+        Some(decide(self.inventory, &graph, &Policy::default(), &question).decision)
+    }
+}
+
+fn in_scope(filter: &Filter<'_>, scope: &Scope, scoped: &Scoped, full: &[Full]) -> Vec<Difference> {
     let own = scoped.own.iter().map(|cluster| Difference {
         kind: Kind::OwnCallee,
         of: cluster.clone(),
         detail: format!("{cluster}; {}", scope.describe()),
     });
+    let mesh = filter.mesh;
     let calls = mesh.calls.iter().zip(full).zip(&scoped.verdicts);
-    let called = calls.filter_map(|((call, full), verdict)| {
-        let (kind, detail) = match verdict.asks {
-            Some(speaks) => decided(inventory, mesh, scope, (call, speaks), full)?,
-            None => routed(call, full, verdict)?,
-        };
-        Some(Difference {
-            kind,
-            of: format!("{}:{}", call.name(), call.destination.port()),
-            detail: format!(
-                "{call}: {detail}; full: {}; {}",
-                full.describe(),
-                scope.describe()
-            ),
-        })
-    });
+    let called = calls
+        .enumerate()
+        .filter_map(|(number, ((call, full), verdict))| {
+            let (kind, detail) = match verdict.asks {
+                Some(speaks) => {
+                    let decision = filter.decides(number, speaks);
+                    (
+                        decided(mesh, call, full, decision.as_ref())?,
+                        format!("{decision:?}"),
+                    )
+                }
+                None => routed(call, full, verdict)?,
+            };
+            Some(Difference {
+                kind,
+                of: format!("{}:{}", call.name(), call.destination.port()),
+                detail: format!(
+                    "{call}: {detail}; full: {}; {}",
+                    full.describe(),
+                    scope.describe()
+                ),
+            })
+        });
     own.chain(called).collect()
 }
 
@@ -85,34 +136,15 @@ fn routed(call: &Call, full: &Full, verdict: &Verdict) -> Option<(Kind, String)>
 }
 
 /// P2: what the scope leaves to the filter.
-fn decided(
-    inventory: &Inventory,
-    mesh: &Mesh,
-    scope: &Scope,
-    (call, speaks): (&Call, Speaks),
-    full: &Full,
-) -> Option<(Kind, String)> {
-    // The filter asks nothing about an authority that it cannot read, nor about connections to where the mesh is not.
-    let is_asked = speaks == Speaks::Http || is_mesh(inventory, call);
-    let question = call.question(&mesh.caller, speaks).filter(|_| is_asked);
-    let policy = Policy::default();
-    let decision =
-        question.map(|question| decide(inventory, &scope.graph, &policy, &question).decision);
-    let kind = match &decision {
+fn decided(mesh: &Mesh, call: &Call, full: &Full, decision: Option<&Decision>) -> Option<Kind> {
+    match decision {
         None | Some(Decision::Passthrough { .. }) => passed(mesh, full),
         Some(Decision::Direct {
             subject_alt_names,
             server_name,
         }) => direct(call, full, subject_alt_names, server_name),
         Some(Decision::Hold { cluster, split, .. }) => held(full, &shares(cluster, split)),
-    };
-    Some((kind?, format!("{decision:?}")))
-}
-
-fn is_mesh(inventory: &Inventory, call: &Call) -> bool {
-    let prefixes = inventory.mesh_prefixes();
-    let address = call.destination.ip();
-    prefixes.iter().any(|prefix| prefix.contains(&address))
+    }
 }
 
 fn passed(mesh: &Mesh, full: &Full) -> Option<Kind> {
@@ -143,13 +175,13 @@ fn direct(call: &Call, full: &Full, identities: &[String], server_name: &str) ->
         |list: &Option<Vec<String>>, text: String| list.iter().flatten().any(|one| *one == text);
     let is_there = holds(&plain.addresses, dialled.ip().to_string())
         || holds(&plain.endpoints, dialled.to_string());
-    let mut sorted = identities.to_vec();
-    sorted.sort();
+    // A machine that a Service selects is an endpoint of it to Istio alone: the address leads to pods.
+    let is_known = |identity| plain.identities.contains(identity);
     if !is_there || plain.server_name != server_name {
         Some(Kind::DirectElsewhere)
     } else if !plain.mutual {
         Some(Kind::DirectToPlainText)
-    } else if !plain.identities.is_empty() && plain.identities != sorted {
+    } else if !plain.identities.is_empty() && !identities.iter().all(is_known) {
         Some(Kind::DirectToOtherIdentities)
     } else {
         None

@@ -18,7 +18,6 @@ const MOST: usize = 12;
 /// A scope, and what it came from.
 pub(super) struct Scope {
     pub(super) learned: BTreeSet<EgressHost>,
-    pub(super) graph: Graph,
     /// The Sidecar that rules the workload; `None` where lazymesh has none.
     pub(super) sidecar: Option<Value>,
 }
@@ -102,7 +101,6 @@ fn plan(inventory: &Inventory, mesh: &Mesh, learned: BTreeSet<EgressHost>) -> Sc
     };
     Scope {
         learned,
-        graph,
         sidecar: match sidecar {
             Plan::Publish(spec) => Some(spec.manifest()),
             Plan::None(_) => None,

@@ -17,6 +17,7 @@ const UNKNOWN: &str = "nothing.example";
 /// Requests and connections by every spelling of every host on every port, and to the address of another host.
 pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
     let (ports, hosts) = (ports(&mesh.objects), hosts(mesh));
+    let owners = owners(mesh);
     let others = hosts.values().cycle().skip(1);
     let mut calls = BTreeSet::new();
     for ((host, address), other) in hosts.iter().zip(others) {
@@ -26,8 +27,7 @@ pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
                 SocketAddr::new(*address, *port),
                 SocketAddr::new(*other, *port),
             );
-            calls.insert(Call::new(Speaks::Tcp, "", at));
-            calls.insert(Call::new(Speaks::Http, &address.to_string(), at));
+            calls.extend(by_address(at, &owners));
             let first = names.first().filter(|_| at != elsewhere);
             calls.extend(first.into_iter().flat_map(|name| {
                 let speaks = [Speaks::Http, Speaks::Tls];
@@ -39,11 +39,18 @@ pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
             }
         }
     }
-    for address in endpoints(&mesh.objects) {
+    for (address, hosts) in &owners {
         for port in &ports {
-            let at = SocketAddr::new(address, *port);
-            calls.insert(Call::new(Speaks::Tcp, "", at));
-            calls.insert(Call::new(Speaks::Http, &address.to_string(), at));
+            let at = SocketAddr::new(*address, *port);
+            calls.extend(by_address(at, &owners));
+            let names = hosts.iter().filter(|host| !host.contains('*'));
+            calls.extend(names.map(|host| Call::new(Speaks::Http, host, at)));
+        }
+    }
+    let of_pods = target_ports(&mesh.objects);
+    for address in endpoints(&mesh.objects) {
+        for port in ports.union(&of_pods) {
+            calls.extend(by_address(SocketAddr::new(address, *port), &owners));
         }
     }
     let unknown = ports.iter().map(|port| SocketAddr::new(OUTSIDE, *port));
@@ -53,6 +60,27 @@ pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
         .flat_map(|call| conditions(mesh, call))
         .collect();
     calls.into_iter().chain(conditional).collect()
+}
+
+/// A connection to an address, and a request for it. Which of several hosts has such a request istiod says by chance.
+fn by_address(at: SocketAddr, owners: &Owners) -> impl Iterator<Item = Call> {
+    let is_clear = owners.get(&at.ip()).is_none_or(|hosts| hosts.len() < 2);
+    let request = is_clear.then(|| Call::new(Speaks::Http, &at.ip().to_string(), at));
+    [Call::new(Speaks::Tcp, "", at)].into_iter().chain(request)
+}
+
+/// The hosts that have each address.
+type Owners = BTreeMap<IpAddr, BTreeSet<String>>;
+
+fn owners(mesh: &Mesh) -> Owners {
+    let mut owners = Owners::new();
+    for object in &mesh.objects {
+        for address in addresses(object) {
+            let hosts = owners.entry(address).or_default();
+            hosts.extend(named(object, &mesh.settings.cluster_domain));
+        }
+    }
+    owners
 }
 
 fn ports(objects: &[Value]) -> BTreeSet<u16> {
@@ -77,6 +105,17 @@ fn ports(objects: &[Value]) -> BTreeSet<u16> {
         .flat_map(of_spec)
         .filter_map(|port| number(&port))
         .chain([80])
+        .collect()
+}
+
+/// The ports on which pods listen.
+fn target_ports(objects: &[Value]) -> BTreeSet<u16> {
+    let slices = objects
+        .iter()
+        .filter(|object| object["kind"] == "EndpointSlice");
+    let ports = slices.flat_map(|slice| slice["ports"].as_array().into_iter().flatten());
+    ports
+        .filter_map(|port| port["port"].as_u64()?.try_into().ok())
         .collect()
 }
 
@@ -142,9 +181,15 @@ fn named(object: &Value, domain: &str) -> Vec<String> {
 }
 
 fn address(object: &Value) -> Option<IpAddr> {
+    addresses(object).next()
+}
+
+fn addresses(object: &Value) -> impl Iterator<Item = IpAddr> {
     let spec = &object["spec"];
-    let address = spec["clusterIP"].as_str().or(spec["addresses"][0].as_str());
-    address?.parse().ok()
+    let written = spec["addresses"].as_array().into_iter().flatten();
+    let texts = spec["clusterIP"].as_str().into_iter();
+    let texts = texts.chain(written.filter_map(Value::as_str));
+    texts.filter_map(|text| text.parse().ok())
 }
 
 /// A host as it is, as the caller's resolver completes it, and in capitals; names that a wildcard stands for.
@@ -154,7 +199,10 @@ fn spellings(host: &str, mesh: &Mesh) -> Vec<String> {
             .map(|label| format!("{label}{suffix}"))
             .into();
     }
-    let mut names = vec![host.to_owned(), format!("{host}."), host.to_uppercase()];
+    let mut names = vec![host.to_owned(), host.to_uppercase()];
+    if !host.ends_with('.') {
+        names.push(format!("{host}."));
+    }
     let domain = format!(".svc.{}", mesh.settings.cluster_domain);
     let short = host
         .strip_suffix(&domain)

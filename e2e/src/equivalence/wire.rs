@@ -106,12 +106,13 @@ fn lazymesh(inventory: &Inventory, mesh: &Mesh) -> Vec<Value> {
         },
         "spec": {"clusterIP": "10.127.0.2", "ports": [{"name": "http", "port": 8480}]},
     }));
-    objects.push(json!({
+    let namespace = json!({
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {"name": HOME, "labels": mesh.namespace_labels()},
-    }));
-    objects
+    });
+    // istiod looks at what is in a namespace once it is there.
+    [namespace].into_iter().chain(objects).collect()
 }
 
 #[derive(Debug, Deserialize)]

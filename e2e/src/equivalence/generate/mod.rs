@@ -1,6 +1,7 @@
 //! Makes small meshes whose objects often meet: few names, every kind, all that Istio takes and people write.
 
 mod entries;
+mod gateway;
 mod policies;
 mod routes;
 mod services;
@@ -16,18 +17,22 @@ use super::spelling;
 
 /// Namespace of the workload that calls.
 const HOME: &str = "a";
+const CALLER: &str = "w";
+const CALLER_POD: &str = "w-0";
+const CALLER_ADDRESS: &str = "10.1.0.1";
 
 /// A mesh with a workload `a/w` that calls everything in it.
 pub(super) fn mesh() -> impl Strategy<Value = Mesh> {
     let objects = prop::collection::vec(object(), 0..14);
-    let export_to = prop_oneof![4 => Just(Vec::new()), 1 => Just(vec![".".to_owned()])];
+    let default = || prop_oneof![6 => Just(Vec::new()), 1 => Just(vec![".".to_owned()])];
+    let export_to = (default(), default(), default());
     let (registry_only, selects) = (prop::bool::weighted(0.2), prop::bool::weighted(0.1));
     (objects, registry_only, export_to, selects).prop_map(
-        |(objects, registry_only, export_to, selects)| {
+        |(objects, registry_only, (services, virtual_services, destination_rules), selects)| {
             let default_export_to = DefaultExportTo {
-                services: export_to.clone(),
-                virtual_services: export_to.clone(),
-                destination_rules: export_to,
+                services,
+                virtual_services,
+                destination_rules,
             };
             let mut mesh = Mesh {
                 name: "generated".to_owned(),
@@ -41,7 +46,7 @@ pub(super) fn mesh() -> impl Strategy<Value = Mesh> {
                 lenient: false,
                 caller: Workload {
                     namespace: HOME.to_owned(),
-                    name: "w".to_owned(),
+                    name: CALLER.to_owned(),
                 },
                 learned: Vec::new(),
                 calls: Vec::new(),
@@ -69,11 +74,14 @@ fn object() -> impl Strategy<Value = Vec<Value>> {
         6 => services::service(),
         3 => one(entries::entry()),
         6 => one(routes::virtual_service()),
-        2 => one(routes::gateway_route()),
+        2 => one(routes::delegate()),
+        2 => one(gateway::route()),
+        1 => one(entries::workload()),
         3 => one(policies::destination_rule()),
         1 => one(policies::sidecar()),
         1 => one(policies::peer_authentication()),
         1 => one(policies::filter()),
+        1 => one(policies::patch()),
         1 => one(policies::plugin()),
         1 => one(policies::request_authentication()),
     ]
@@ -89,11 +97,11 @@ fn always() -> impl Iterator<Item = Value> {
     namespaces.chain([json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
-            "name": "w-0", "namespace": HOME,
-            "labels": {"app": "w", "service.istio.io/canonical-name": "w", "security.istio.io/tlsMode": "istio"},
+            "name": CALLER_POD, "namespace": HOME,
+            "labels": {"app": CALLER, "service.istio.io/canonical-name": CALLER, "security.istio.io/tlsMode": "istio"},
         },
-        "spec": {"serviceAccountName": "w", "containers": [{"name": "istio-proxy"}]},
-        "status": {"phase": "Running", "podIP": "10.1.0.1"},
+        "spec": {"serviceAccountName": CALLER, "containers": [{"name": "istio-proxy"}]},
+        "status": {"phase": "Running", "podIP": CALLER_ADDRESS},
     })])
 }
 

@@ -10,6 +10,10 @@ pub(super) fn destination_rule() -> BoxedStrategy<Value> {
         json!({"trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}}),
         json!({"trafficPolicy": {"tls": {"mode": "DISABLE"}}}),
         json!({"trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}),
+        json!({"trafficPolicy": {"loadBalancer": {"consistentHash": {"httpHeaderName": "x-user"}}}}),
+        json!({"trafficPolicy": {"outlierDetection": {"consecutive5xxErrors": 3}}}),
+        json!({"workloadSelector": {"matchLabels": {"app": "w"}}, "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}}),
+        json!({"workloadSelector": {"matchLabels": {"app": "other"}}, "trafficPolicy": {"tls": {"mode": "DISABLE"}}}),
         json!({"trafficPolicy": {"portLevelSettings": [{"port": {"number": 80}, "connectionPool": {"http": {"http1MaxPendingRequests": 7}}}]}}),
     ]);
     (metadata(&["d1", "d2", "d3"]), words::host(), policy, any::<bool>(), words::export_to())
@@ -18,6 +22,8 @@ pub(super) fn destination_rule() -> BoxedStrategy<Value> {
             if subset {
                 spec["subsets"] = json!([{"name": "v1", "labels": {"version": "v1"}}]);
             }
+            // One for some pods is for those of its own namespace.
+            let export_to = export_to.filter(|_| spec["workloadSelector"].is_null());
             if let Some(export_to) = export_to {
                 spec["exportTo"] = json!(export_to);
             }
@@ -35,13 +41,22 @@ pub(super) fn sidecar() -> BoxedStrategy<Value> {
         json!(["*/*", "~/x.b.svc.cluster.local"]),
         json!(["*/*", "~b/*"]),
         json!(["b/*"]),
+        json!(["./*", "b/x.b.svc.cluster.local", "*/*.test"]),
+        json!(["*/*.svc.cluster.local", "~./y.a.svc.cluster.local"]),
+        json!(["*/*", "~*/*.test"]),
     ]);
     let selector = prop::option::weighted(0.2, Just(json!({"labels": {"app": "other"}})));
     let policy = prop::option::weighted(0.2, select(&["REGISTRY_ONLY", "ALLOW_ANY"]));
     let namespace = select(&["istio-system", "istio-system", "a"]);
-    (hosts, selector, policy, namespace)
-        .prop_map(|(hosts, selector, policy, namespace)| {
-            let mut spec = json!({"egress": [{"hosts": hosts}]});
+    let listener = prop::option::weighted(0.2, select(&words::PORTS));
+    (hosts, selector, policy, namespace, listener)
+        .prop_map(|(hosts, selector, policy, namespace, listener)| {
+            let mut egress = vec![json!({"hosts": hosts})];
+            if let Some(number) = listener {
+                let port = json!({"number": number, "protocol": "HTTP", "name": "own"});
+                egress.insert(0, json!({"port": port, "hosts": ["b/*"]}));
+            }
+            let mut spec = json!({"egress": egress});
             if let Some(selector) = selector.filter(|_| namespace != "istio-system") {
                 spec["workloadSelector"] = selector;
             }
@@ -57,12 +72,20 @@ pub(super) fn sidecar() -> BoxedStrategy<Value> {
         .boxed()
 }
 
+/// Of mutual TLS.
+const MODES: [&str; 3] = ["STRICT", "PERMISSIVE", "DISABLE"];
+
 pub(super) fn peer_authentication() -> BoxedStrategy<Value> {
-    (metadata(&["default"]), select(&["STRICT", "PERMISSIVE", "DISABLE"]))
-        .prop_map(|(metadata, mode)| {
+    let of_port = (select(&words::NAMES), select(&words::PORTS), select(&MODES));
+    (metadata(&["default", "of-pods"]), select(&MODES), prop::option::weighted(0.3, of_port))
+        .prop_map(|(metadata, mode, of_port)| {
+            let mut spec = json!({"mtls": {"mode": mode}});
+            if let Some((app, port, mode)) = of_port {
+                spec["selector"] = json!({"matchLabels": {"app": app}});
+                spec["portLevelMtls"] = json!({port.to_string(): {"mode": mode}});
+            }
             json!({
-                "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": metadata,
-                "spec": {"mtls": {"mode": mode}},
+                "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": metadata, "spec": spec,
             })
         })
         .boxed()
@@ -70,8 +93,9 @@ pub(super) fn peer_authentication() -> BoxedStrategy<Value> {
 
 /// An EnvoyFilter whose filter calls a service of the mesh itself.
 pub(super) fn filter() -> BoxedStrategy<Value> {
-    (metadata(&["f1"]), words::full_host(), select(&words::PORTS))
-        .prop_map(|(metadata, host, port)| {
+    let context = select(&["SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "ANY"]);
+    (metadata(&["f1"]), words::full_host(), select(&words::PORTS), context, selector("labels"))
+        .prop_map(|(metadata, host, port, context, selector)| {
             let service = json!({"envoy_grpc": {"cluster_name": format!("outbound|{port}||{host}")}});
             let filter = json!({
                 "name": "envoy.filters.http.ext_authz",
@@ -80,37 +104,65 @@ pub(super) fn filter() -> BoxedStrategy<Value> {
                     "grpc_service": service,
                 },
             });
-            json!({
-                "apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "metadata": metadata,
-                "spec": {"configPatches": [{
-                    "applyTo": "HTTP_FILTER",
-                    "match": {"context": "SIDECAR_INBOUND", "listener": {"filterChain": {"filter": {"name": "envoy.filters.network.http_connection_manager"}}}},
-                    "patch": {"operation": "INSERT_FIRST", "value": filter},
-                }]},
-            })
+            let mut spec = json!({"configPatches": [{
+                "applyTo": "HTTP_FILTER",
+                "match": {"context": context, "listener": {"filterChain": {"filter": {"name": "envoy.filters.network.http_connection_manager"}}}},
+                "patch": {"operation": "INSERT_FIRST", "value": filter},
+            }]});
+            if let Some(selector) = selector {
+                spec["workloadSelector"] = selector;
+            }
+            json!({"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "metadata": metadata, "spec": spec})
+        })
+        .boxed()
+}
+
+/// An EnvoyFilter that patches the routes or the clusters of one host.
+pub(super) fn patch() -> BoxedStrategy<Value> {
+    (metadata(&["f2"]), words::full_host(), select(&words::PORTS), any::<bool>(), selector("labels"))
+        .prop_map(|(metadata, host, port, of_routes, selector)| {
+            let (kind, place, value) = match of_routes {
+                true => (
+                    "HTTP_ROUTE",
+                    json!({"context": "SIDECAR_OUTBOUND", "routeConfiguration": {"vhost": {"name": format!("{host}:{port}")}}}),
+                    json!({"route": {"timeout": "1s"}}),
+                ),
+                false => (
+                    "CLUSTER",
+                    json!({"context": "SIDECAR_OUTBOUND", "cluster": {"service": host}}),
+                    json!({"connect_timeout": "1s"}),
+                ),
+            };
+            let mut spec = json!({"configPatches": [
+                {"applyTo": kind, "match": place, "patch": {"operation": "MERGE", "value": value}},
+            ]});
+            if let Some(selector) = selector {
+                spec["workloadSelector"] = selector;
+            }
+            json!({"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "metadata": metadata, "spec": spec})
         })
         .boxed()
 }
 
 /// A WasmPlugin that calls a service of the mesh.
 pub(super) fn plugin() -> BoxedStrategy<Value> {
-    (metadata(&["p1"]), words::full_host(), select(&words::PORTS))
-        .prop_map(|(metadata, host, port)| {
-            json!({
-                "apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": metadata,
-                "spec": {
-                    "url": "oci://registry.test/plugin:1",
-                    "pluginConfig": {"upstream": format!("outbound|{port}||{host}")},
-                },
-            })
+    (metadata(&["p1"]), words::full_host(), select(&words::PORTS), selector("matchLabels"))
+        .prop_map(|(metadata, host, port, selector)| {
+            let mut spec = json!({
+                "url": "oci://registry.test/plugin:1",
+                "pluginConfig": {"upstream": format!("outbound|{port}||{host}")},
+            });
+            if let Some(selector) = selector {
+                spec["selector"] = selector;
+            }
+            json!({"apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": metadata, "spec": spec})
         })
         .boxed()
 }
 
 /// A RequestAuthentication whose keys a service of the mesh, or a host outside of it, has.
 pub(super) fn request_authentication() -> BoxedStrategy<Value> {
-    let selector = prop::option::weighted(0.3, Just(json!({"matchLabels": {"app": "other"}})));
-    (metadata(&["t1"]), words::full_host(), select(&words::PORTS), selector)
+    (metadata(&["t1"]), words::full_host(), select(&words::PORTS), selector("matchLabels"))
         .prop_map(|(metadata, host, port, selector)| {
             let rule = json!({"issuer": "issuer.test", "jwksUri": format!("http://{host}:{port}/keys")});
             let mut spec = json!({"jwtRules": [rule]});
@@ -120,4 +172,10 @@ pub(super) fn request_authentication() -> BoxedStrategy<Value> {
             json!({"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": metadata, "spec": spec})
         })
         .boxed()
+}
+
+/// The pods that a policy is for, by the field for their labels; mostly all of them.
+fn selector(field: &'static str) -> impl Strategy<Value = Option<Value>> {
+    let app = select(&["w", "other"]);
+    prop::option::weighted(0.3, app.prop_map(move |app| json!({field: {"app": app}})))
 }

@@ -4,18 +4,29 @@ use serde_json::{Map, Value, json};
 
 use super::{metadata, words};
 
+/// Names of VirtualServices that others delegate to.
+const DELEGATES: [&str; 2] = ["d1", "d2"];
+
 /// A VirtualService with routes for HTTP, TCP or TLS.
 pub(super) fn virtual_service() -> BoxedStrategy<Value> {
     let hosts = prop_oneof![
         4 => words::host().prop_map(|host| vec![host]),
-        1 => Just(vec!["x.b.svc.cluster.local", "x.b"]),
+        1 => select(vec![
+            vec!["x.b.svc.cluster.local", "x.b"],
+            vec!["x", "y"],
+            vec!["x.b.svc.cluster.local", "api.test"],
+            vec!["*.test", "x.b.svc.cluster.local"],
+        ]),
     ];
     let protocol = prop_oneof![
         6 => prop::collection::vec(http_route(), 1..3).prop_map(|routes| json!({"http": routes})),
         1 => tcp_route().prop_map(|route| json!({"tcp": [route]})),
         1 => tls_route().prop_map(|route| json!({"tls": [route]})),
     ];
-    let gateways = prop::option::weighted(0.2, select(&["mesh", "b/edge"]));
+    let gateways = prop::option::weighted(
+        0.2,
+        select(vec![vec!["mesh"], vec!["b/edge"], vec!["mesh", "b/edge"]]),
+    );
     (metadata(&["v1", "v2", "v3"]), hosts, protocol, gateways, words::export_to())
         .prop_map(|(metadata, hosts, mut spec, gateway, export_to)| {
             if spec["tls"].is_array() {
@@ -23,8 +34,26 @@ pub(super) fn virtual_service() -> BoxedStrategy<Value> {
             }
             spec["hosts"] = json!(hosts);
             if let Some(gateway) = gateway {
-                spec["gateways"] = json!([gateway]);
+                spec["gateways"] = json!(gateway);
             }
+            if let Some(export_to) = export_to {
+                spec["exportTo"] = json!(export_to);
+            }
+            json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": metadata, "spec": spec})
+        })
+        .boxed()
+}
+
+/// A VirtualService without hosts, which others delegate to.
+pub(super) fn delegate() -> BoxedStrategy<Value> {
+    let last = |route: &Value| route["delegate"].is_null();
+    let routes = prop::collection::vec(
+        http_route().prop_filter("no delegate of its own", last),
+        1..3,
+    );
+    (metadata(&DELEGATES), routes, words::export_to())
+        .prop_map(|(metadata, routes, export_to)| {
+            let mut spec = json!({"http": routes});
             if let Some(export_to) = export_to {
                 spec["exportTo"] = json!(export_to);
             }
@@ -60,7 +89,11 @@ fn condition() -> impl Strategy<Value = Value> {
         json!({"uri": {"prefix": "/"}}),
         json!({"uri": {"prefix": "/api"}}),
         json!({"uri": {"exact": "/api"}}),
+        json!({"uri": {"regex": "/.*"}}),
+        json!({"uri": {"regex": "/api/[0-9]+"}}),
+        json!({"uri": {"prefix": "/API"}, "ignoreUriCase": true}),
         json!({"headers": {"x-canary": {"exact": "1"}}}),
+        json!({"headers": {"x-canary": {}}}),
         json!({"withoutHeaders": {"x-canary": {"exact": "1"}}}),
         json!({"method": {"exact": "POST"}}),
         json!({"authority": {"exact": "x.b"}}),
@@ -73,22 +106,34 @@ fn condition() -> impl Strategy<Value = Value> {
         json!({"gateways": ["b/edge"]}),
         json!({"port": 80}),
         json!({"port": 8080}),
+        json!({"port": 80, "sourceNamespace": "a", "sourceLabels": {"app": "w"}}),
+        json!({"gateways": ["mesh"], "sourceNamespace": "b"}),
         json!({"queryParams": {"q": {"exact": "1"}}}),
     ])
 }
 
 fn action() -> impl Strategy<Value = Value> {
-    let split = prop::collection::vec(target(), 2).prop_map(|mut targets| {
-        for (target, weight) in targets.iter_mut().zip([90, 10]) {
+    let weights = select(&[[90, 10], [100, 0], [0, 100], [1, 1]]);
+    let split = (prop::collection::vec(target(), 2), weights).prop_map(|(mut targets, weights)| {
+        for (target, weight) in targets.iter_mut().zip(weights) {
             target["weight"] = json!(weight);
         }
         json!({"route": targets})
     });
+    let delegate = (
+        select(&DELEGATES),
+        prop::option::of(select(&words::NAMESPACES)),
+    )
+        .prop_map(|(name, namespace)| match namespace {
+            Some(namespace) => json!({"delegate": {"name": name, "namespace": namespace}}),
+            None => json!({"delegate": {"name": name}}),
+        });
     prop_oneof![
         5 => target().prop_map(|target| json!({"route": [target]})),
         2 => split,
         1 => Just(json!({"redirect": {"uri": "/elsewhere"}})),
         1 => Just(json!({"directResponse": {"status": 418}})),
+        1 => delegate,
     ]
 }
 
@@ -99,6 +144,13 @@ fn shape() -> impl Strategy<Value = Value> {
         1 => Just(json!({"rewrite": {"uri": "/rewritten"}})),
         1 => Just(json!({"fault": {"abort": {"percentage": {"value": 100}, "httpStatus": 503}}})),
         1 => Just(json!({"headers": {"request": {"set": {"x-set": "1"}}}})),
+        1 => select(vec![
+            json!({"retries": {"attempts": 3}}),
+            json!({"retries": {"attempts": 0}}),
+            json!({"rewrite": {"authority": "other.example"}}),
+            json!({"fault": {"delay": {"percentage": {"value": 1}, "fixedDelay": "1s"}}}),
+            json!({"corsPolicy": {"allowOrigins": [{"exact": "*"}]}}),
+        ]),
         1 => words::destination().prop_map(|host| json!({"mirror": {"host": host}})),
     ]
 }
@@ -129,57 +181,4 @@ fn tcp_route() -> impl Strategy<Value = Value> {
 fn tls_route() -> impl Strategy<Value = Value> {
     (select(&words::PORTS), target())
         .prop_map(|(port, target)| json!({"match": [{"port": port}], "route": [target]}))
-}
-
-/// An HTTPRoute or GRPCRoute of a Service, or of a ServiceEntry: the producer's where it is in the Service's namespace, else a
-/// consumer's.
-pub(super) fn gateway_route() -> BoxedStrategy<Value> {
-    let kind = select(&["HTTPRoute", "HTTPRoute", "GRPCRoute"]);
-    let port = prop::option::weighted(0.7, select(&words::PORTS));
-    let rules = prop::collection::vec(any::<(bool, bool)>(), 1..3);
-    let backends = prop::collection::vec(backend(), 1..3);
-    (metadata(&["r1", "r2"]), kind, parent(), port, rules, backends)
-        .prop_map(|(metadata, kind, mut parent, port, rules, backends)| {
-            if let Some(port) = port {
-                parent["port"] = json!(port);
-            }
-            let rule = |(conditional, filtered): &(bool, bool)| {
-                let mut rule = json!({"backendRefs": backends});
-                if *conditional {
-                    rule["matches"] = json!([{"headers": [{"name": "x-canary", "value": "1"}]}]);
-                }
-                // What the API server completes.
-                if *conditional && kind == "HTTPRoute" {
-                    rule["matches"][0]["path"] = json!({"type": "PathPrefix", "value": "/"});
-                }
-                if *filtered {
-                    rule["filters"] = json!([{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-set", "value": "1"}]}}]);
-                }
-                rule
-            };
-            json!({
-                "apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": metadata,
-                "spec": {"parentRefs": [parent], "rules": rules.iter().map(rule).collect::<Vec<_>>()},
-            })
-        })
-        .boxed()
-}
-
-fn parent() -> impl Strategy<Value = Value> {
-    let service = (select(&["a", "b"]), select(&words::NAMES)).prop_map(
-        |(namespace, name)| json!({"group": "", "kind": "Service", "namespace": namespace, "name": name}),
-    );
-    let entry = (select(&["a", "b"]), select(&["e1", "e2"])).prop_map(|(namespace, name)| {
-        json!({"group": "networking.istio.io", "kind": "ServiceEntry", "namespace": namespace, "name": name})
-    });
-    prop_oneof![5 => service, 1 => entry]
-}
-
-fn backend() -> impl Strategy<Value = Value> {
-    let service = (select(&words::NAMES), select(&words::PORTS))
-        .prop_map(|(name, port)| json!({"name": name, "port": port}));
-    let hostname = (words::full_host(), select(&words::PORTS)).prop_map(|(host, port)| {
-        json!({"group": "networking.istio.io", "kind": "Hostname", "name": host, "port": port})
-    });
-    prop_oneof![6 => service, 1 => hostname]
 }

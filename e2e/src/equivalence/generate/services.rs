@@ -2,14 +2,50 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
-use super::{metadata, words};
+use super::{CALLER, CALLER_ADDRESS, CALLER_POD, HOME, metadata, words};
 
 /// Names of ports, from which Istio takes the protocol.
-const PORT_NAMES: [&str; 14] = [
-    "http", "http-web", "http2", "grpc", "grpc-web", "https", "tls", "tcp", "tcp-db", "mongo",
-    "redis", "mysql", "web", "",
+const PORT_NAMES: [&str; 17] = [
+    "http",
+    "http-web",
+    "HTTP",
+    "http2",
+    "http_proxy",
+    "grpc",
+    "grpc-web",
+    "https",
+    "tls",
+    "tcp",
+    "tcp-db",
+    "udp",
+    "mongo",
+    "redis",
+    "mysql",
+    "web",
+    "",
 ];
-const APP_PROTOCOLS: [&str; 5] = ["http", "https", "grpc", "tcp", "kubernetes.io/h2c"];
+const APP_PROTOCOLS: [&str; 12] = [
+    "http",
+    "http2",
+    "https",
+    "grpc",
+    "tcp",
+    "tls",
+    "mongo",
+    "mysql",
+    "kubernetes.io/h2c",
+    "kubernetes.io/ws",
+    "kubernetes.io/wss",
+    "example.com/own",
+];
+
+/// What an ExternalName stands for.
+const EXTERNAL: [&str; 4] = [
+    "x.b.svc.cluster.local",
+    "y.a.svc.cluster.local",
+    "api.test",
+    "outside.example",
+];
 
 /// Labels of a Service's that Istio reads.
 const LABELS: [(&str, &str); 3] = [
@@ -20,18 +56,18 @@ const LABELS: [(&str, &str); 3] = [
 
 /// A Service with its EndpointSlice and its pod.
 pub(super) fn service() -> BoxedStrategy<Vec<Value>> {
-    let form = select(&[
-        "ClusterIP",
-        "ClusterIP",
-        "ClusterIP",
-        "Headless",
-        "ExternalName",
-        "Absent",
-    ]);
+    let form = prop_oneof![
+        6 => Just(("ClusterIP", "")),
+        2 => Just(("Headless", "")),
+        2 => select(&EXTERNAL).prop_map(|name| ("ExternalName", name)),
+        1 => Just(("Absent", "")),
+    ];
     let backed = select(&["mtls", "mtls", "mtls", "plain", "mixed", "none"]);
     let label = prop::option::weighted(0.2, select(&LABELS));
-    (metadata(&words::NAMES), form, ports(), backed, words::export_to(), label)
-        .prop_map(|(mut metadata, form, ports, backed, export_to, label)| {
+    let export_to = prop_oneof![19 => words::export_to(), 1 => Just(Some(vec!["~"]))];
+    let shift = prop_oneof![3 => Just(0), 1 => Just(1000)];
+    (metadata(&words::NAMES), form, ports(), backed, export_to, label, shift)
+        .prop_map(|(mut metadata, (form, external), ports, backed, export_to, label, shift)| {
             if let Some((name, value)) = label {
                 metadata["labels"] = json!({name: value});
             }
@@ -42,7 +78,7 @@ pub(super) fn service() -> BoxedStrategy<Vec<Value>> {
             let mut spec = json!({"clusterIP": format!("10.96.0.{number}"), "ports": ports});
             match form {
                 "Headless" => spec["clusterIP"] = json!("None"),
-                "ExternalName" => spec = json!({"type": form, "externalName": "x.b.svc.cluster.local", "ports": ports}),
+                "ExternalName" => spec = json!({"type": form, "externalName": external, "ports": if shift == 0 { ports } else { Vec::new() }}),
                 _ => spec["selector"] = json!({"app": metadata["name"]}),
             }
             if form == "Absent" {
@@ -56,7 +92,7 @@ pub(super) fn service() -> BoxedStrategy<Vec<Value>> {
                 _ => &[],
             };
             let pods = modes.iter().zip(1..).map(|(meshed, n)| pod(&service, n, *meshed));
-            pods.chain([slice(&service, modes.len()), service.clone()]).collect()
+            pods.chain([slice(&service, modes.len(), shift), service.clone()]).collect()
         })
         .boxed()
 }
@@ -76,19 +112,20 @@ fn ports() -> impl Strategy<Value = Vec<Value>> {
     let port = (
         select(&PORT_NAMES),
         prop::option::weighted(0.2, select(&APP_PROTOCOLS)),
+        prop_oneof![19 => Just("TCP"), 1 => Just("UDP")],
     );
     let ports = prop::collection::vec(port, words::PORTS.len());
     (ports, subsequence(words::PORTS.to_vec(), 1..3)).prop_map(|(kinds, numbers)| {
         let ports = numbers
             .iter()
             .zip(kinds)
-            .map(|(number, (name, app_protocol))| {
+            .map(|(number, (name, app_protocol, protocol))| {
                 let name = if name.is_empty() {
                     format!("p{number}")
                 } else {
                     format!("{name}-{number}")
                 };
-                let mut port = json!({"name": name, "port": number, "protocol": "TCP"});
+                let mut port = json!({"name": name, "port": number, "protocol": protocol});
                 if let Some(app_protocol) = app_protocol {
                     port["appProtocol"] = json!(app_protocol);
                 }
@@ -124,7 +161,8 @@ fn pod(service: &Value, n: usize, meshed: bool) -> Value {
     })
 }
 
-fn slice(service: &Value, pods: usize) -> Value {
+/// The pods listen on ports of their own, shifted from those of the service.
+fn slice(service: &Value, pods: usize, shift: u64) -> Value {
     let (name, namespace) = (
         &service["metadata"]["name"],
         &service["metadata"]["namespace"],
@@ -136,12 +174,24 @@ fn slice(service: &Value, pods: usize) -> Value {
             "targetRef": {"kind": "Pod", "name": pod_name(service, n), "namespace": namespace},
         })
     };
+    let caller = *namespace == HOME && *name == CALLER;
+    let caller = caller.then(|| {
+        json!({
+            "addresses": [CALLER_ADDRESS],
+            "conditions": {"ready": true},
+            "targetRef": {"kind": "Pod", "name": CALLER_POD, "namespace": HOME},
+        })
+    });
     let ports = service["spec"]["ports"].as_array().into_iter().flatten();
+    let port = |port: &Value| {
+        let number = port["port"].as_u64().map(|number| number + shift);
+        json!({"name": port["name"], "port": number, "protocol": port["protocol"]})
+    };
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": {"name": format!("{}-1", name.as_str().unwrap_or_default()), "namespace": namespace, "labels": {"kubernetes.io/service-name": name}},
         "addressType": "IPv4",
-        "endpoints": (1..=pods).map(endpoint).collect::<Vec<_>>(),
-        "ports": ports.map(|port| json!({"name": port["name"], "port": port["port"]})).collect::<Vec<_>>(),
+        "endpoints": (1..=pods).map(endpoint).chain(caller).collect::<Vec<_>>(),
+        "ports": ports.map(port).collect::<Vec<_>>(),
     })
 }

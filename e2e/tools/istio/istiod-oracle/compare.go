@@ -28,14 +28,27 @@ type Verdict struct {
 	Shared bool `json:"shared,omitempty"`
 }
 
-// compare holds a scoped sidecar against the full one. The full one beside lazymesh's own objects tells what these alone do.
-func compare(full, lazy sidecar, anchored func() sidecar, calls []Call) Scoped {
-	scoped := Scoped{Own: differing(full, lazy, ownClusters(full)), Verdicts: []Verdict{}}
-	for _, call := range calls {
-		verdict := judge(full, lazy, call)
+// reference is the full sidecar, with what a scoped one is held against.
+type reference struct {
+	sidecar
+	// own are the clusters that its own filters call.
+	own sets.String
+	// outcomes of the calls.
+	outcomes []Outcome
+	// anchored is the full sidecar beside lazymesh's own objects: it tells what these alone do.
+	anchored func() sidecar
+}
+
+// compare holds a scoped sidecar against the full one.
+func (full reference) compare(lazy sidecar, calls []Call) Scoped {
+	scoped := Scoped{Own: differing(full.sidecar, lazy, full.own), Verdicts: []Verdict{}}
+	for n, call := range calls {
+		want, found := full.outcomes[n], lazy.outcome(call)
+		verdict := judge(full.sidecar, lazy, want, found, call)
 		if len(verdict.Differs) > 0 {
-			verdict.Anchored = len(judge(anchored(), lazy, call).Differs) == 0
-			verdict.Shared = full.outcome(call).Listener != verdict.Lazy.Listener && isShared(verdict.Lazy.Listener)
+			anchored := full.anchored()
+			verdict.Anchored = len(judge(anchored, lazy, anchored.outcome(call), found, call).Differs) == 0
+			verdict.Shared = want.Listener != found.Listener && isShared(found.Listener)
 		}
 		scoped.Verdicts = append(scoped.Verdicts, verdict)
 	}
@@ -47,8 +60,7 @@ func isShared(listener string) bool {
 	return strings.HasPrefix(listener, constants.UnspecifiedIP+"_")
 }
 
-func judge(full, lazy sidecar, call Call) Verdict {
-	want, found := full.outcome(call), lazy.outcome(call)
+func judge(full, lazy sidecar, want, found Outcome, call Call) Verdict {
 	if call.Protocol == "tcp" && want.Kind == connected && found.waits && !want.waits && !full.speaksTLS(want) {
 		return Verdict{Differs: []string{"expected no wait for the client's first bytes, got one"}, Lazy: &found}
 	}
@@ -87,7 +99,8 @@ func differences(full, lazy sidecar, want, found Outcome) []string {
 	if want.host == nil && !slices.Equal(names(want.Clusters), names(found.Clusters)) {
 		differs = append(differs, "TCP clusters")
 	}
-	return append(differs, differing(full, lazy, reached(want, found))...)
+	reached := full.reached(want).Merge(lazy.reached(found))
+	return append(differs, differing(full, lazy, reached)...)
 }
 
 // withoutDomains is the virtual host but for the names that lead to it: each call is asked about by itself.
@@ -105,18 +118,21 @@ func names(shares []Share) []string {
 	return found
 }
 
-// reached are the clusters that either outcome may send to.
-func reached(outcomes ...Outcome) sets.String {
+// reached are the clusters that an outcome may send to.
+func (sidecar sidecar) reached(outcome Outcome) sets.String {
 	reached := sets.New[string]()
-	for _, outcome := range outcomes {
-		for _, share := range outcome.Clusters {
-			reached.Insert(share.Cluster)
-		}
-		if outcome.host != nil {
-			reached.InsertAll(clusterName.FindAllString(protojson.Format(outcome.host), -1)...)
-		}
+	for _, share := range outcome.Clusters {
+		reached.Insert(share.Cluster)
 	}
-	return reached
+	if outcome.host == nil {
+		return reached
+	}
+	named, known := sidecar.named[outcome.host]
+	if !known {
+		named = clusterName.FindAllString(protojson.Format(outcome.host), -1)
+		sidecar.named[outcome.host] = named
+	}
+	return reached.InsertAll(named...)
 }
 
 // differing are those of the clusters that are not, with their endpoints, what they are in full.

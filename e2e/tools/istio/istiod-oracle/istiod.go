@@ -1,20 +1,28 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"istio.io/istio/pilot/pkg/config/kube/crd"
+	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/test/xds"
+	"istio.io/istio/pkg/config"
+	"istio.io/istio/pkg/config/host"
 	"istio.io/istio/pkg/config/mesh"
 	"istio.io/istio/pkg/config/schema/collections"
 	"istio.io/istio/pkg/config/schema/resource"
 	"istio.io/istio/pkg/kube"
 	"istio.io/istio/pkg/test"
+	"istio.io/istio/pkg/test/util/retry"
 	"istio.io/istio/pkg/util/sets"
 )
 
@@ -32,50 +40,84 @@ type istiod struct {
 	*xds.FakeDiscoveryServer
 }
 
-// serve starts istiod on the mesh, beside lazymesh where there are scopes.
-func serve(t test.Failer, question Question, scopes []json.RawMessage) istiod {
+// serve starts istiod on the mesh.
+func serve(t test.Failer, question Question) istiod {
 	options := xds.FakeOptions{DisableSecretAuthorization: true}
 	meshConfig, err := mesh.ApplyMeshConfigDefaults(question.MeshConfig)
 	if err != nil {
 		t.Fatalf("mesh_config: %v", err)
 	}
 	options.MeshConfig = meshConfig
-	objects := question.Objects
-	if len(scopes) > 0 {
-		objects = append(append([]json.RawMessage{}, objects...), question.Lazymesh...)
-	}
-	for _, object := range objects {
+	for _, object := range question.Objects {
 		if err := add(&options, object, question.Lenient); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for n, scope := range scopes {
+	return istiod{xds.NewFakeDiscoveryServer(t, options)}
+}
+
+// pushed is what istiod makes of the mesh as it is now.
+func (server istiod) pushed(t test.Failer) *model.PushContext {
+	server.Discovery.ConfigUpdate(&model.PushRequest{Forced: true})
+	server.EnsureSynced(t)
+	return server.PushContext()
+}
+
+// join has lazymesh's own objects come into the mesh, with its Sidecars.
+func (server istiod) join(t test.Failer, question Question) {
+	var joining xds.FakeOptions
+	for _, object := range question.Lazymesh {
+		if err := add(&joining, object, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, scope := range question.Scopes {
 		sidecar, err := selecting(scope, n)
 		if err == nil {
-			err = add(&options, sidecar, false)
+			err = add(&joining, sidecar, false)
 		}
 		if err != nil {
 			t.Fatalf("scope %d: %v", n, err)
 		}
 	}
-	server := istiod{xds.NewFakeDiscoveryServer(t, options)}
-	server.EnsureSynced(t)
-	return server
-}
-
-// without is the question about the mesh without the objects of a kind.
-func (question Question) without(kind string) Question {
-	var others []json.RawMessage
-	for _, object := range question.Objects {
-		var named struct {
-			Kind string `json:"kind"`
-		}
-		if json.Unmarshal(object, &named) != nil || named.Kind != kind {
-			others = append(others, object)
+	for _, one := range joining.Configs {
+		if _, err := server.Store().Create(one); err != nil {
+			t.Fatal(err)
 		}
 	}
-	question.Objects = others
-	return question
+	for _, object := range joining.KubernetesObjects {
+		server.create(t, object)
+	}
+}
+
+// create has Kubernetes create a Namespace or a Service, and waits until istiod has that Service.
+func (server istiod) create(t test.Failer, object runtime.Object) {
+	client := server.KubeClient().Kube().CoreV1()
+	switch object := object.(type) {
+	case *corev1.Namespace:
+		if _, err := client.Namespaces().Create(context.Background(), object, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	case *corev1.Service:
+		if _, err := client.Services(object.Namespace).Create(context.Background(), object, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		name := host.Name(object.Name + "." + object.Namespace + ".svc." + domain)
+		retry.UntilOrFail(t, func() bool {
+			return server.Env().GetService(name) != nil
+		}, retry.Delay(time.Millisecond))
+	default:
+		t.Fatalf("expected a Namespace or a Service of lazymesh, got %T", object)
+	}
+}
+
+// leave has all objects of a kind go.
+func (server istiod) leave(t test.Failer, kind config.GroupVersionKind) {
+	for _, one := range server.Store().List(kind, model.NamespaceAll) {
+		if err := server.Store().Delete(kind, one.Name, one.Namespace, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func add(options *xds.FakeOptions, object json.RawMessage, lenient bool) error {

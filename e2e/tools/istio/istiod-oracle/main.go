@@ -10,8 +10,10 @@ import (
 	"io"
 	"log"
 	"os"
+	"runtime/debug"
 	"sync"
 
+	"istio.io/istio/pkg/config/schema/gvk"
 	istiolog "istio.io/istio/pkg/log"
 	"istio.io/istio/pkg/test"
 )
@@ -69,7 +71,11 @@ type Scoped struct {
 	Own []string `json:"own"`
 }
 
+// garbagePercent: the mesh of a question is garbage after its answer, so memory is cheaper than looks for what is left.
+const garbagePercent = 400
+
 func main() {
+	debug.SetGCPercent(garbagePercent)
 	for _, scope := range istiolog.Scopes() {
 		scope.SetOutputLevel(istiolog.NoneLevel)
 	}
@@ -93,21 +99,27 @@ func main() {
 func answer(question Question) Answer {
 	var answer Answer
 	err := test.Wrap(func(t test.Failer) {
-		full := serve(t, question, nil).sidecar(t, question.Caller, nil)
+		server := serve(t, question)
+		alone := server.pushed(t)
+		server.join(t, question)
+		joined := server.pushed(t)
+		full := server.sidecar(alone, question.Caller, nil)
 		full.unruled = sync.OnceValue(func() sidecar {
-			return serve(t, question.without("DestinationRule"), nil).sidecar(t, question.Caller, nil)
+			server.leave(t, gvk.DestinationRule)
+			return server.sidecar(server.pushed(t), question.Caller, nil)
 		})
 		for _, call := range question.Calls {
 			answer.Full = append(answer.Full, full.outcome(call))
 		}
-		if len(question.Scopes) == 0 {
-			return
+		against := reference{
+			sidecar:  full,
+			own:      ownClusters(full),
+			outcomes: answer.Full,
+			anchored: sync.OnceValue(func() sidecar { return server.sidecar(joined, question.Caller, nil) }),
 		}
-		server := serve(t, question, question.Scopes)
-		anchored := sync.OnceValue(func() sidecar { return server.sidecar(t, question.Caller, nil) })
 		for n := range question.Scopes {
-			lazy := server.sidecar(t, question.Caller, &n)
-			answer.Lazy = append(answer.Lazy, compare(full, lazy, anchored, question.Calls))
+			lazy := server.sidecar(joined, question.Caller, &n)
+			answer.Lazy = append(answer.Lazy, against.compare(lazy, question.Calls))
 		}
 	})
 	if err != nil {

@@ -195,7 +195,11 @@ func (sidecar sidecar) route(outcome *Outcome, call Call) {
 		return
 	}
 	outcome.Kind = routed
-	outcome.Shaped = !proto.Equal(bare(taken), bare(sidecar.defaultRoute))
+	outcome.Shaped = !proto.Equal(bare(taken), sidecar.defaultRoute)
+	if outcome.Shaped {
+		outcome.Detail = "routes"
+		return
+	}
 	outcome.Plain, outcome.Detail = sidecar.plain(outcome.host, taken, call)
 }
 

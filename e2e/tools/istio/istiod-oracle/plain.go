@@ -48,6 +48,9 @@ func (sidecar sidecar) plainCluster(name string, call Call) (*Service, string) {
 	if _, subset, _, _ := model.ParseSubsetKey(name); subset != "" {
 		return nil, "subset"
 	}
+	if !proto.Equal(target.GetConnectTimeout(), sidecar.connectTimeout) && !isRuled(target) {
+		return nil, "EnvoyFilter"
+	}
 	assignment := sidecar.endpoints[name]
 	for _, group := range assignment.GetEndpoints() {
 		if group.GetPriority() > 0 {

@@ -3,21 +3,25 @@ package main
 import (
 	"maps"
 	"strconv"
+	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"istio.io/istio/pilot/pkg/model"
 	istioroute "istio.io/istio/pilot/pkg/networking/core/route"
 	"istio.io/istio/pilot/pkg/simulation"
+	"istio.io/istio/pilot/pkg/util/protoconv"
 	"istio.io/istio/pilot/pkg/xds/endpoints"
 	"istio.io/istio/pilot/test/xdstest"
 	"istio.io/istio/pkg/config/protocol"
 	"istio.io/istio/pkg/slices"
-	"istio.io/istio/pkg/test"
 	"istio.io/istio/pkg/util/sets"
 )
 
@@ -33,16 +37,21 @@ type sidecar struct {
 	endpoints  map[string]*endpoint.ClusterLoadAssignment
 	extensions []*core.TypedExtensionConfig
 	addresses  func(cluster string) []string
-	// defaultRoute is that of a service without any rule.
+	// named are the clusters that virtual hosts name, as far as they were asked for.
+	named map[*route.VirtualHost][]string
+	// defaultRoute is that of a service without any rule, but for its cluster.
 	defaultRoute *route.Route
+	// connectTimeout is that of a cluster without any patch.
+	connectTimeout *durationpb.Duration
 	// port is what is spoken on a cluster's port.
 	port func(cluster string) protocol.Instance
 	// unruled is the full sidecar in the mesh without DestinationRules; nil for a scoped one.
 	unruled func() sidecar
 }
 
-// sidecar asks istiod for the caller's configuration, with the Sidecar of a scope or without.
-func (server istiod) sidecar(t test.Failer, caller Caller, scope *int) sidecar {
+// sidecar asks istiod for the caller's configuration in a mesh, with the Sidecar of a scope or without.
+func (server istiod) sidecar(push *model.PushContext, caller Caller, scope *int) sidecar {
+	server.Env().SetPushContext(push)
 	labels := maps.Clone(caller.Labels)
 	if scope != nil {
 		labels[scopeLabel] = strconv.Itoa(*scope)
@@ -59,13 +68,14 @@ func (server istiod) sidecar(t test.Failer, caller Caller, scope *int) sidecar {
 			ClusterID:      "Kubernetes",
 		},
 	})
-	push := server.PushContext()
 	listeners := server.Listeners(proxy)
 	made := sidecar{
-		listeners:    listeners,
-		clusters:     xdstest.ExtractClusters(server.Clusters(proxy)),
-		endpoints:    map[string]*endpoint.ClusterLoadAssignment{},
-		defaultRoute: istioroute.BuildDefaultHTTPOutboundRoute("", "", push.Mesh),
+		listeners:      listeners,
+		clusters:       xdstest.ExtractClusters(server.Clusters(proxy)),
+		endpoints:      map[string]*endpoint.ClusterLoadAssignment{},
+		named:          map[*route.VirtualHost][]string{},
+		connectTimeout: push.Mesh.GetConnectTimeout(),
+		defaultRoute:   bare(istioroute.BuildDefaultHTTPOutboundRoute("", "", push.Mesh)),
 		addresses: func(name string) []string {
 			_, _, host, _ := model.ParseSubsetKey(name)
 			service := proxy.SidecarScope.GetService(host)
@@ -96,7 +106,7 @@ func (server istiod) sidecar(t test.Failer, caller Caller, scope *int) sidecar {
 		}
 	}
 	made.extensions = server.ConfigGen.BuildExtensionConfiguration(proxy, push, discovered(listeners), nil)
-	made.simulation = &simulation.Simulation{Listeners: listeners, Routes: routes}
+	made.simulation = &simulation.Simulation{Listeners: slices.Map(listeners, slim), Routes: routes}
 	return made
 }
 
@@ -107,4 +117,23 @@ func once(routes []*route.RouteConfiguration) []*route.RouteConfiguration {
 	return slices.FilterInPlace(routes, func(one *route.RouteConfiguration) bool {
 		return !names.InsertContains(one.GetName())
 	})
+}
+
+// slim is a listener as far as the simulation looks at it: it decodes the connection manager for each call. Names of servers are in lower case,
+// as Envoy has them.
+func slim(full *listener.Listener) *listener.Listener {
+	slim := proto.Clone(full).(*listener.Listener)
+	for _, chain := range append(slim.GetFilterChains(), slim.GetDefaultFilterChain()) {
+		if match := chain.GetFilterChainMatch(); len(match.GetServerNames()) > 0 {
+			match.ServerNames = slices.Map(match.ServerNames, strings.ToLower)
+		}
+		for _, filter := range chain.GetFilters() {
+			manager := &hcm.HttpConnectionManager{}
+			if filter.GetTypedConfig().UnmarshalTo(manager) == nil {
+				routes := &hcm.HttpConnectionManager{RouteSpecifier: manager.RouteSpecifier}
+				filter.ConfigType = &listener.Filter_TypedConfig{TypedConfig: protoconv.MessageToAny(routes)}
+			}
+		}
+	}
+	return slim
 }
