@@ -28,8 +28,8 @@ pub(crate) struct MeshService {
     pub(crate) form: Form,
     pub(crate) ports: Vec<Port>,
     pub(super) addresses: Vec<IpNet>,
-    /// Those that a ServiceEntry says, in its order: istiod makes a service of each.
-    written: Vec<IpNet>,
+    /// Whether istiod makes several services of it: one for each address that a ServiceEntry says.
+    pub(crate) is_several: bool,
     /// What Istio tells its connections by.
     pub(crate) told_by: ToldBy,
     /// What passing a connection through would do.
@@ -108,20 +108,6 @@ impl MeshService {
 
     pub(crate) fn has_address(&self, address: IpAddr) -> bool {
         self.addresses.contains(&IpNet::from(address))
-    }
-
-    /// Whether Istio's virtual host for it has an address among its names: of those that a ServiceEntry says, the last.
-    pub(crate) fn is_named_by(&self, address: IpAddr) -> bool {
-        let written = self.written.last();
-        written.map_or_else(
-            || self.has_address(address),
-            |last| *last == IpNet::from(address),
-        )
-    }
-
-    /// Whether istiod makes several services of it.
-    pub(crate) fn is_several(&self) -> bool {
-        self.written.len() > 1
     }
 
     /// Whether an address is in one of its blocks.
@@ -242,7 +228,7 @@ pub(crate) fn of_service(service: &Service, mesh: &Mesh) -> Option<MeshService> 
             })
             .collect(),
         addresses: blocks(spec.cluster_ips.iter().chain([&spec.cluster_ip])),
-        written: Vec::new(),
+        is_several: false,
         told_by: ToldBy::Address,
         passing: Passing::Differs,
         export_to: ExportTo::new(
@@ -279,9 +265,7 @@ pub(crate) fn of_entry(entry: &ServiceEntry, mesh: &Mesh) -> impl Iterator<Item 
                 })
                 .collect(),
             addresses: blocks(spec.addresses.iter().chain(allocated)),
-            written: (spec.addresses.iter())
-                .filter_map(|text| parse_block(text))
-                .collect(),
+            is_several: spec.addresses.len() > 1,
             told_by: told_by(&spec.addresses),
             passing: passing(spec, host),
             export_to: ExportTo::new(

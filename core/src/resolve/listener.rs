@@ -94,7 +94,7 @@ pub(super) fn knows(inventory: &Inventory, question: &Question, service: &MeshSe
     let address = question.authority.as_ref().map(|named| &named.host);
     let owner = virtual_host(inventory, behind, dialled.port(), client);
     let is_its = |owner: &MeshService| match address {
-        Some(Host::Ip(ip)) => owner.is_named_by(*ip),
+        Some(Host::Ip(ip)) => owner.has_address(*ip),
         _ => true,
     };
     owner.is_some_and(is_its) && inventory.tells_names(dialled.port(), client)

@@ -123,7 +123,7 @@ impl<'a> Closure<'a> {
                 .extend(same.map(|service| (Pending::Service(service), number)));
             let is_exclusive = |port: &Port| self.inventory.is_exclusive(port.number);
             if self.inventory.services.is_merged(&service.egress)
-                || service.is_several()
+                || service.is_several
                 || service.ports.iter().any(is_exclusive)
             {
                 self.have_all_looked_at(service, number);

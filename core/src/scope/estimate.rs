@@ -224,12 +224,12 @@ mod tests {
         let grpc = json!([{"name": "istio-proxy", "env": [{"name": "ISTIO_META_GENERATOR", "value": "grpc"}]}]);
         let bare = json!([{"name": "app"}]);
         check(&[], &[], false);
-        check(&[new.clone()], &[], false);
+        check(std::slice::from_ref(&new), &[], false);
         check(&[sidecar("auto")], &[], false);
         check(&[json!(null)], &[], false);
         check(&[grpc], &[Limit::Proxyless], true);
         check(&[old, new.clone()], &[Limit::OldSidecar], true);
-        check(&[bare.clone()], &[Limit::NoSidecar], false);
+        check(std::slice::from_ref(&bare), &[Limit::NoSidecar], false);
         check(&[bare, new], &[], false);
     }
 }
