@@ -93,10 +93,13 @@ fn in_scope(filter: &Filter<'_>, scope: &Scope, scoped: &Scoped, full: &[Full]) 
             let (kind, detail) = match verdict.asks {
                 Some(speaks) => {
                     let decision = filter.decides(number, speaks);
-                    (
-                        decided(mesh, call, full, decision.as_ref())?,
-                        format!("{decision:?}"),
-                    )
+                    let kind = decided(mesh, call, full, decision.as_ref())?;
+                    let kind = if verdict.anchored {
+                        Kind::PortAnchor
+                    } else {
+                        kind
+                    };
+                    (kind, format!("{decision:?}"))
                 }
                 None => routed(call, full, verdict)?,
             };

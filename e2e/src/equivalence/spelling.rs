@@ -39,11 +39,11 @@ pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
             }
         }
     }
-    for (address, hosts) in &owners {
+    for (address, owner) in &owners {
         for port in &ports {
             let at = SocketAddr::new(*address, *port);
             calls.extend(by_address(at, &owners));
-            let names = hosts.iter().filter(|host| !host.contains('*'));
+            let names = owner.hosts.iter().filter(|host| !host.contains('*'));
             calls.extend(names.map(|host| Call::new(Speaks::Http, host, at)));
         }
     }
@@ -62,22 +62,35 @@ pub(super) fn calls(mesh: &Mesh) -> Vec<Call> {
     calls.into_iter().chain(conditional).collect()
 }
 
-/// A connection to an address, and a request for it. Which of several hosts has such a request istiod says by chance.
+/// A connection to an address, and a request for it. Of several hosts, and of several addresses of one, istiod chooses by chance who has such
+/// a request.
 fn by_address(at: SocketAddr, owners: &Owners) -> impl Iterator<Item = Call> {
-    let is_clear = owners.get(&at.ip()).is_none_or(|hosts| hosts.len() < 2);
+    let is_clear = owners
+        .get(&at.ip())
+        .is_none_or(|owner| owner.hosts.len() < 2 && !owner.has_others);
     let request = is_clear.then(|| Call::new(Speaks::Http, &at.ip().to_string(), at));
     [Call::new(Speaks::Tcp, "", at)].into_iter().chain(request)
 }
 
-/// The hosts that have each address.
-type Owners = BTreeMap<IpAddr, BTreeSet<String>>;
+/// Who has each address.
+type Owners = BTreeMap<IpAddr, Owner>;
+
+#[derive(Default)]
+struct Owner {
+    hosts: BTreeSet<String>,
+    /// Whether one of them has other addresses, too.
+    has_others: bool,
+}
 
 fn owners(mesh: &Mesh) -> Owners {
     let mut owners = Owners::new();
     for object in &mesh.objects {
         for address in addresses(object) {
-            let hosts = owners.entry(address).or_default();
-            hosts.extend(named(object, &mesh.settings.cluster_domain));
+            let owner = owners.entry(address).or_default();
+            owner
+                .hosts
+                .extend(named(object, &mesh.settings.cluster_domain));
+            owner.has_others |= addresses(object).count() > 1;
         }
     }
     owners

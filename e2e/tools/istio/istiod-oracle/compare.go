@@ -35,8 +35,8 @@ type reference struct {
 	own sets.String
 	// outcomes of the calls.
 	outcomes []Outcome
-	// anchored is the full sidecar beside lazymesh's own objects: it tells what these alone do.
-	anchored func() sidecar
+	// anchored is the full sidecar beside lazymesh's own objects, with its outcomes: it tells what these alone do.
+	anchored func() (sidecar, []Outcome)
 }
 
 // compare holds a scoped sidecar against the full one.
@@ -46,9 +46,13 @@ func (full reference) compare(lazy sidecar, calls []Call) Scoped {
 		want, found := full.outcomes[n], lazy.outcome(call)
 		verdict := judge(full.sidecar, lazy, want, found, call)
 		if len(verdict.Differs) > 0 {
-			anchored := full.anchored()
-			verdict.Anchored = len(judge(anchored, lazy, anchored.outcome(call), found, call).Differs) == 0
+			anchored, outcomes := full.anchored()
+			verdict.Anchored = len(judge(anchored, lazy, outcomes[n], found, call).Differs) == 0
 			verdict.Shared = want.Listener != found.Listener && isShared(found.Listener)
+		}
+		if verdict.Asks != "" && want.asks == "" {
+			_, outcomes := full.anchored()
+			verdict.Anchored = outcomes[n].asks == verdict.Asks
 		}
 		scoped.Verdicts = append(scoped.Verdicts, verdict)
 	}

@@ -108,14 +108,15 @@ func answer(question Question) Answer {
 			server.leave(t, gvk.DestinationRule)
 			return server.sidecar(server.pushed(t), question.Caller, nil)
 		})
-		for _, call := range question.Calls {
-			answer.Full = append(answer.Full, full.outcome(call))
-		}
+		answer.Full = full.outcomes(question.Calls)
 		against := reference{
 			sidecar:  full,
 			own:      ownClusters(full),
 			outcomes: answer.Full,
-			anchored: sync.OnceValue(func() sidecar { return server.sidecar(joined, question.Caller, nil) }),
+			anchored: sync.OnceValues(func() (sidecar, []Outcome) {
+				anchored := server.sidecar(joined, question.Caller, nil)
+				return anchored, anchored.outcomes(question.Calls)
+			}),
 		}
 		for n := range question.Scopes {
 			lazy := server.sidecar(joined, question.Caller, &n)

@@ -68,6 +68,15 @@ type Share struct {
 	Known bool `json:"known"`
 }
 
+// outcomes of calls, in their order.
+func (sidecar sidecar) outcomes(calls []Call) []Outcome {
+	var outcomes []Outcome
+	for _, call := range calls {
+		outcomes = append(outcomes, sidecar.outcome(call))
+	}
+	return outcomes
+}
+
 // outcome walks a call through the sidecar.
 func (sidecar sidecar) outcome(call Call) (outcome Outcome) {
 	defer func() {
