@@ -162,11 +162,11 @@ impl MeshService {
         ports.map(|port| port.number)
     }
 
-    /// A port of it on which nothing but HTTP gets through.
-    pub(crate) fn http_proxy_port(&self) -> Option<u16> {
-        let mut ports = self.ports.iter().filter(|_| self.has_listeners());
-        let port = ports.find(|port| port.protocol == Protocol::HttpProxy)?;
-        Some(port.number)
+    /// Its ports on which nothing but HTTP gets through.
+    pub(crate) fn http_proxy_ports(&self) -> impl Iterator<Item = u16> {
+        let ports = self.ports.iter().filter(|_| self.has_listeners());
+        let ports = ports.filter(|port| port.protocol == Protocol::HttpProxy);
+        ports.map(|port| port.number)
     }
 
     pub(crate) fn is_kubernetes(&self) -> bool {

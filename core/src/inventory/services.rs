@@ -47,7 +47,7 @@ impl ServiceIndex {
             let aliases = self.aliases.entry(host.clone()).or_default();
             aliases.insert(service.egress.clone());
         }
-        if service.http_proxy_port().is_some() {
+        if service.http_proxy_ports().next().is_some() {
             let source = service.source();
             self.http_proxies.insert(source, Arc::clone(&service));
         }
@@ -108,6 +108,17 @@ impl ServiceIndex {
         self.http_proxies.values().map(Arc::as_ref)
     }
 
+    /// Those of a port on which nothing but HTTP gets through, and those whose own listeners take something else there.
+    pub(crate) fn refused_on(&self, port: u16) -> impl Iterator<Item = &MeshService> {
+        let proxies = self.http_proxies();
+        let proxies = proxies.filter(move |it| it.http_proxy_ports().any(|own| own == port));
+        let others = self.beyond_http().filter(move |it| {
+            let mut ports = it.ports_beyond_http();
+            ports.any(|own| own.number == port)
+        });
+        proxies.chain(others)
+    }
+
     /// Those whose host several objects of their namespace have, of which one is a ServiceEntry: istiod merges them in part.
     pub(crate) fn merged(&self) -> impl Iterator<Item = &MeshService> {
         self.merged.iter().filter_map(|host| self.get(host))
@@ -155,7 +166,9 @@ impl ServiceIndex {
     /// Whether a client's sidecar takes its host for this service. Another namespace may have the same host, as a
     /// ServiceEntry has whatever it says; in a full scope that one is nowhere.
     pub(crate) fn owns(&self, service: &MeshService, client: &str) -> bool {
-        let owner = self.visible(service.key(), client);
+        // What an ExternalName stands for has its name, whomever it is exported to itself.
+        let is_seen = service.export_to.allows(client) || !service.has_listeners();
+        let owner = self.visible(service.key(), client).filter(|_| is_seen);
         owner.is_some_and(|owner| owner.namespace() == service.namespace())
     }
 

@@ -1,5 +1,6 @@
 //! Lists the hosts that are in the scope of everybody who may see them, and says why.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Visibility, undecided, unheld};
@@ -19,7 +20,7 @@ pub enum AlwaysVisible {
     ToldByServerName(u16),
     /// Its connections to this port are told by the port alone.
     ToldByPort(u16),
-    /// Nothing but HTTP gets through on this port of it.
+    /// It has this port, on which nothing but HTTP gets through to hosts that a sidecar does not have.
     HttpProxy(u16),
     /// It has this port, whose listener of all addresses Istio gives to one protocol alone.
     ExclusivePort(u16),
@@ -75,7 +76,8 @@ impl fmt::Display for AlwaysVisible {
             }
             Self::HttpProxy(port) => write!(
                 out,
-                "port {port} of it is http_proxy: where a sidecar has it, Istio refuses what is not HTTP on that port of any host",
+                "it has port {port}, which is http_proxy of some host: where a sidecar has that, Istio refuses what is not HTTP on the port of \
+                 hosts that it does not have",
             ),
             Self::ExclusivePort(port) => write!(
                 out,
@@ -106,9 +108,10 @@ pub(super) fn always_visible<'a>(
     let undecided = undecided::services(inventory, visibility, namespace);
     let owned = move |service: &&MeshService| inventory.services.owns(service, namespace);
     let proxies = inventory.services.http_proxies().filter(owned);
-    let proxies = proxies.filter_map(|service| {
-        let port = service.http_proxy_port()?;
-        Some((service.egress.clone(), AlwaysVisible::HttpProxy(port)))
+    let proxy_ports: BTreeSet<_> = proxies.flat_map(MeshService::http_proxy_ports).collect();
+    let proxies = proxy_ports.into_iter().flat_map(move |port| {
+        let hosts = inventory.services.refused_on(port).filter(owned);
+        hosts.map(move |service| (service.egress.clone(), AlwaysVisible::HttpProxy(port)))
     });
     let exclusive = inventory.exclusive_ports().flat_map(move |port| {
         let hosts = inventory.hosts_on(port).filter(owned);

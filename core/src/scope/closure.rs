@@ -148,8 +148,9 @@ impl<'a> Closure<'a> {
         }
     }
 
-    /// A VirtualService, by an entry with this host.
+    /// A VirtualService, by an entry with this host, as it is written there: istiod compares letter by letter.
     fn entry_of(&mut self, route: &'a Route, host: &str, with: Number) {
+        let host = route.written(host).unwrap_or(host);
         let entry = EgressHost::new(route.namespace.as_str(), host);
         let number = entry.map_or(with, |it| self.insert(it, Tie::Ruled(route), Some(with)));
         self.route(route, number);

@@ -9,7 +9,7 @@ use lazymesh_protocol::MAX_SHARES;
 use crate::inventory::{Form, Inventory, MeshService, Port, Route};
 use crate::names::EgressHost;
 use crate::resolve::PLAIN_HTTP;
-use crate::resource::{Destination, HttpRoute, RouteMatch, StringMatch};
+use crate::resource::{Destination, HttpRoute, RouteMatch, StringMatch, WeightedDestination};
 
 /// These hosts, for one client.
 pub(super) fn hosts<'a>(
@@ -36,13 +36,31 @@ pub(super) fn hosts<'a>(
 }
 
 /// Whether only a VirtualService, not a route of the Gateway API, has a host: then it is there on ports, and under spellings, of its own, where Istio tells requests by
-/// name. A wildcard costs istiod its fast path, so it is learned where it can be.
+/// name. So is one of a service without the port of plain HTTP, there. A wildcard costs istiod its fast path, so it is learned where it can be.
 fn is_alone(inventory: &Inventory, client: &str, route: &Route, key: &str) -> bool {
-    let wildcard = key.starts_with('*');
-    !route.gateway_api
-        && inventory.services.visible(key, client).is_none()
-        && !(wildcard && sends_only(inventory, client, route, PLAIN_HTTP))
-        && is_told(inventory, client, route)
+    let can_be_learned = || sends_only(inventory, client, route, PLAIN_HTTP);
+    let is_held = match inventory.services.visible(key, client) {
+        Some(service) => {
+            service.has_port(PLAIN_HTTP)
+                || can_be_learned()
+                || leads_nowhere(inventory, client, route)
+        }
+        None => key.starts_with('*') && can_be_learned(),
+    };
+    !route.gateway_api && !is_held && is_told(inventory, client, route)
+}
+
+/// Whether a VirtualService has plain HTTP sent to clusters that nobody has. That is so of most services without that port, which nobody calls
+/// there.
+fn leads_nowhere(inventory: &Inventory, client: &str, route: &Route) -> bool {
+    let mut legs = route.spec.http.iter();
+    legs.find(|leg| leg.is_for(client, PLAIN_HTTP))
+        .is_some_and(|leg| {
+            let is_lost = |share: &WeightedDestination| {
+                !is_known(inventory, client, &share.destination, PLAIN_HTTP)
+            };
+            !leg.route.is_empty() && leg.route.iter().all(is_lost)
+        })
 }
 
 fn is_told(inventory: &Inventory, client: &str, route: &Route) -> bool {

@@ -46,6 +46,8 @@ pub enum Kind {
     HoldWhereRefused,
     /// P2: passed through where Istio routes the call or answers it.
     PassthroughWhereRouted,
+    /// P2: passed through where Istio routes the call to clusters that nobody has, and so answers that they are missing.
+    PassthroughWhereLost,
     /// P2: passed through where Istio refuses the call.
     PassthroughWhereRefused,
     /// P3: what the sidecar itself calls is not as in the full scope.

@@ -155,6 +155,9 @@ fn passed(mesh: &Mesh, full: &Full) -> Option<Kind> {
         FullKind::Passed | FullKind::Closed => None,
         FullKind::Connected if full.dialled && !mesh.registry_only => None,
         FullKind::Refused => Some(Kind::PassthroughWhereRefused),
+        FullKind::Routed if full.clusters.iter().all(|target| !target.known) => {
+            Some(Kind::PassthroughWhereLost)
+        }
         FullKind::Routed | FullKind::Answered | FullKind::Connected => {
             Some(Kind::PassthroughWhereRouted)
         }

@@ -193,6 +193,12 @@ fn what_refuses_all_but_http_stays() {
         json!([{ "port": 80, "appProtocol": "http_proxy" }]),
     );
     with([web.clone(), proxy.clone()]).stay(&["proxy http-proxy"]);
+    let raw = service(
+        "raw",
+        json!([{ "port": 80 }, { "port": 81, "name": "tls" }]),
+    );
+    let both = ["proxy http-proxy", "raw http-proxy"];
+    with([web.clone(), proxy.clone(), raw]).stay(&both);
     proxy["spec"]["type"] = json!("ExternalName");
     with([web, proxy]).stay(&[]);
 }
