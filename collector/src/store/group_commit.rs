@@ -4,8 +4,11 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::thread;
+use std::time::Duration;
 
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::record::{self, Op};
 use super::{Change, Snapshot, StoreError};
@@ -15,6 +18,8 @@ const QUEUE: usize = 1_024;
 /// Operations in one group. Bounds how long a group takes, how much is at stake in its one sync, and what the engine holds
 /// for it.
 const MAX_GROUP: usize = 1_024;
+/// How long nothing must have come before the engine may do what nobody waits for: the next group would wait behind it.
+const IDLE_AFTER: Duration = Duration::from_millis(100);
 
 /// Takes a record.
 pub(super) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), String> + 'a;
@@ -25,7 +30,7 @@ pub(super) trait Backend {
     fn scan(&self, visit: &mut Visitor<'_>) -> Result<(), StoreError>;
     /// Applies all of it or nothing. When it returns, the change survives a power cut.
     fn write(&mut self, ops: Vec<Op>) -> Result<(), StoreError>;
-    /// Does what nobody waits for. Called when nothing is queued.
+    /// Does what nobody waits for. Called when nothing has come for a while, and at the end.
     fn idle(&mut self) -> Result<(), StoreError>;
 }
 
@@ -50,13 +55,17 @@ impl GroupCommit {
     ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (opened, result) = std_mpsc::sync_channel(1);
+        let clock = runtime::Builder::new_current_thread().enable_time().build();
+        let clock = clock.map_err(|error| StoreError::Write {
+            reason: error.to_string(),
+        })?;
         thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || match open() {
                 Ok(backend) => {
                     // The opener may have gone; the queue then ends at once.
                     let _ = opened.send(Ok(()));
-                    write_until_closed(backend, queue);
+                    write_until_closed(backend, queue, &clock);
                 }
                 Err(error) => {
                     let _ = opened.send(Err(error));
@@ -118,13 +127,21 @@ impl GroupCommit {
     }
 }
 
-fn write_until_closed(backend: impl Backend, mut queue: mpsc::Receiver<Job>) {
+fn write_until_closed(backend: impl Backend, mut queue: mpsc::Receiver<Job>, clock: &Runtime) {
     let mut writer = Writer {
         backend,
         failure: None,
     };
     let mut group = Group::default();
-    while let Some(mut job) = queue.blocking_recv() {
+    loop {
+        let soon = clock.block_on(async { timeout(IDLE_AFTER, queue.recv()).await });
+        let next = soon.unwrap_or_else(|_| {
+            writer.idle();
+            queue.blocking_recv()
+        });
+        let Some(mut job) = next else {
+            break;
+        };
         loop {
             match job {
                 Job::Commit { ops, ack } => group.add(ops, ack),
@@ -151,9 +168,6 @@ fn write_until_closed(backend: impl Backend, mut queue: mpsc::Receiver<Job>) {
             }
         }
         writer.write(mem::take(&mut group));
-        if queue.is_empty() {
-            writer.idle();
-        }
     }
     writer.idle();
 }
@@ -217,6 +231,7 @@ impl<B: Backend> Writer<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -288,6 +303,39 @@ mod tests {
             }
             commits
         }
+    }
+
+    /// Counts how often it was idle.
+    struct Idle(Arc<AtomicUsize>);
+
+    impl Backend for Idle {
+        fn scan(&self, _: &mut Visitor<'_>) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn idle(&mut self) -> Result<(), StoreError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+
+        fn write(&mut self, _: Vec<Op>) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_soon_waits_for_no_idling() {
+        let idled = Arc::new(AtomicUsize::new(0));
+        let backend = Idle(idled.clone());
+        let store = GroupCommit::start(move || Ok(backend)).unwrap();
+        let change = [Change::Dependency(dependency("web", "host"))];
+        for _ in 0..20 {
+            store.commit(&change).await.unwrap();
+        }
+        // A busy machine may stop us for a while, though not each time.
+        assert!(idled.load(Ordering::SeqCst) < 20);
+        store.close().await.unwrap();
+        assert!(idled.load(Ordering::SeqCst) > 0);
     }
 
     #[tokio::test]

@@ -140,14 +140,14 @@ fn size(dir: &Path) -> u64 {
 
 #[tokio::test]
 async fn disk_stays_while_known_things_are_used() {
-    const HOSTS: usize = 10_000;
-    const ROUNDS: u64 = 12;
+    const HOSTS: usize = 20_000;
+    const ROUNDS: u64 = 6;
     let dir = tempfile::tempdir().unwrap();
     let store = SledStore::open(dir.path()).unwrap();
     let names: Vec<String> = (0..HOSTS)
         .map(|n| format!("host-{n}.example.com"))
         .collect();
-    for batch in names.chunks(250) {
+    for batch in names.chunks(1_000) {
         commit(&store, batch.iter().map(|host| external("web", host))).await;
     }
     let live: usize = names.iter().map(|host| live(host)).sum();
