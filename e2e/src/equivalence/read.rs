@@ -66,6 +66,7 @@ struct Golden {
     objects: Vec<Value>,
     #[serde(default)]
     learned: Vec<Edge>,
+    #[serde(default)]
     resolve: Vec<Asked>,
 }
 
