@@ -169,6 +169,7 @@ impl Collector {
 
 impl Drop for Collector {
     /// Ends it as Kubernetes does, so that the next one need not wait until its Lease has expired.
+    #[expect(clippy::disallowed_methods, reason = "a drop cannot await")]
     fn drop(&mut self) {
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let end = Instant::now() + wait::PATIENCE;
