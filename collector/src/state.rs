@@ -8,6 +8,7 @@ use lazymesh_core::{
     EgressHost, Graph, Inventory, Learned, Mode, Outcome, Plan, Policy, Question, Reason, Room,
     Subject, Workload, decide, observe, obstacle, plan,
 };
+use opentelemetry::Context;
 use parking_lot::{FairMutex, FairMutexGuard, RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
 
@@ -107,6 +108,8 @@ pub(crate) enum Event {
         source: Workload,
         /// Whether a request is held until its Sidecar has it.
         held: bool,
+        /// Of the request that taught it.
+        span: Context,
     },
     /// These may need another Sidecar, or none.
     Affected(BTreeSet<Subject>),

@@ -11,6 +11,9 @@ use crate::catch_all::CatchAll;
 use crate::filter_state::{SERVER_NAME, SUBJECT_ALT_NAMES, TCP_PROXY_CLUSTER, arguments};
 use crate::host::{ContextId, Host, Stream};
 
+/// Length of a `traceparent`.
+const TRACE_BYTES: usize = 55;
+
 /// One request or connection that nothing but a catch-all matched. Its context must be the selected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
@@ -34,6 +37,19 @@ impl Flow {
             Self::Request(..) => Protocol::Http,
             Self::Connection(_) => Protocol::Tcp,
         }
+    }
+
+    /// The trace that it is part of, where it says so as W3C has it.
+    pub(crate) fn trace(self, host: &impl Host) -> Option<String> {
+        let Self::Request(..) = self else {
+            return None;
+        };
+        let bytes = host.request_header("traceparent")?;
+        let is_one = bytes.len() == TRACE_BYTES
+            && bytes
+                .iter()
+                .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+        is_one.then(|| String::from_utf8(bytes).ok()).flatten()
     }
 
     /// Sends it through this cluster.

@@ -60,6 +60,8 @@ pub struct Call<'a> {
     pub authority: &'a str,
     /// Its `:path`.
     pub path: &'static str,
+    /// The trace that it is part of, as W3C's `traceparent`.
+    pub trace: Option<&'a str>,
     /// Its body.
     pub body: &'a [u8],
     /// Milliseconds after which the host gives up.

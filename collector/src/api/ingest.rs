@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
+use http::HeaderMap;
 use http::request::Parts;
 use lazymesh_core::{QuestionError, Workload};
 use lazymesh_protocol::{
-    MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Protocol, Reports, ReportsResponse, ResolveRequest,
-    ResolveResponse,
+    Decision, MAX_REPORTS_BYTES, MAX_RESOLVE_BYTES, Protocol, Reports, ReportsResponse,
+    ResolveRequest, ResolveResponse,
 };
+use opentelemetry::Context;
+use opentelemetry::trace::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,6 +27,7 @@ use crate::ingest::{
 };
 use crate::runtime::clock::now_ms;
 use crate::runtime::readiness::{NotReady, Readiness};
+use crate::spans::{self, Spans};
 
 /// Most batches that are worked on at once; further ones are told to come back.
 const BATCHES: usize = 1_024;
@@ -36,6 +40,7 @@ pub(crate) struct Stations {
     pub(crate) resolver: Resolver,
     pub(crate) reporter: Reporter,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) spans: Spans,
 }
 
 /// State of the ingest routes.
@@ -94,14 +99,22 @@ pub(crate) fn routes() -> OpenApiRouter<Ingest> {
 async fn resolve(
     State(ingest): State<Ingest>,
     admitted: Admitted,
+    headers: HeaderMap,
     Body(request): Body<ResolveRequest, MAX_RESOLVE_BYTES>,
 ) -> Result<Json<ResolveResponse>, Problem> {
     ingest.stations.door.check(&admitted, &request.source)?;
     let Stations {
-        filters, resolver, ..
+        filters,
+        resolver,
+        spans,
+        ..
     } = &*ingest.stations;
     filters.called_from(&request.source.namespace);
-    Ok(Json(resolver.resolve(&request, now_ms()).await?))
+    let span = spans.request("resolve", &headers);
+    let answer = resolver.resolve(&request, now_ms());
+    let answer = answer.with_context(span.clone()).await;
+    note_resolved(&span, &request, &answer);
+    Ok(Json(answer?))
 }
 
 /// Count hosts that sidecars met again
@@ -117,6 +130,7 @@ async fn resolve(
 async fn reports(
     State(ingest): State<Ingest>,
     admitted: Admitted,
+    headers: HeaderMap,
     Body(reports): Body<Reports, MAX_REPORTS_BYTES>,
 ) -> Result<Json<ReportsResponse>, Problem> {
     ingest.stations.door.check(&admitted, &reports.source)?;
@@ -132,6 +146,7 @@ async fn reports(
         filters,
         canaries,
         reporter,
+        spans,
         ..
     } = &*ingest.stations;
     if let Ok(source) = &source {
@@ -142,7 +157,37 @@ async fn reports(
             canaries.hear(source, trouble).await;
         }
     }
-    Ok(Json(reporter.report(&reports, now_ms()).await?))
+    if reports.reports.is_empty() {
+        return Ok(Json(reporter.report(&reports, now_ms()).await?));
+    }
+    let span = spans.request("report", &headers);
+    let answer = reporter.report(&reports, now_ms());
+    let answer = answer.with_context(span.clone()).await;
+    spans::end(&span, &answer);
+    Ok(Json(answer?))
+}
+
+/// Ends the span of a question.
+fn note_resolved(
+    span: &Context,
+    request: &ResolveRequest,
+    answer: &Result<ResolveResponse, ResolveError>,
+) {
+    spans::note(span, "k8s.namespace.name", &request.source.namespace);
+    spans::note(span, "lazymesh.workload", &request.source.workload);
+    if let Ok(ResolveResponse { decision, host, .. }) = answer {
+        spans::note(span, "lazymesh.decision", word(decision));
+        spans::note(span, "lazymesh.host", host.as_deref().unwrap_or_default());
+    }
+    spans::end(span, answer);
+}
+
+fn word(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Direct { .. } => "direct",
+        Decision::Hold { .. } => "hold",
+        Decision::Passthrough { .. } => "passthrough",
+    }
 }
 
 /// Whether they are of the filter that decides requests: the one of connections tells only what it has counted.

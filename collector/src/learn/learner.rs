@@ -8,6 +8,8 @@ use lazymesh_core::{
     Workload,
 };
 use lazymesh_protocol::{Decision, PassthroughReason};
+use opentelemetry::Context;
+use opentelemetry::trace::FutureExt;
 
 use crate::history::What as Happened;
 use crate::learn::observation::{Observation, Origin, What};
@@ -142,11 +144,12 @@ impl Learner {
             return Ok(());
         }
         let learner = self.clone();
-        let task = tokio::spawn(async move {
+        let work = async move {
             let result = learner.record(lessons).await;
             drop(permits);
             result
-        });
+        };
+        let task = tokio::spawn(work.with_current_context());
         task.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -262,6 +265,7 @@ fn apply(view: &mut View, lessons: Vec<Lesson>) -> (Vec<Event>, Vec<Happened>, V
             events.push(Event::Learned {
                 source: lesson.source,
                 held: lesson.held,
+                span: Context::current(),
             });
         }
     }

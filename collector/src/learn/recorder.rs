@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use futures::stream::BoxStream;
 use lazymesh_core::Graph;
+use opentelemetry::Context;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
+use crate::spans::{self, Spans};
 use crate::state::SharedView;
 use crate::store::{Change, Snapshot, Store, StoreError};
 
@@ -28,6 +30,7 @@ pub(crate) struct Recorder {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    spans: Spans,
 }
 
 impl Recorder {
@@ -35,12 +38,14 @@ impl Recorder {
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
+        spans: Spans,
     ) -> Self {
         Self {
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT as usize)),
             store,
             metrics,
             readiness,
+            spans,
         }
     }
 
@@ -89,7 +94,9 @@ impl Recorder {
     /// Writes changes durably.
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let start = Instant::now();
+        let span = self.spans.child("commit", &Context::current());
         let result = self.store.commit(changes).await;
+        spans::end(&span, &result);
         self.metrics
             .commit_seconds
             .observe(start.elapsed().as_secs_f64());

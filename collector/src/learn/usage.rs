@@ -117,6 +117,7 @@ mod tests {
     use super::*;
     use crate::runtime::metrics::Metrics;
     use crate::runtime::readiness::Readiness;
+    use crate::spans::Spans;
     use crate::state::View;
     use crate::store::SledStore;
 
@@ -125,7 +126,12 @@ mod tests {
     fn what_is_used_later_than_now_is_not_written_again_and_again() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Arc::new(SledStore::open(dir.path()).expect("a store"));
-        let recorder = Recorder::new(store, Arc::new(Metrics::new()), Arc::new(Readiness::new()));
+        let recorder = Recorder::new(
+            store,
+            Arc::new(Metrics::new()),
+            Arc::new(Readiness::new()),
+            Spans::default(),
+        );
         let mut graph = Graph::new(Limits::default());
         let source = Workload::new("shop", "web").expect("a name");
         graph.insert(Dependency {

@@ -13,6 +13,7 @@ use crate::publish::scopes::PublishedScopes;
 use crate::publish::sink::{PublishOutcome, Published, Sink, SinkError};
 use crate::publish::workqueue::Key;
 use crate::runtime::metrics::Metrics;
+use crate::spans::Spans;
 use crate::state::SharedView;
 
 /// How long the Sidecar stays of a workload whose pods are gone and that has learned nothing. Jobs come back, and
@@ -27,6 +28,7 @@ pub(crate) struct Tools {
     pub(crate) settle: Duration,
     pub(crate) published: Arc<PublishedScopes>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) spans: Spans,
 }
 
 impl Tools {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use backon::Retryable;
 use lazymesh_core::{DEFAULT_SIDECAR, Subject};
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::JoinSet;
 
@@ -16,10 +18,14 @@ use crate::publish::sink::{Published, SinkError};
 use crate::publish::workqueue::{Key, Workqueue};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::retry::retries;
+use crate::spans;
 use crate::state::Event;
 
 /// Most namespaces that are worked on at once.
 const MAX_WORKERS: usize = 32;
+
+/// Most traces that wait for one Sidecar.
+const MAX_SPANS: usize = 16;
 
 /// How often to look whether what was published is still there.
 const LOOK: Duration = Duration::from_secs(5);
@@ -36,6 +42,8 @@ pub(crate) struct Reconciler {
     /// What the last list had, until its namespace is looked at.
     listed: HashMap<String, Vec<Published>>,
     workers: JoinSet<Done>,
+    /// Of those who taught what waits to be published.
+    waiting: HashMap<Key, Vec<Context>>,
 }
 
 /// What came of a key.
@@ -43,6 +51,7 @@ struct Done {
     key: Key,
     namespace: NamespaceReconciler,
     result: Result<Progress, SinkError>,
+    spans: Vec<Context>,
 }
 
 impl Reconciler {
@@ -56,6 +65,7 @@ impl Reconciler {
             busy: HashSet::new(),
             listed: HashMap::new(),
             workers: JoinSet::new(),
+            waiting: HashMap::new(),
         }
     }
 
@@ -136,11 +146,13 @@ impl Reconciler {
     fn enqueue(&mut self, event: Event) {
         let now = Instant::now();
         match event {
-            Event::Learned { source, held } => {
-                for subject in self.tools.view.look().subjects_of(&source) {
+            Event::Learned { source, held, span } => {
+                let subjects: Vec<_> = self.tools.view.look().subjects_of(&source).collect();
+                for key in subjects.into_iter().map(Key::from) {
+                    self.trace(&key, &span);
                     match held {
-                        true => self.queue.add_urgent(subject.into(), now),
-                        false => self.queue.add(subject.into(), now),
+                        true => self.queue.add_urgent(key, now),
+                        false => self.queue.add(key, now),
                     }
                 }
             }
@@ -150,6 +162,19 @@ impl Reconciler {
                 self.add(subjects, now);
                 self.queue.add(Key::List, now);
             }
+        }
+    }
+
+    /// From now on a request's trace waits for a Sidecar.
+    fn trace(&mut self, key: &Key, parent: &Context) {
+        let span = self.tools.spans.child("publish", parent);
+        if !span.has_active_span() {
+            return;
+        }
+        spans::note(&span, "lazymesh.sidecar", key);
+        let waiting = self.waiting.entry(key.clone()).or_default();
+        if waiting.len() < MAX_SPANS {
+            waiting.push(span);
         }
     }
 
@@ -169,12 +194,14 @@ impl Reconciler {
             }
             self.busy.insert(key.namespace().to_owned());
             let tools = Arc::clone(&self.tools);
+            let spans = self.waiting.remove(&key).unwrap_or_default();
             self.workers.spawn(async move {
                 let result = namespace.reconcile(&tools, &key).await;
                 Done {
                     key,
                     namespace,
                     result,
+                    spans,
                 }
             });
         }
@@ -193,7 +220,11 @@ impl Reconciler {
             key,
             mut namespace,
             result,
+            spans,
         } = done;
+        for span in &spans {
+            spans::end(span, &result);
+        }
         let now = Instant::now();
         for (subject, due) in namespace.requeued() {
             self.queue.add_at(subject.into(), due);

@@ -22,6 +22,7 @@ use crate::publish::scopes::PublishedScopes;
 use crate::publish::sink::Sink;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::readiness::Readiness;
+use crate::spans::Spans;
 use crate::state::{Event, SharedView, View};
 use crate::store::{Store, StoreError};
 
@@ -37,19 +38,36 @@ pub struct Collector {
     published: Arc<PublishedScopes>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    spans: Spans,
 }
 
 impl Collector {
     /// A collector that knows nothing and is not ready: call [`Collector::load`], and apply an inventory.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, mesh: Mesh, limits: Limits, policy: Policy) -> Self {
+        Self::with_spans(store, mesh, limits, policy, Spans::default())
+    }
+
+    /// As [`Collector::new`], and it tells of its work.
+    pub(crate) fn with_spans(
+        store: Arc<dyn Store>,
+        mesh: Mesh,
+        limits: Limits,
+        policy: Policy,
+        spans: Spans,
+    ) -> Self {
         let view = Arc::new(SharedView::new(View {
             inventory: Inventory::new(mesh),
             graph: Graph::new(limits),
             policy,
         }));
         let (metrics, readiness) = (Arc::new(Metrics::new()), Arc::new(Readiness::new()));
-        let recorder = Recorder::new(store, Arc::clone(&metrics), Arc::clone(&readiness));
+        let recorder = Recorder::new(
+            store,
+            Arc::clone(&metrics),
+            Arc::clone(&readiness),
+            spans.clone(),
+        );
         let recorder = Arc::new(recorder);
         Self {
             usage: Arc::new(Usage::new(Arc::clone(&view), Arc::clone(&recorder))),
@@ -72,6 +90,7 @@ impl Collector {
             published: Arc::default(),
             metrics,
             readiness,
+            spans,
         }
     }
 
@@ -107,6 +126,7 @@ impl Collector {
             resolver,
             reporter,
             readiness: Arc::clone(readiness),
+            spans: self.spans.clone(),
         }))
     }
 
@@ -241,6 +261,7 @@ impl Collector {
             settle,
             published: Arc::clone(&self.published),
             metrics: Arc::clone(&self.metrics),
+            spans: self.spans.clone(),
         };
         Reconciler::new(tools, Arc::clone(&self.readiness))
     }
@@ -251,6 +272,7 @@ impl Collector {
     /// What was acknowledged is durable all the same.
     pub async fn close(&self) -> Result<(), StoreError> {
         let flushed = self.usage.flush(Duration::ZERO).await;
+        self.spans.close().await;
         self.recorder.close().await?;
         flushed
     }

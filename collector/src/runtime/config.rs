@@ -37,6 +37,9 @@ pub struct Config {
     /// Prometheus.
     #[command(flatten)]
     pub prometheus: crate::prometheus::PrometheusConfig,
+    /// Traces.
+    #[command(flatten)]
+    pub spans: crate::spans::SpansConfig,
     /// Kubernetes.
     #[command(flatten)]
     pub kubernetes: crate::kubernetes::KubernetesConfig,

@@ -25,6 +25,7 @@ use crate::runtime::config::{Config, Home, NAMESPACE};
 use crate::runtime::kubernetes::Link;
 use crate::runtime::listen::{Addresses, ListenError, Listeners, is_loopback};
 use crate::runtime::serve::{self, Room};
+use crate::spans::{Spans, SpansError};
 use crate::store::{SledStore, StoreError};
 
 /// What the connections of the ingest port share.
@@ -66,6 +67,9 @@ pub enum ServerError {
     /// Prometheus.
     #[error(transparent)]
     Prometheus(#[from] PrometheusError),
+    /// Spans.
+    #[error(transparent)]
+    Spans(#[from] SpansError),
     /// Kubernetes.
     #[error(transparent)]
     Kubernetes(#[from] KubernetesError),
@@ -106,6 +110,7 @@ impl Server {
     /// [`ServerError`] says which flag or directory is wrong.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
         let prometheus = Client::new(&config.prometheus)?;
+        let spans = Spans::new(&config.spans)?;
         let listeners = config.listen.bind().await?;
         let places = config.places.clone();
         let opened = tokio::task::spawn_blocking(move || {
@@ -139,7 +144,8 @@ impl Server {
         // With Kubernetes both are found out there, before anything is published.
         let policy = config.policy(home);
         let limits = config.limits.clone().into();
-        let collector = Collector::new(Arc::new(store), mesh, limits, policy);
+        let store = Arc::new(store);
+        let collector = Collector::with_spans(store, mesh, limits, policy, spans);
         // Of two collectors the one that is refused leaves the other's file alone.
         config.listen.tell(&listeners.addresses)?;
         Ok(Self {

@@ -10,4 +10,5 @@ mod mesh;
 mod prometheus;
 mod publishing;
 mod running;
+mod spans;
 mod unusable;

@@ -120,6 +120,14 @@ impl Running {
         answer.json().await.expect("JSON")
     }
 
+    /// As [`Running::resolve`], with this `traceparent`.
+    pub(crate) async fn resolve_in(&self, traceparent: &str, workload: &str, authority: &str) {
+        let request = self.question("shop", workload, authority);
+        let request = request.header("traceparent", traceparent);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+    }
+
     /// As [`Running::resolve`], with whatever comes of it.
     pub(crate) async fn ask(&self, workload: &str, authority: &str) -> reqwest::Response {
         self.ask_from("shop", workload, authority).await
@@ -132,6 +140,16 @@ impl Running {
         workload: &str,
         authority: &str,
     ) -> reqwest::Response {
+        let request = self.question(namespace, workload, authority);
+        request.send().await.expect("an answer")
+    }
+
+    fn question(
+        &self,
+        namespace: &str,
+        workload: &str,
+        authority: &str,
+    ) -> reqwest::RequestBuilder {
         let question = json!({
             "source": {"namespace": namespace, "workload": workload},
             "authority": authority,
@@ -140,7 +158,7 @@ impl Running {
         let request = self
             .http
             .post(format!("http://{}/v1/resolve", self.addresses.ingest));
-        request.json(&question).send().await.expect("an answer")
+        request.json(&question)
     }
 
     /// Has the filter of workload `shop/<workload>` tell of holds that timed out.

@@ -107,12 +107,15 @@ impl Host for Proxy {
     }
 
     fn call(&mut self, call: &Call<'_>) -> Option<Token> {
-        let headers = memory::map(&[
+        let headers = [
             (":method", "POST"),
             (":path", call.path),
             (":authority", call.authority),
             ("content-type", "application/json"),
-        ]);
+        ];
+        let trace = call.trace.map(|trace| ("traceparent", trace));
+        let headers: Vec<_> = headers.into_iter().chain(trace).collect();
+        let headers = memory::map(&headers);
         let trailers = memory::map(&[]);
         // The host takes a time-out above `i32::MAX` for a negative one, and refuses it.
         let timeout_ms = call.timeout_ms.min(i32::MAX.unsigned_abs());

@@ -42,7 +42,8 @@ impl Plugin {
             return false;
         }
         host.add(Metric::Callouts, 1);
-        let Some(token) = self.call(host, RESOLVE_PATH, &body) else {
+        let trace = first.trace(host);
+        let Some(token) = self.call(host, RESOLVE_PATH, trace.as_deref(), &body) else {
             let reason = "it has no cluster, or no healthy host";
             self.fail(host, now_ms, question.protocol, reason);
             return false;
@@ -133,14 +134,21 @@ impl Plugin {
             trouble: self.counts.trouble(),
         };
         let body = serde_json::to_vec(&reports).ok()?;
-        self.call(host, REPORTS_PATH, &body)
+        self.call(host, REPORTS_PATH, None, &body)
     }
 
-    fn call(&self, host: &mut impl Host, path: &'static str, body: &[u8]) -> Option<Token> {
+    fn call(
+        &self,
+        host: &mut impl Host,
+        path: &'static str,
+        trace: Option<&str>,
+        body: &[u8],
+    ) -> Option<Token> {
         host.call(&Call {
             cluster: &self.config.collector_cluster,
             authority: &self.config.collector_authority,
             path,
+            trace,
             body,
             timeout_ms: self.config.resolve_timeout_ms,
         })

@@ -219,3 +219,27 @@ fn a_proxy_that_does_not_know_itself_asks_nothing() {
     let request = worker.get("a");
     assert_eq!(worker.cluster(request), Some("PassthroughCluster"));
 }
+
+#[test]
+fn a_question_belongs_to_the_trace_of_its_request() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let check = |header: &str, expect: Option<&str>| {
+        let mut worker = Worker::new();
+        let headers = [(":authority", "a"), ("traceparent", header)];
+        worker.send("allow_any", &headers);
+        assert_eq!(worker.call().trace.as_deref(), expect, "{header}");
+    };
+    check(TRACE, Some(TRACE));
+    for header in [
+        "",
+        "00",
+        &TRACE[1..],
+        &format!("{TRACE}0"),
+        &TRACE.replace('f', "\n"),
+    ] {
+        check(header, None);
+    }
+    let mut worker = Worker::new();
+    worker.get("a");
+    assert_eq!(worker.call().trace, None);
+}

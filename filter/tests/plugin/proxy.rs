@@ -35,6 +35,7 @@ pub struct Request {
 pub struct Started {
     pub token: Token,
     pub path: &'static str,
+    pub trace: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -208,6 +209,7 @@ impl Host for Proxy {
         self.calls.push(Started {
             token,
             path: call.path,
+            trace: call.trace.map(str::to_owned),
             body: call.body.to_vec(),
         });
         Some(token)

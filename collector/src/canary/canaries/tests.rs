@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::spans::Spans;
 use crate::store::{SledStore, Store};
 
 /// `shop/web`, enforced as part of a canary.
@@ -44,7 +45,12 @@ async fn collector(dir: &TempDir, labelled: Value) -> Arc<Canaries> {
     let (metrics, readiness) = (Arc::new(Metrics::new()), Arc::new(Readiness::new()));
     readiness.inventory(Ok(()));
     let store = Arc::new(SledStore::open(dir.path()).expect("a store")) as Arc<dyn Store>;
-    let recorder = Recorder::new(store, Arc::clone(&metrics), Arc::clone(&readiness));
+    let recorder = Recorder::new(
+        store,
+        Arc::clone(&metrics),
+        Arc::clone(&readiness),
+        Spans::default(),
+    );
     recorder.load(&view).await.expect("it loads");
     let canaries = Canaries::new(view, Arc::new(recorder), metrics, readiness);
     Arc::new(canaries)

@@ -65,7 +65,12 @@ impl Shop {
         readiness.store_loaded();
         readiness.inventory(Ok(()));
         let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let recorder = Recorder::new(shared, Arc::clone(&metrics), Arc::clone(&readiness));
+        let recorder = Recorder::new(
+            shared,
+            Arc::clone(&metrics),
+            Arc::clone(&readiness),
+            Spans::default(),
+        );
         let watches = Arc::default();
         Self {
             expirer: Expirer::new(view, Arc::new(recorder), watches, metrics, readiness),

@@ -3,6 +3,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::spans::Spans;
 use crate::store::SledStore;
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -56,7 +57,12 @@ impl Shop {
         let (metrics, readiness) = (Arc::new(Metrics::new()), Arc::new(Readiness::new()));
         readiness.store_loaded();
         readiness.inventory(Ok(()));
-        let recorder = Recorder::new(store, Arc::clone(&metrics), Arc::clone(&readiness));
+        let recorder = Recorder::new(
+            store,
+            Arc::clone(&metrics),
+            Arc::clone(&readiness),
+            Spans::default(),
+        );
         Self {
             forgetter: Forgetter::new(view, Arc::new(recorder), metrics, readiness),
             start: Instant::now(),

@@ -12,6 +12,7 @@ use crate::kubernetes::fixtures::FakeApi;
 use crate::publish::kubernetes::KubernetesSink;
 use crate::publish::kubernetes::owner::Owner;
 use crate::runtime::metrics::Metrics;
+use crate::spans::Spans;
 use crate::state::{SharedView, View};
 
 /// Less than an API call may take.
@@ -59,6 +60,7 @@ fn start(view: &Arc<SharedView>) -> FakeApi {
         settle: Duration::ZERO,
         published: Arc::default(),
         metrics: Arc::new(Metrics::new()),
+        spans: Spans::default(),
     };
     let reconciler = Reconciler::new(tools, Arc::new(Readiness::new()));
     tokio::spawn(reconciler.run());
@@ -79,7 +81,11 @@ fn learn(view: &SharedView, namespace: &str, host: &str) {
             sightings: Sightings::default(),
         });
     });
-    view.announce(Event::Learned { source, held: true });
+    view.announce(Event::Learned {
+        source,
+        held: true,
+        span: Context::new(),
+    });
 }
 
 async fn until(what: &str, is_true: impl Fn() -> bool) {
