@@ -137,10 +137,21 @@ impl Collector {
         reports: Value,
     ) -> Result<()> {
         let source = json!({ "namespace": namespace, "workload": workload });
+        self.tell(&json!({ "source": source, "reports": reports }))
+            .await
+    }
+
+    /// Says that so many requests that the filter of a workload held have timed out.
+    pub(crate) async fn time_out(&self, namespace: &str, workload: &str, holds: u64) -> Result<()> {
+        let source = json!({ "namespace": namespace, "workload": workload });
+        let trouble = json!({ "protocol": "http", "hold_timeouts": holds });
+        self.tell(&json!({ "source": source, "reports": [], "trouble": trouble }))
+            .await
+    }
+
+    async fn tell(&self, reports: &Value) -> Result<()> {
         let url = format!("http://{}/v1/reports", self.ingest);
-        let call = reqwest::Client::new()
-            .post(url)
-            .json(&json!({ "source": source, "reports": reports }));
+        let call = reqwest::Client::new().post(url).json(reports);
         call.send().await?.error_for_status()?;
         Ok(())
     }
@@ -215,12 +226,30 @@ pub(crate) async fn until_gone(lab: &Lab, namespace: &str, name: &str) -> Result
 
 /// Labels a namespace, or takes the label away.
 pub(crate) async fn set_mode(lab: &Lab, namespace: &str, mode: Option<&str>) -> Result<()> {
+    let labels = mode.map(|mode| ("lazymesh.io/mode", mode));
+    label(lab, namespace, labels.as_slice()).await
+}
+
+/// Gives a namespace these labels of lazymesh's, and takes others away.
+pub(crate) async fn label(lab: &Lab, namespace: &str, labels: &[(&str, &str)]) -> Result<()> {
     let mut object = reference("v1", "Namespace", "", namespace);
     object["metadata"] = json!({ "name": namespace, "labels": {} });
-    if let Some(mode) = mode {
-        object["metadata"]["labels"]["lazymesh.io/mode"] = json!(mode);
+    for (name, value) in labels {
+        object["metadata"]["labels"][name] = json!(value);
     }
     lab.cluster().apply_object(&object).await.map(drop)
+}
+
+/// A pod that no machine runs; its workload has its name unless its labels say other.
+pub(crate) async fn pod(lab: &Lab, namespace: &str, name: &str, labels: Value) -> Result<Value> {
+    let mut pod = reference("v1", "Pod", namespace, name);
+    pod["metadata"]["labels"] = json!({ "service.istio.io/canonical-name": name });
+    for (label, value) in labels.as_object().into_iter().flatten() {
+        pod["metadata"]["labels"][label] = value.clone();
+    }
+    pod["spec"] = json!({ "containers": [{ "name": "app", "image": "app" }] });
+    lab.cluster().apply_object(&pod).await?;
+    Ok(pod)
 }
 
 /// The file of this repository.

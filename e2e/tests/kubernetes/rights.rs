@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chart,
-    process::{ATTACH, Collector, set_mode, sidecar, until_gone, until_sidecar},
+    process::{ATTACH, Collector, label, pod, set_mode, sidecar, until_gone, until_sidecar},
     uninstall,
 };
 
@@ -203,6 +203,31 @@ async fn may(
     Ok(review.status.is_some_and(|status| status.allowed))
 }
 
+/// Has something go wrong in a namespace that is enforced bit by bit: it gets its full scope back, and an Event tells why.
+async fn fail_canary(lab: &Lab, namespace: &str, collector: &Collector) -> Result<()> {
+    pod(lab, namespace, "web", json!({})).await?;
+    let enforce = ("lazymesh.io/mode", "enforce");
+    label(
+        lab,
+        namespace,
+        &[enforce, ("lazymesh.io/enforce-percent", "100")],
+    )
+    .await?;
+    wait::until("an Event", async || {
+        collector.time_out(namespace, "web", 6).await?;
+        let events = lab.cluster().list("events.k8s.io/v1", "Event", namespace);
+        let events = json!(events.await?).to_string();
+        let note = format!("{namespace}/web: 6 holds timed out");
+        ensure!(
+            events.contains("CanaryReverted") && events.contains(&note),
+            "{events}"
+        );
+        Ok(())
+    })
+    .await?;
+    until_gone(lab, namespace, "lazymesh-default").await
+}
+
 #[test]
 fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
     lab::disturbance("k8s-rights", async |lab, namespace| {
@@ -235,8 +260,7 @@ fn the_chart_grants_what_is_used_and_nothing_else() -> Result<()> {
         until_sidecar(lab, namespace, "lazymesh-default")
             .await
             .with_context(|| collector.log())?;
-        set_mode(lab, namespace, Some("off")).await?;
-        until_gone(lab, namespace, "lazymesh-default")
+        fail_canary(lab, namespace, &collector)
             .await
             .with_context(|| collector.log())?;
         drop(collector);

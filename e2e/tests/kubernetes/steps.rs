@@ -7,7 +7,7 @@ use lazymesh_e2e::{
 };
 use serde_json::{Value, json};
 
-use crate::process::{Collector, set_mode, sidecar, until_gone, until_sidecar};
+use crate::process::{Collector, pod, set_mode, sidecar, until_gone, until_sidecar};
 
 const DEFAULT: &str = "lazymesh-default";
 /// Longer than any scenario, so that no step is over before it ends.
@@ -111,18 +111,6 @@ fn what_a_user_s_sidecar_leaves_behind_has_everything_before_ours_goes() -> Resu
         );
         Ok(())
     })
-}
-
-/// A pod that no machine runs; its workload has its name unless its labels say other.
-async fn pod(lab: &Lab, namespace: &str, name: &str, labels: Value) -> Result<Value> {
-    let mut pod = reference("v1", "Pod", namespace, name);
-    pod["metadata"]["labels"] = json!({ "service.istio.io/canonical-name": name });
-    for (label, value) in labels.as_object().into_iter().flatten() {
-        pod["metadata"]["labels"][label] = value.clone();
-    }
-    pod["spec"] = json!({ "containers": [{ "name": "app", "image": "app" }] });
-    lab.cluster().apply_object(&pod).await?;
-    Ok(pod)
 }
 
 /// What has routes, and what has clusters only, of what is the scenarios' own.
