@@ -6,6 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::spans::Spans;
 use crate::state::View;
 use crate::store::{SledStore, Store};
 
