@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Traces")]
 pub struct SpansConfig {
-    /// What takes OTLP over gRPC, as in http://otel-collector.monitoring:4317: it is told how each first request was decided, written
+    /// What takes OTLP over gRPC, as in `http://otel-collector.monitoring:4317`: it is told how each first request was decided, written
     /// down and published; nobody is without it
     #[arg(long, value_name = "URL", value_parser = url, env = "LAZYMESH_OTLP_ENDPOINT", hide_env_values = true)]
     pub otlp_endpoint: Option<Url>,

@@ -1,6 +1,6 @@
 //! What a sidecar costs in a mesh of thousands of services, lazy against full, side by side in one real mesh.
 //!
-//! Services are like those of real applications ([`mix`]), with other rules of Istio beside them ([`rules`]).
+//! Services are like those of real applications (`mix`), with other rules of Istio beside them (`rules`).
 //! A quarter of the services is there when the lazy workloads start and learn, by first requests to real pods, what
 //! they call. Then the mesh grows to its size: what a lazy sidecar allocates more after that is what it pays for
 //! services that it never calls. The full sidecars start only now, so that nothing that they were sent on the way is
