@@ -44,7 +44,8 @@ fn read(map: &ConfigMap) -> Option<String> {
     let domain = values
         .pointer("/global/proxy/clusterDomain")
         .and_then(Value::as_str)?;
-    EgressHost::new("any", format!("any.any.svc.{domain}"))
+    // In the middle, since a host may end in a dot.
+    EgressHost::new("any", format!("any.{domain}.any"))
         .ok()
         .map(|_| domain.to_owned())
 }
