@@ -235,10 +235,14 @@ impl<'a> Closure<'a> {
         }
     }
 
-    /// The ExternalNames that stand for a service with routes, which are those of its other names, too.
+    /// The ExternalNames that stand for a service with routes, which are those of its other names, too, or for one whose connections
+    /// are told by the server's name, of which its listener knows them all.
     fn follow_names(&mut self, service: &MeshService, with: Number) {
         let mut routes = self.inventory.routes.covering(service.key(), self.client);
-        if routes.next().is_some() || matches!(service.form, Form::ExternalName(_)) {
+        let by_name = service.told_by == ToldBy::Name;
+        let has_server_names = by_name && service.ports_beyond_http().next().is_some();
+        let is_alias = matches!(service.form, Form::ExternalName(_));
+        if routes.next().is_some() || has_server_names || is_alias {
             for alias in self.inventory.services.aliases(service) {
                 self.service(alias, Tie::Alias, Some(with));
             }
