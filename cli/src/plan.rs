@@ -133,14 +133,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let shown = match whose.filter(|whose| whose.contains('/')) {
         Some(workload) => {
             let plan = one(&client, &workload.parse()?).await?;
-            args.print(&client, &plan, std::slice::from_ref(&plan), show)
+            args.print(&client, &plan, std::slice::from_ref(&plan), |_| show(&plan))
                 .await?;
             vec![plan]
         }
         None => {
             let query: Vec<_> = whose.map(|it| ("namespace", it)).into_iter().collect();
             let plans = client.list(&["v1", "plan"], &query).await?;
-            args.print(&client, &Value::Array(plans.clone()), &plans, list)
+            let answer = Value::Array(plans.clone());
+            args.print(&client, &answer, &plans, |wide| list(&answer, wide))
                 .await?;
             plans
         }
@@ -163,11 +164,11 @@ impl Args {
         client: &Client,
         answer: &Value,
         plans: &[Value],
-        table: fn(&Value, bool) -> anyhow::Result<String>,
+        table: impl FnOnce(bool) -> anyhow::Result<String>,
     ) -> anyhow::Result<()> {
         match &self.output {
             Form::Diff => print(&diff(client, plans).await?),
-            Form::Of(output) => output.print(answer, || table(answer, output.is_wide())),
+            Form::Of(output) => output.print(answer, || table(output.is_wide())),
         }
     }
 
@@ -295,7 +296,7 @@ fn bytes(scoped: usize, full: usize) -> String {
     format!("{} of {} MB", megabytes(scoped), megabytes(full))
 }
 
-fn show(plan: &Value, _wide: bool) -> anyhow::Result<String> {
+fn show(plan: &Value) -> anyhow::Result<String> {
     let plan = Plan::deserialize(plan)?;
     let evidence = match plan.evidence.first_seen_ms {
         Some(first) => format!(

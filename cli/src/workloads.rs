@@ -81,13 +81,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
                 true => newest(&client).await?,
                 false => None,
             };
-            // A plan says more of each.
-            let path = if args.output.is_wide() {
-                "plan"
-            } else {
-                "workloads"
-            };
-            let mut items = client.list(&["v1", path], &[]).await?;
+            let mut items = client.list(&["v1", args.kind()], &[]).await?;
             let is_listed = |it: &Value| {
                 args.namespaces
                     .admits(it["namespace"].as_str().unwrap_or_default())
@@ -107,6 +101,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
+impl Args {
+    /// Of what kind the answers are: a plan says more of a workload.
+    fn kind(&self) -> &'static str {
+        match self.output.is_wide() {
+            true => "plan",
+            false => "workloads",
+        }
+    }
+}
+
 /// The newest event there is.
 async fn newest(client: &Client) -> anyhow::Result<Option<String>> {
     let mut past = events::begin(client, "false", None).await?;
@@ -120,11 +124,6 @@ async fn newest(client: &Client) -> anyhow::Result<Option<String>> {
 /// Prints workloads anew that something has happened to since an event, until the stream ends.
 async fn follow(client: &Client, args: &Args, last: Option<&str>) -> anyhow::Result<()> {
     let mut stream = events::begin(client, "true", last).await?;
-    let kind = if args.output.is_wide() {
-        "plan"
-    } else {
-        "workloads"
-    };
     while let Some(event) = stream.next().await? {
         let Ok(Workload { namespace, name }) = Workload::deserialize(&event["workload"]) else {
             continue;
@@ -133,7 +132,7 @@ async fn follow(client: &Client, args: &Args, last: Option<&str>) -> anyhow::Res
             continue;
         }
         // One that is gone meanwhile has no row.
-        if let Ok(item) = client.json(&["v1", kind, &namespace, &name]).await {
+        if let Ok(item) = client.json(&["v1", args.kind(), &namespace, &name]).await {
             let row = || Ok(row(&item, args.output.is_wide())?.join("  "));
             args.output.print(&item, row)?;
         }

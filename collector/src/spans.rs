@@ -16,7 +16,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use reqwest::Url;
 use thiserror::Error;
 
-use crate::runtime::flag::{number, url};
+use crate::runtime::flag::{is_place, number, url};
 
 /// Time for what is to be told once the collector ends, and for each attempt to tell.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -67,12 +67,7 @@ impl Spans {
         let Some(endpoint) = &config.otlp_endpoint else {
             return Ok(Self::default());
         };
-        let has_secrets = !endpoint.username().is_empty() || endpoint.password().is_some();
-        if endpoint.scheme() != "http"
-            || !endpoint.has_host()
-            || has_secrets
-            || endpoint.query().is_some()
-        {
+        if endpoint.scheme() != "http" || !is_place(endpoint) {
             return Err(SpansError::Endpoint);
         }
         let exporter = SpanExporter::builder()
@@ -95,14 +90,20 @@ impl Spans {
         Ok(Self(Some(Told { provider, tracer })))
     }
 
-    /// The span of a filter's request, within the trace that it belongs to.
-    pub(crate) fn request(&self, name: &'static str, headers: &HeaderMap) -> Context {
-        if self.0.is_none() {
-            return Context::new();
+    /// The trace that a request belongs to.
+    pub(crate) fn trace(&self, headers: &HeaderMap) -> Context {
+        match self.0 {
+            Some(_) => {
+                let none = Context::new();
+                TraceContextPropagator::new().extract_with_context(&none, &Headers(headers))
+            }
+            None => Context::new(),
         }
-        let parent =
-            TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-        self.begin(name, SpanKind::Server, &parent)
+    }
+
+    /// The span of a filter's request, within its trace.
+    pub(crate) fn request(&self, name: &'static str, trace: &Context) -> Context {
+        self.begin(name, SpanKind::Server, trace)
     }
 
     /// A span within another.

@@ -2,6 +2,7 @@
 
 mod clients;
 mod collector;
+mod forms;
 mod health;
 mod help;
 mod lazymesh;

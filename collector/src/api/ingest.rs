@@ -1,10 +1,10 @@
 //! Takes the requests of filters.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
-use http::HeaderMap;
 use http::request::Parts;
 use lazymesh_core::{QuestionError, Workload};
 use lazymesh_protocol::{
@@ -60,6 +60,17 @@ impl FromRequestParts<Ingest> for Admitted {
     }
 }
 
+/// The trace that a request belongs to.
+struct Trace(Context);
+
+impl FromRequestParts<Ingest> for Trace {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, ingest: &Ingest) -> Result<Self, Infallible> {
+        Ok(Self(ingest.stations.spans.trace(&parts.headers)))
+    }
+}
+
 impl Ingest {
     pub(crate) fn new(stations: Stations) -> Self {
         Self {
@@ -99,7 +110,7 @@ pub(crate) fn routes() -> OpenApiRouter<Ingest> {
 async fn resolve(
     State(ingest): State<Ingest>,
     admitted: Admitted,
-    headers: HeaderMap,
+    Trace(trace): Trace,
     Body(request): Body<ResolveRequest, MAX_RESOLVE_BYTES>,
 ) -> Result<Json<ResolveResponse>, Problem> {
     ingest.stations.door.check(&admitted, &request.source)?;
@@ -110,7 +121,7 @@ async fn resolve(
         ..
     } = &*ingest.stations;
     filters.called_from(&request.source.namespace);
-    let span = spans.request("resolve", &headers);
+    let span = spans.request("resolve", &trace);
     let answer = resolver.resolve(&request, now_ms());
     let answer = answer.with_context(span.clone()).await;
     note_resolved(&span, &request, &answer);
@@ -130,7 +141,7 @@ async fn resolve(
 async fn reports(
     State(ingest): State<Ingest>,
     admitted: Admitted,
-    headers: HeaderMap,
+    Trace(trace): Trace,
     Body(reports): Body<Reports, MAX_REPORTS_BYTES>,
 ) -> Result<Json<ReportsResponse>, Problem> {
     ingest.stations.door.check(&admitted, &reports.source)?;
@@ -160,7 +171,7 @@ async fn reports(
     if reports.reports.is_empty() {
         return Ok(Json(reporter.report(&reports, now_ms()).await?));
     }
-    let span = spans.request("report", &headers);
+    let span = spans.request("report", &trace);
     let answer = reporter.report(&reports, now_ms());
     let answer = answer.with_context(span.clone()).await;
     spans::end(&span, &answer);

@@ -54,10 +54,14 @@ impl Canaries {
 
     /// A filter of a workload tells what went wrong.
     pub(crate) async fn hear(self: &Arc<Self>, workload: &Workload, trouble: Trouble) {
-        if !is_watched(&self.view.look(), workload) {
+        let within = {
+            let view = self.view.look();
+            let within = view.policy.bounds.within;
+            is_watched(&view, workload).then_some(within)
+        };
+        let Some(within) = within else {
             return;
-        }
-        let within = self.view.look().policy.bounds.within;
+        };
         let now = Instant::now();
         let seen = {
             let mut tallies = self.tallies.lock();

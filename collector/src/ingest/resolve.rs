@@ -92,7 +92,8 @@ impl Resolver {
             None => {
                 let waiting = self.waiting.try_acquire();
                 let _waiting = waiting.map_err(|_| ResolveError::Crowded)?;
-                self.learner.observe(observation).await?
+                let mut learned = self.learner.learn(&[&observation]).await?;
+                learned.pop().ok_or(StoreError::Closed)?
             }
         };
         if is_external(&outcome) && !self.readiness.is_whole() {

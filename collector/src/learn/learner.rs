@@ -65,16 +65,7 @@ impl Learner {
         self.count(observation, &outcome.learned).then_some(outcome)
     }
 
-    /// Decides about an observation. What it teaches is durable when this returns.
-    ///
-    /// # Errors
-    /// Nothing was learned then, as far as the caller may know.
-    pub(crate) async fn observe(&self, observation: Observation) -> Result<Outcome, StoreError> {
-        let outcomes = self.observe_all(std::slice::from_ref(&observation)).await?;
-        outcomes.into_iter().next().ok_or(StoreError::Closed)
-    }
-
-    /// As [`Learner::observe`], for many. What they teach is durable when this returns.
+    /// Decides about observations, as [`Learner::recall`] and [`Learner::learn`] do.
     ///
     /// # Errors
     /// Nothing new was learned then, as far as the caller may know.
@@ -82,34 +73,45 @@ impl Learner {
         &self,
         observations: &[Observation],
     ) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = Vec::with_capacity(observations.len());
-        let mut unknown = Vec::new();
         let now = Instant::now();
         let told = observations.iter();
         for observation in told.filter(|it| it.origin.witness() != Witness::Filter) {
             self.watches.heard(&observation.source, now);
         }
-        for (index, observation) in observations.iter().enumerate() {
+        let recalled: Vec<_> = observations.iter().map(|it| self.recall(it)).collect();
+        let unknown = observations.iter().zip(&recalled);
+        let unknown = unknown.filter(|(_, recalled)| recalled.is_none());
+        let unknown: Vec<_> = unknown.map(|(observation, _)| observation).collect();
+        let mut learned = self.learn(&unknown).await?.into_iter();
+        let outcomes = recalled.into_iter();
+        Ok(outcomes
+            .filter_map(|it| it.or_else(|| learned.next()))
+            .collect())
+    }
+
+    /// Decides about observations that could not be recalled. What they teach is durable when this returns.
+    ///
+    /// # Errors
+    /// Nothing new was learned then, as far as the caller may know.
+    pub(crate) async fn learn(
+        &self,
+        observations: &[&Observation],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        if observations.is_empty() {
+            return Ok(Vec::new());
+        }
+        let permits = self.recorder.permit(observations.len()).await?;
+        // While this waited for its turn, others may have learned the same, or used up what room there was.
+        let mut lessons = Vec::new();
+        let mut outcomes = Vec::with_capacity(observations.len());
+        for observation in observations {
             let outcome = self.decide(observation);
             if !self.count(observation, &outcome.learned) {
-                unknown.push(index);
+                add(&mut lessons, observation, &outcome);
             }
             outcomes.push(outcome);
         }
-        if unknown.is_empty() {
-            return Ok(outcomes);
-        }
-        let permits = self.recorder.permit(unknown.len()).await?;
-        // While this waited for its turn, others may have learned the same, or used up what room there was.
-        let mut lessons = Vec::new();
-        for index in unknown {
-            let observation = &observations[index];
-            outcomes[index] = self.decide(observation);
-            if !self.count(observation, &outcomes[index].learned) {
-                add(&mut lessons, observation, &outcomes[index]);
-            }
-        }
-        self.learn(lessons, permits).await?;
+        self.write(lessons, permits).await?;
         Ok(outcomes)
     }
 
@@ -139,7 +141,7 @@ impl Learner {
 
     /// Runs as a task of its own: a filter that has given up waiting must not leave behind what is on disk
     /// but not in the graph, or a slow disk would keep its host from ever being published.
-    async fn learn(&self, lessons: Vec<Lesson>, permits: Permit) -> Result<(), StoreError> {
+    async fn write(&self, lessons: Vec<Lesson>, permits: Permit) -> Result<(), StoreError> {
         if lessons.is_empty() {
             return Ok(());
         }

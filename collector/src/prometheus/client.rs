@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::answer::{Answer, Items, MAX_ITEMS, Sample, Status, Vector, excerpt};
 use super::config::{PrometheusConfig, PrometheusError};
 use super::progress::Window;
+use crate::runtime::flag::is_place;
 use crate::store::StoreError;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -61,8 +62,7 @@ impl Client {
         let Some(url) = config.prometheus_url.clone() else {
             return Ok(None);
         };
-        let has_secrets = !url.username().is_empty() || url.password().is_some();
-        if !url.has_host() || has_secrets || url.query().is_some() {
+        if !is_place(&url) {
             return Err(PrometheusError::Url);
         }
         let mut http = reqwest::Client::builder()

@@ -61,9 +61,10 @@ impl Failures {
     async fn look(&self, namespace: &str, now_ms: u64) -> Result<(), Failure> {
         let within_ms = u64::try_from(self.bounds.within.as_millis()).unwrap_or(DAY_MS);
         let now = window(now_ms, within_ms);
-        let failed = self.requests(namespace, true, &now).await?;
+        let mut failed = self.requests(namespace, true, &now).await?;
+        failed.retain(|workload, _| self.canaries.watches(workload));
         // Most of the time nothing fails, and there is no more to ask.
-        if !self.suspects(failed.iter().map(|(it, failed)| (it, *failed, *failed))) {
+        if !self.suspects(failed.values().map(|failed| (*failed, *failed))) {
             return Ok(());
         }
         let all = self.requests(namespace, false, &now).await?;
@@ -71,7 +72,7 @@ impl Failures {
         let ended = failed.iter().map(|(workload, failed)| {
             (workload, *failed, count(&all, workload).unwrap_or_default())
         });
-        if !self.suspects(ended.clone()) {
+        if !self.suspects(ended.clone().map(|(_, failed, all)| (failed, all))) {
             return Ok(());
         }
         let before = window(now.from_ms, DAY_MS);
@@ -86,17 +87,14 @@ impl Failures {
                 },
                 ..Symptoms::default()
             };
-            if self.canaries.watches(workload) {
-                self.canaries.judge(workload, &seen).await;
-            }
+            self.canaries.judge(workload, &seen).await;
         }
         Ok(())
     }
 
     /// Whether it would be too much of somebody, were usually none to fail.
-    fn suspects<'a>(&self, ended: impl Iterator<Item = (&'a Workload, u64, u64)>) -> bool {
-        let mut ended = ended.filter(|(workload, ..)| self.canaries.watches(workload));
-        ended.any(|(_, failed, all)| {
+    fn suspects(&self, mut ended: impl Iterator<Item = (u64, u64)>) -> bool {
+        ended.any(|(failed, all)| {
             let seen = Symptoms {
                 calls: Calls { all, failed },
                 ..Symptoms::default()

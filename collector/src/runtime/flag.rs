@@ -39,6 +39,12 @@ pub fn url(text: &str) -> Result<Url, String> {
     url.map_err(|_| "expected a URL, as in http://127.0.0.1:8481".to_owned())
 }
 
+/// Whether a URL says a place, and neither secrets nor a query.
+pub(crate) fn is_place(url: &Url) -> bool {
+    let has_secrets = !url.username().is_empty() || url.password().is_some();
+    url.has_host() && !has_secrets && url.query().is_none()
+}
+
 /// A reader of whole numbers, both ends included.
 pub fn number<N>(
     range: RangeInclusive<N>,

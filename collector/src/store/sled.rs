@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use tokio::task::spawn_blocking;
 
 use super::engine::{Engine, engine_error, lock, write_error};
 use super::group_commit::{Backend, GroupCommit, Visitor};
@@ -72,12 +71,12 @@ impl SledStore {
 impl Store for SledStore {
     async fn load(&self) -> Result<Snapshot, StoreError> {
         let (mut snapshot, dir) = (self.writer.load().await?, self.dir.clone());
-        let adding = spawn_blocking(move || {
+        usage::aside(move || {
             snapshot.sort();
             usage::add_to(&mut snapshot, &dir)?;
             Ok(snapshot)
-        });
-        adding.await.unwrap_or(Err(StoreError::Closed))
+        })
+        .await
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {

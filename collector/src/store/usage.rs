@@ -44,7 +44,8 @@ pub(super) async fn write(dir: &Path, mut uses: BoxStream<'_, Snapshot>) -> Resu
     aside(move || draft.finish()).await
 }
 
-async fn aside<T: Send + 'static>(
+/// Does what may wait for the disk where nobody else waits.
+pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let worked = spawn_blocking(work).await;

@@ -52,34 +52,35 @@ impl Used {
         match record::decode_key(self.0.as_bytes()) {
             Ok(Key::Dependency(source, host)) => {
                 let order = |it: &Dependency| (&it.source, &it.host).cmp(&(&source, &host));
-                let known = find(&mut snapshot.dependencies, order);
-                if let Some(known) = known
-                    && self.is_later(known.first_seen_ms, known.last_seen_ms)
-                {
-                    let Self(_, first_ms, last_ms, count, sightings) = self;
-                    (known.first_seen_ms, known.last_seen_ms) = (first_ms, last_ms);
-                    known.count = count;
-                    known.sightings = sightings.unwrap_or(known.sightings);
+                let Some(known) = find(&mut snapshot.dependencies, order) else {
+                    return;
+                };
+                let (first_ms, last_ms) = (&mut known.first_seen_ms, &mut known.last_seen_ms);
+                if self.tell(first_ms, last_ms, &mut known.count) {
+                    known.sightings = self.4.unwrap_or(known.sightings);
                 }
             }
             Ok(Key::External(source, host)) => {
                 let order = |it: &ExternalHost| (&it.source, &it.host).cmp(&(&source, &host));
-                let known = find(&mut snapshot.externals, order);
-                if let Some(known) = known
-                    && self.is_later(known.first_seen_ms, known.last_seen_ms)
-                {
-                    let Self(_, first_ms, last_ms, count, _) = self;
-                    (known.first_seen_ms, known.last_seen_ms) = (first_ms, last_ms);
-                    known.count = count;
-                }
+                let Some(known) = find(&mut snapshot.externals, order) else {
+                    return;
+                };
+                let (first_ms, last_ms) = (&mut known.first_seen_ms, &mut known.last_seen_ms);
+                self.tell(first_ms, last_ms, &mut known.count);
             }
             Ok(Key::Revert(_)) | Err(_) => {}
         }
     }
 
-    fn is_later(&self, first_seen_ms: u64, last_seen_ms: u64) -> bool {
-        let Self(_, first_ms, last_ms, ..) = *self;
-        last_ms > last_seen_ms || (last_ms == last_seen_ms && first_ms < first_seen_ms)
+    /// Tells what a record says, if it is of earlier; whether it is.
+    fn tell(&self, first_seen_ms: &mut u64, last_seen_ms: &mut u64, seen: &mut u64) -> bool {
+        let Self(_, first_ms, last_ms, count, _) = *self;
+        let is_later =
+            last_ms > *last_seen_ms || (last_ms == *last_seen_ms && first_ms < *first_seen_ms);
+        if is_later {
+            (*first_seen_ms, *last_seen_ms, *seen) = (first_ms, last_ms, count);
+        }
+        is_later
     }
 }
 
